@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, ensure};
@@ -23,6 +23,8 @@ const LEVEL_VARIABLE: &str = "LORGNETTE_LEVEL";
 
 /// The environment variable that stands in for `--library`.
 const LIBRARY_VARIABLE: &str = "LORGNETTE_LIBRARY";
+/// The file in the model home that is the library where none is named.
+const DEFAULT_LIBRARY: &str = "photos.lgn";
 
 /// Options of every verb.
 #[derive(Debug, Args)]
@@ -298,7 +300,8 @@ impl DecodeArguments {
 /// The library of photos.
 #[derive(Debug, Args)]
 pub(crate) struct LibraryArguments {
-    /// The library of photos, one file [default: $LORGNETTE_LIBRARY]
+    /// The library of photos, one file [default: $LORGNETTE_LIBRARY, else photos.lgn in the model
+    /// home]
     #[arg(long, value_name = "FILE", global = true)]
     library: Option<PathBuf>,
 }
@@ -309,10 +312,16 @@ impl LibraryArguments {
         if let Some(path) = &self.library {
             return Ok(path.clone());
         }
-        env::var_os(LIBRARY_VARIABLE)
-            .filter(|path| !path.is_empty())
+        let variable = env::var_os(LIBRARY_VARIABLE).filter(|path| !path.is_empty());
+        variable
             .map(PathBuf::from)
+            .or_else(|| Some(ModelStore::from_env()?.folder().join(DEFAULT_LIBRARY)))
             .context("which library? Name its file with --library")
+    }
+
+    /// Returns the library that the user named, if any.
+    pub(crate) fn named(&self) -> Option<&Path> {
+        self.library.as_deref()
     }
 }
 

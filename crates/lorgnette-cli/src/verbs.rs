@@ -2,6 +2,7 @@
 
 mod bench;
 mod blur;
+mod classes;
 mod classify;
 mod embed;
 mod evaluate;
@@ -51,12 +52,14 @@ pub(crate) enum Verb {
     Search(search::Arguments),
     Serve(Box<serve::Arguments>),
     Library(library::Arguments),
+    Classes(classes::Arguments),
 }
 
 impl Verb {
     /// Runs the verb.
     pub(crate) fn run(self, global: &Global, messages: &Messages) -> Result<Outcome> {
         match self {
+            Self::Classes(arguments) => classes::run(&arguments, global, *messages),
             Self::Classify(arguments) => classify::run(&arguments, global, *messages),
             Self::Map(arguments) => map::run(&arguments, global, *messages),
             Self::Blur(arguments) => blur::run(*arguments, global, *messages),

@@ -226,7 +226,7 @@ fn time(path: &Path, wanted: &[&str]) -> Result<()> {
         Ok(started.elapsed().as_secs_f64() * 1e3)
     })?;
     eprintln!("similar: {similar:.2} ms");
-    let phrases = vocabulary(&library)?.phrases();
+    let phrases = vocabulary(&library, None)?.phrases();
     let mut queries = Vec::new();
     for (name, text) in
         QUERIES.into_iter().filter(|(name, _)| wanted.is_empty() || wanted.contains(name))

@@ -146,6 +146,9 @@ fn settings(network: &NetworkAnalyser, open: &OpenOptions) -> String {
     if let Some(min_decode_size) = open.min_decode_size {
         settings["least_size"] = min_decode_size.into();
     }
+    if let Some(threshold) = model.rejection_threshold() {
+        settings["unknown_below"] = threshold.into();
+    }
     settings.to_string()
 }
 
@@ -257,12 +260,16 @@ impl NetworkAnalyser {
 impl PhotoAnalyser for NetworkAnalyser {
     fn analyse(&mut self, picture: &Picture) -> lorgnette::Result<Detections> {
         let Outputs { probabilities, features, .. } = self.classifier.outputs(picture)?;
-        let regions = self.regions(picture)?;
-        Ok(Detections {
-            classes: most_probable(&probabilities),
-            regions,
-            features: features.unwrap_or_default(),
-        })
+        let mut classes = most_probable(&probabilities);
+        let mut regions = self.regions(picture)?;
+        // A calibrated model says of what probability on its best class is to be believed.
+        if let Some(threshold) = self.classifier.model().rejection_threshold() {
+            if classes.first().is_none_or(|best| best.probability < threshold) {
+                classes.clear();
+            }
+            regions.retain(|region| region.mean >= threshold);
+        }
+        Ok(Detections { classes, regions, features: features.unwrap_or_default() })
     }
 }
 

@@ -21,3 +21,18 @@ pub(crate) fn insert(
         .execute(params![class, name])?;
     Ok(class)
 }
+
+/// Removes a model without detections, its classes and the words of their names.
+pub(crate) fn remove(connection: &Connection, model: i64) -> Result<()> {
+    let words = "INSERT INTO class_name (class_name, rowid, name)
+                 SELECT 'delete', id, name FROM class WHERE model = ?";
+    for sql in [
+        words,
+        "DELETE FROM signature WHERE model = ?",
+        "DELETE FROM class WHERE model = ?",
+        "DELETE FROM model WHERE id = ?",
+    ] {
+        connection.execute(sql, [model])?;
+    }
+    Ok(())
+}

@@ -160,23 +160,9 @@ impl Library {
     /// # Errors
     /// If the library cannot be written.
     pub fn forget(&mut self, path: Option<&Path>, only_missing: bool) -> Result<usize> {
-        let (exact, (from, to)) = match path {
-            Some(path) => {
-                let path = std::fs::canonicalize(path)
-                    .or_else(|_| std::path::absolute(path))
-                    .unwrap_or(path.into());
-                (bytes::from_path(&path).to_vec(), bytes::prefix_range(&path))
-            }
-            // All stored paths are absolute, so they sort within this range.
-            None => (Vec::new(), (Vec::new(), vec![0xff; 8])),
-        };
+        let range = PathRange::new(path);
         let transaction = self.transaction()?;
-        let sql = "SELECT id FROM photo WHERE (path = ?1 OR path >= ?2 AND path < ?3) \
-                   AND (NOT ?4 OR state = 1)";
-        let mut statement = transaction.prepare(sql)?;
-        let ids = statement.query_map(params![exact, from, to, only_missing], |row| row.get(0))?;
-        let ids = ids.collect::<Result<Vec<i64>, _>>()?;
-        drop(statement);
+        let ids = range.photos(&transaction, only_missing)?;
         for &id in &ids {
             crate::detections::remove(&transaction, id)?;
             crate::correct::forget(&transaction, id)?;
@@ -184,9 +170,70 @@ impl Library {
         }
         if !only_missing {
             let sql = "DELETE FROM folder WHERE path = ?1 OR path >= ?2 AND path < ?3";
-            transaction.execute(sql, params![exact, from, to])?;
+            transaction.execute(sql, params![range.exact, range.from, range.to])?;
         }
         transaction.commit()?;
         Ok(ids.len())
+    }
+
+    /// Removes the detections and features of one model in the photos that [`Library::forget`] would
+    /// remove; the photos stay. Without a path the model itself is removed too. Returns the number
+    /// of photos that it had analysed.
+    ///
+    /// # Errors
+    /// If the library cannot be written.
+    pub fn forget_model(
+        &mut self,
+        model: i64,
+        path: Option<&Path>,
+        only_missing: bool,
+    ) -> Result<usize> {
+        let range = PathRange::new(path);
+        let transaction = self.transaction()?;
+        let mut forgotten = 0;
+        for id in range.photos(&transaction, only_missing)? {
+            let mut analysed = transaction
+                .prepare_cached("SELECT 1 FROM analysis WHERE photo = ? AND model = ?")?;
+            forgotten += usize::from(analysed.exists([id, model])?);
+            crate::detections::remove_of_model(&transaction, id, model)?;
+        }
+        if path.is_none() && !only_missing {
+            crate::classes::remove(&transaction, model)?;
+        }
+        transaction.commit()?;
+        Ok(forgotten)
+    }
+}
+
+/// The stored paths of a photo, or of all photos in a folder, or of all photos.
+struct PathRange {
+    exact: Vec<u8>,
+    /// First path of the folder.
+    from: Vec<u8>,
+    /// First path after the folder.
+    to: Vec<u8>,
+}
+
+impl PathRange {
+    fn new(path: Option<&Path>) -> Self {
+        let Some(path) = path else {
+            // All stored paths are absolute, so they sort within this range.
+            return Self { exact: Vec::new(), from: Vec::new(), to: vec![0xff; 8] };
+        };
+        let path = std::fs::canonicalize(path)
+            .or_else(|_| std::path::absolute(path))
+            .unwrap_or(path.into());
+        let (from, to) = bytes::prefix_range(&path);
+        Self { exact: bytes::from_path(&path).to_vec(), from, to }
+    }
+
+    /// Returns the ids of the photos; only of missing ones if `only_missing`.
+    fn photos(&self, connection: &rusqlite::Connection, only_missing: bool) -> Result<Vec<i64>> {
+        let sql = "SELECT id FROM photo WHERE (path = ?1 OR path >= ?2 AND path < ?3) \
+                   AND (NOT ?4 OR state = 1)";
+        let mut statement = connection.prepare(sql)?;
+        let values = params![self.exact, self.from, self.to, only_missing];
+        let ids = statement.query_map(values, |row| row.get(0))?;
+        Ok(ids.collect::<Result<_, _>>()?)
     }
 }

@@ -150,7 +150,7 @@ pub(crate) fn remove(connection: &Connection, photo: i64) -> Result<()> {
 }
 
 /// Removes the detections of one model in a photo; those of the user stay.
-fn remove_of_model(connection: &Connection, photo: i64, model: i64) -> Result<()> {
+pub(crate) fn remove_of_model(connection: &Connection, photo: i64, model: i64) -> Result<()> {
     let condition = "photo = ?1 AND (SELECT model FROM class WHERE class.id = class) = ?2";
     let id = "SELECT id FROM feature WHERE photo = ? AND model = ?";
     let feature =

@@ -19,7 +19,10 @@ use std::collections::{BTreeSet, HashMap};
 use lorgnette::labels::{Label, nearest_names};
 use lorgnette::wordnet::{self, key};
 
-use crate::query::{Query, QueryError, needs_no_quotes};
+use crate::query::{Query, QueryError, needs_no_quotes, seems_a_date};
+
+/// Maximum number of suggestions for an unknown name.
+const MAX_SUGGESTIONS: usize = 5;
 
 /// A class and its names.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +39,8 @@ pub struct Class<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Vocabulary {
     by_key: HashMap<String, Vec<i64>>,
+    /// By the possible singulars of names in the plural: "rose" for a class "roses".
+    by_singular: HashMap<String, Vec<i64>>,
     by_synset: HashMap<String, Vec<i64>>,
     names: Vec<String>,
 }
@@ -46,7 +51,8 @@ pub struct Vocabulary {
 pub struct UnknownName {
     /// The unknown name.
     pub name: String,
-    /// Similar names, the nearest first; may be empty.
+    /// Known names that may have been meant: those near in meaning, then those spelt alike; may be
+    /// empty.
     pub suggestions: Vec<String>,
 }
 
@@ -64,14 +70,22 @@ impl Vocabulary {
         let mut vocabulary = Self::default();
         for Class { id, synset, name } in classes {
             for alias in std::iter::once(name).chain(name.split(',')) {
-                let ids = vocabulary.by_key.entry(key(alias)).or_default();
-                if ids.last() != Some(&id) {
-                    ids.push(id);
+                push_new(vocabulary.by_key.entry(key(alias)).or_default(), id);
+                for singular in wordnet::singulars(alias.trim()) {
+                    push_new(vocabulary.by_singular.entry(key(&singular)).or_default(), id);
                 }
             }
             vocabulary.names.extend(name.split(',').map(|name| name.trim().to_owned()));
-            if let Some(synset) = synset {
-                vocabulary.by_synset.entry(synset.into()).or_default().push(id);
+            if name.contains(',') {
+                vocabulary.names.push(name.to_owned());
+            }
+            // A class of one's own is a kind of what WordNet's noun of its name is a kind of.
+            let synsets = match synset {
+                Some(synset) => vec![synset],
+                None => name.split(',').flat_map(|name| synsets_of(name.trim())).collect(),
+            };
+            for synset in synsets {
+                push_new(vocabulary.by_synset.entry(synset.into()).or_default(), id);
             }
         }
         vocabulary
@@ -90,13 +104,14 @@ impl Vocabulary {
     /// # Errors
     /// If there are none; with the names that may have been meant.
     pub fn find(&self, name: &str) -> Result<Vec<i64>, UnknownName> {
+        self.matching(name).ok_or_else(|| self.unknown_name(name))
+    }
+
+    fn matching(&self, name: &str) -> Option<Vec<i64>> {
         let meanings = std::iter::once(name.to_owned()).chain(wordnet::singulars(name));
         let mut matching =
             meanings.map(|name| self.classes_named(&name)).filter(|classes| !classes.is_empty());
-        matching
-            .next()
-            .map(|classes| classes.into_iter().collect())
-            .ok_or_else(|| self.unknown_name(name))
+        matching.next().map(|classes| classes.into_iter().collect())
     }
 
     /// Refuses a query with a name that means nothing, at that name.
@@ -113,7 +128,7 @@ impl Vocabulary {
     }
 
     /// Names in small letters that would be taken apart in a query if it did not know them: "black
-    /// and gold garden spider".
+    /// and gold garden spider", "tabby, tabby cat".
     #[must_use]
     pub fn phrases(&self) -> Vec<String> {
         let names = self.all_names().into_iter().map(str::to_lowercase);
@@ -124,8 +139,8 @@ impl Vocabulary {
         let key = key(name);
         let kinds = wordnet::hyponyms(name).into_iter();
         let from_synsets = kinds.filter_map(|synset| self.by_synset.get(synset)).flatten();
-        let own = self.by_synset.get(&key).into_iter().chain(self.by_key.get(&key)).flatten();
-        own.chain(from_synsets).copied().collect()
+        let own = [&self.by_synset, &self.by_key, &self.by_singular].map(|index| index.get(&key));
+        own.into_iter().flatten().flatten().chain(from_synsets).copied().collect()
     }
 
     /// Returns all names, those of classes before hypernyms.
@@ -135,22 +150,61 @@ impl Vocabulary {
     }
 
     fn unknown_name(&self, name: &str) -> UnknownName {
-        let suggestions = nearest_names(self.all_names(), name);
+        let singulars = wordnet::singulars(name);
+        let near = std::iter::once(name).chain(singulars.iter().map(String::as_str));
+        let by_meaning = near.flat_map(wordnet::related).map(str::to_owned);
+        let spelt_alike = nearest_names(self.all_names(), name);
+        let candidates = by_meaning.chain(spelt_alike).chain(parts(name));
+        let mut suggestions: Vec<String> = Vec::new();
+        for candidate in candidates {
+            if suggestions.len() < MAX_SUGGESTIONS
+                && !suggestions.contains(&candidate)
+                && self.matching(&candidate).is_some()
+            {
+                suggestions.push(candidate);
+            }
+        }
         UnknownName { name: name.into(), suggestions }
     }
 }
 
+/// Returns what may be known of a name of several words: "car" of "red car", "dog" of "dog house".
+fn parts(name: &str) -> impl Iterator<Item = String> {
+    let words: Vec<&str> = name.split(' ').collect();
+    let ends: Vec<String> = (1..words.len()).map(|start| words[start..].join(" ")).collect();
+    let starts: Vec<String> = (1..words.len()).rev().map(|end| words[..end].join(" ")).collect();
+    ends.into_iter().chain(starts)
+}
+
+fn synsets_of(name: &str) -> Vec<&'static str> {
+    let singulars = wordnet::singulars(name);
+    let meanings = std::iter::once(name).chain(singulars.iter().map(String::as_str));
+    meanings.map(wordnet::synsets_named).find(|synsets| !synsets.is_empty()).unwrap_or_default()
+}
+
+/// Appends an id, unless it is the last one.
+fn push_new(ids: &mut Vec<i64>, id: i64) {
+    if ids.last() != Some(&id) {
+        ids.push(id);
+    }
+}
+
 fn hint(name: &str, suggestions: &[String]) -> String {
+    const PLACES: [&str; 9] =
+        ["top", "middle", "bottom", "left", "right", "center", "centre", "corner", "half"];
+    let last = name.rsplit(' ').next().unwrap_or_default().to_lowercase();
+    if seems_a_date(name) {
+        return ": for when a photo was taken write in June 2024, from summer 2022, or \
+                date:2024-06"
+            .into();
+    }
     if !suggestions.is_empty() {
         let quoted: Vec<String> = suggestions.iter().map(|name| format!("{name:?}")).collect();
         return format!(": did you mean {}?", quoted.join(" or "));
     }
-    const PLACES: [&str; 9] =
-        ["top", "middle", "bottom", "left", "right", "center", "centre", "corner", "half"];
-    let last = name.rsplit(' ').next().unwrap_or_default().to_lowercase();
     match PLACES.contains(&last.as_str()) && last != name {
         true => ": before a place goes `in`, as in dog in top left".into(),
-        false => ": the statistics of the library list its classes".into(),
+        false => ": `lorgnette classes` lists what can be asked".into(),
     }
 }
 
@@ -221,8 +275,40 @@ mod tests {
         let suggested = |name: &str| imagenet().find(name).unwrap_err();
         assert_eq!(suggested("vehicel").suggestions[0], "vehicle");
         assert_eq!(suggested("scool bus").suggestions[0], "school bus");
-        assert!(suggested("zzz").to_string().contains("statistics of the library"));
-        assert!(suggested("school bus top left").to_string().contains("goes `in`"));
+        assert!(suggested("zzz").to_string().contains("`lorgnette classes` lists"));
+        assert_eq!(suggested("red car").suggestions.last().unwrap(), "car");
+        assert!(suggested("dogs last June").to_string().contains("date:2024-06"));
+    }
+
+    #[test]
+    fn suggestions_are_by_meaning_before_spelling() {
+        let first = |name: &str| imagenet().find(name).unwrap_err().suggestions[0].clone();
+        assert_eq!(first("sea"), "seashore");
+        assert_eq!(first("puppies"), "dog");
+        assert_eq!(first("cow"), "cattle");
+        assert_eq!(first("mosquitoes"), "dipterous insect");
+    }
+
+    #[test]
+    fn every_suggestion_by_meaning_is_known() {
+        let vocabulary = imagenet();
+        for line in include_str!("../../lorgnette/src/wordnet/related.txt").lines() {
+            let (noun, names) = line.split_once('\t').unwrap();
+            let unknown = names.split(", ").find(|name| vocabulary.matching(name).is_none());
+            assert_eq!(unknown, None, "{noun}");
+        }
+    }
+
+    #[test]
+    fn classes_of_ones_own_have_a_singular_a_plural_and_kinds() {
+        let names = ["roses", "daisy", "my cats"];
+        let classes = (0..).zip(names).map(|(id, name)| Class { id, synset: None, name });
+        let vocabulary = Vocabulary::new(classes);
+        for (name, class) in
+            [("rose", 0), ("Roses", 0), ("daisies", 1), ("flower", 1), ("my cat", 2)]
+        {
+            assert_eq!(vocabulary.find(name).unwrap(), [class], "{name}");
+        }
     }
 
     #[test]

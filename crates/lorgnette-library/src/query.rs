@@ -20,8 +20,8 @@ use std::ops::Range;
 
 pub use self::dates::{DateRange, Day};
 pub use self::error::QueryError;
-pub(crate) use self::parse::needs_no_quotes;
-pub use self::place::{Place, Side, Third};
+pub(crate) use self::parse::{needs_no_quotes, seems_a_date};
+pub use self::place::{Place, PlaceBox, Side, Third};
 
 mod dates;
 mod display;
@@ -114,6 +114,8 @@ pub enum Relation {
     Inside,
     /// The boxes intersect.
     Overlapping,
+    /// The boxes touch, or the gap between them is small.
+    Near,
 }
 
 /// A comparison with a value.
@@ -182,7 +184,8 @@ impl Query {
     }
 
     /// Parses a query in which these names need no quotation marks, although they contain words of
-    /// the language: "black and gold garden spider" ([`crate::hierarchy::Vocabulary::phrases`]).
+    /// the language or commas: "black and gold garden spider"
+    /// ([`crate::hierarchy::Vocabulary::phrases`]).
     ///
     /// # Errors
     /// As [`Query::parse`].

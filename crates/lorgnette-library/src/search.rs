@@ -47,12 +47,22 @@ pub struct SearchOptions<'a> {
     pub limit: usize,
     /// Computes the features of the photo of `like PHOTO`.
     pub provider: &'a dyn FeatureProvider,
+    /// Id of the model whose detections count, beside the user's; all models if `None`.
+    pub model: Option<i64>,
+    /// Minimum probability of a detection, unless the query gives one.
+    pub min_probability: f64,
 }
 
 impl Default for SearchOptions<'_> {
-    /// Returns a limit of twenty hits, and the features of photos in the library.
+    /// Returns a limit of twenty hits, the features of photos in the library, all models, and
+    /// [`MIN_PROBABILITY`].
     fn default() -> Self {
-        Self { limit: 20, provider: &LibraryFeatures }
+        Self {
+            limit: 20,
+            provider: &LibraryFeatures,
+            model: None,
+            min_probability: MIN_PROBABILITY,
+        }
     }
 }
 
@@ -131,21 +141,27 @@ pub struct Match {
     pub score: f64,
 }
 
-/// Returns the class names of a library.
+/// A class of a library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LibraryClass {
+    /// Id in the library.
+    pub id: i64,
+    /// WordNet synset, if any.
+    pub synset: Option<String>,
+    /// Names, separated by commas.
+    pub name: String,
+}
+
+/// Returns the class names of a library: of one model and of the user, or of all models.
 ///
 /// # Errors
 /// If the library cannot be read.
-pub fn vocabulary(library: &Library) -> Result<Vocabulary> {
-    let mut statement =
-        library.connection().prepare_cached("SELECT id, synset, name FROM class ORDER BY id")?;
-    let class = |row: &Row<'_>| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, String>(2)?))
-    };
-    let classes: Vec<_> = statement.query_map([], class)?.collect::<Result<_, _>>()?;
-    Ok(Vocabulary::new(classes.iter().map(|(id, synset, name)| Class {
-        id: *id,
-        synset: synset.as_deref(),
-        name,
+pub fn vocabulary(library: &Library, model: Option<i64>) -> Result<Vocabulary> {
+    let classes = library.class_list(model)?;
+    Ok(Vocabulary::new(classes.iter().map(|class| Class {
+        id: class.id,
+        synset: class.synset.as_deref(),
+        name: &class.name,
     })))
 }
 
@@ -175,9 +191,25 @@ impl Library {
         Ok(SearchResults { total, hits })
     }
 
+    /// Returns the classes of one model and of the user, or of all models, in the order of their
+    /// ids.
+    ///
+    /// # Errors
+    /// If the library cannot be read.
+    pub fn class_list(&self, model: Option<i64>) -> Result<Vec<LibraryClass>> {
+        let sql = "SELECT class.id, synset, class.name FROM class JOIN model ON model.id = model
+                   WHERE ?1 IS NULL OR model = ?1 OR fingerprint = x'' ORDER BY class.id";
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let class = |row: &Row<'_>| {
+            Ok(LibraryClass { id: row.get(0)?, synset: row.get(1)?, name: row.get(2)? })
+        };
+        let classes = statement.query_map([model], class)?;
+        Ok(classes.collect::<Result<_, _>>()?)
+    }
+
     fn resolve(&self, query: &Query, options: &SearchOptions<'_>) -> Result<ResolvedQuery> {
-        let vocabulary = vocabulary(self)?;
-        let resolver = Resolver { library: self, vocabulary, provider: options.provider };
+        let vocabulary = vocabulary(self, options.model)?;
+        let resolver = Resolver { library: self, vocabulary, options };
         ResolvedQuery::new(query, &resolver)
     }
 

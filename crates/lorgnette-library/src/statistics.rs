@@ -1,5 +1,7 @@
 //! Statistics of a library.
 
+use rusqlite::params;
+
 use crate::error::Result;
 use crate::library::Library;
 use crate::photo::State;
@@ -52,15 +54,16 @@ const CLASSES: &str = "
       UNION ALL SELECT class, photo, 1, share FROM region WHERE source < 2 AND peak >= 0.5)
     SELECT synset, name, count(DISTINCT photo), sum(regions), min(1.0, sum(share) / count(DISTINCT \
     photo))
-    FROM seen JOIN class ON class.id = class JOIN photo ON photo.id = photo AND state = 0
-    GROUP BY coalesce(synset, name) ORDER BY 3 DESC, 4 DESC, name LIMIT ?";
+    FROM seen JOIN class ON class.id = class AND (?1 IS NULL OR model = ?1)
+    JOIN photo ON photo.id = photo AND state = 0
+    GROUP BY coalesce(synset, name) ORDER BY 3 DESC, 4 DESC, name LIMIT ?2";
 
 impl Library {
-    /// Returns the statistics with the `limit` most frequent classes.
+    /// Returns the statistics with the `limit` most frequent classes, of one model or of all.
     ///
     /// # Errors
     /// If the library cannot be read.
-    pub fn statistics(&self, limit: usize) -> Result<Statistics> {
+    pub fn statistics(&self, model: Option<i64>, limit: usize) -> Result<Statistics> {
         let number = |sql: &str| -> Result<u64> {
             Ok(self.connection().query_row(sql, [], |row| row.get(0))?)
         };
@@ -84,12 +87,12 @@ impl Library {
             taken: taken.0.zip(taken.1),
             regions: number("SELECT count(*) FROM region WHERE source < 2")? as usize,
             corrections: number("SELECT count(*) FROM correction")? as usize,
-            classes: self.classes(limit)?,
+            classes: self.classes(model, limit)?,
             years: self.years()?,
         })
     }
 
-    fn classes(&self, limit: usize) -> Result<Vec<ClassCount>> {
+    fn classes(&self, model: Option<i64>, limit: usize) -> Result<Vec<ClassCount>> {
         let mut statement = self.connection().prepare(CLASSES)?;
         let class = |row: &rusqlite::Row<'_>| {
             let (synset, name) = (row.get(0)?, row.get(1)?);
@@ -101,7 +104,7 @@ impl Library {
                 share: row.get(4)?,
             })
         };
-        Ok(statement.query_map([limit as i64], class)?.collect::<Result<_, _>>()?)
+        Ok(statement.query_map(params![model, limit as i64], class)?.collect::<Result<_, _>>()?)
     }
 
     fn years(&self) -> Result<Vec<(String, usize)>> {

@@ -2,7 +2,7 @@
 
 use lorgnette_library::query::{
     Comparator, Comparison, Condition, Constraint, Count, DateRange, Day, Like, Name, Object,
-    Place, Query, Related, Relation, Side, Third,
+    Place, PlaceBox, Query, Related, Relation, Side, Third,
 };
 use proptest::prelude::*;
 
@@ -33,7 +33,8 @@ fn many_ways_lead_to_one_query() {
         ("find all pictures that contain dogs", "dogs"),
         ("there is a dog", "dog"),
         ("images where there are dogs and no cats", "dogs AND NOT cats"),
-        ("pot, flowerpot", "pot, flowerpot"),
+        ("pot, flowerpot", "pot AND flowerpot"),
+        ("\"pot, flowerpot\"", "\"pot, flowerpot\""),
         ("jack-o'-lantern", "jack-o'-lantern"),
         ("“sea lion” in the bottom right corner of the photo", "sea lion in bottom right"),
         ("dog in the left half", "dog in left half"),
@@ -52,6 +53,9 @@ fn many_ways_lead_to_one_query() {
         ("dog that is above a cat in the top", "dog above cat in top row"),
         ("dog left of cat above sofa", "dog left of cat above sofa"),
         ("dog in the middle and above a cat", "dog in middle above cat"),
+        ("dog in a box", "dog inside box"),
+        ("dog in box(0, 0.5, 25%, 1)", "dog in box(0,0.5,0.25,1)"),
+        ("dog in the box(0.1 0.2 0.3 0.4)", "dog in box(0.1,0.2,0.3,0.4)"),
         ("dog inside a box and cat overlapping it", "dog inside box AND cat overlapping it"),
         ("dog covering > 20%", "dog covering > 0.2"),
         ("dog covers at least 20 percent", "dog covering >= 0.2"),
@@ -79,14 +83,93 @@ fn many_ways_lead_to_one_query() {
     }
 }
 
+/// Sentences as people type them.
+const SENTENCES: [(&str, &str); 62] = [
+    ("show me dogs", "dogs"),
+    ("Show me all my dogs!", "dogs"),
+    ("a photo of a dog", "dog"),
+    ("please show me some pictures of dogs", "dogs"),
+    ("can you find photos with a cat?", "cat"),
+    ("I'm looking for a picture of my cat", "cat"),
+    ("i want to see birds", "birds"),
+    ("do I have any photos of zebras?", "zebras"),
+    ("dog photos", "dog"),
+    ("dog pictures from 2022", "dog AND date:2022-01-01..2022-12-31"),
+    ("two zebras", "zebras count = 2"),
+    ("2 zebras", "zebras count = 2"),
+    ("a couple of zebras", "zebras count = 2"),
+    ("more than one zebra", "zebra count > 1"),
+    ("at least three birds", "birds count >= 3"),
+    ("two or more dogs", "dogs count >= 2"),
+    ("several dogs", "dogs count >= 3"),
+    ("fewer than 4 dogs", "dogs count < 4"),
+    ("exactly one dog in the middle", "dog in middle count = 1"),
+    ("two dogs and three cats", "dogs count = 2 AND cats count = 3"),
+    ("vehicles, but not cars", "vehicles AND NOT cars"),
+    ("vehicles except cars", "vehicles AND NOT cars"),
+    ("vehicles that are not cars", "vehicles AND NOT cars"),
+    ("dogs, no cats", "dogs AND NOT cats"),
+    ("dogs, cats and birds", "dogs AND cats AND birds"),
+    ("dogs, cats or birds", "dogs OR cats OR birds"),
+    ("dogs, cats, or birds", "dogs OR cats OR birds"),
+    ("dog, cat", "dog AND cat"),
+    ("a dog, in the middle", "dog in middle"),
+    ("dog next to a cat", "dog near cat"),
+    ("dog near a cat", "dog near cat"),
+    ("dog beside the cat", "dog near cat"),
+    ("a dog by a tree", "dog near tree"),
+    ("dog with a cat", "dog AND cat"),
+    ("dog together with a cat", "dog AND cat"),
+    ("dog with no cat", "dog AND NOT cat"),
+    ("cat on a sofa", "cat overlapping sofa"),
+    ("dog in a car", "dog inside car"),
+    ("bee on a flower", "bee overlapping flower"),
+    ("dog in the foreground", "dog in foreground"),
+    ("mountain in the background", "mountain in background"),
+    ("big dog", "dog covering >= 0.25"),
+    ("a tiny bird on the left", "bird covering < 0.01 in left column"),
+    ("two small dogs", "dogs covering < 0.05 count = 2"),
+    ("photos taken in June 2024", "date:2024-06-01..2024-06-30"),
+    ("photos I took in June 2024", "date:2024-06-01..2024-06-30"),
+    ("photos taken in June 2024 of dogs", "date:2024-06-01..2024-06-30 AND dogs"),
+    ("dogs in June 2024", "dogs AND date:2024-06-01..2024-06-30"),
+    ("dogs June 2024", "dogs AND date:2024-06-01..2024-06-30"),
+    ("from summer 2022", "date:2022-06-01..2022-08-31"),
+    ("winter 2023", "date:2023-12-01..2024-02-29"),
+    ("dogs on 17 May 2024", "dogs AND date:2024-05-17"),
+    ("dogs on May 17th, 2024", "dogs AND date:2024-05-17"),
+    ("birds since 2020", "birds AND date:2020-01-01.."),
+    ("birds before June 2020", "birds AND date:..2020-05-31"),
+    ("cats between 2019 and 2021", "cats AND date:2019-01-01..2021-12-31"),
+    ("cats from November to February 2024", "cats AND date:2023-11-01..2024-02-29"),
+    ("dogs in the middle in 2024", "dogs in middle AND date:2024-01-01..2024-12-31"),
+    ("path:x dog", "path:x AND dog"),
+    ("(dog or cat) bird", "(dog OR cat) AND bird"),
+    ("pictures from 2022 showing dogs", "date:2022-01-01..2022-12-31 AND dogs"),
+    ("path:IMG_???", "path:IMG_???"),
+];
+
+#[test]
+fn sentences_are_read_as_people_mean_them() {
+    for (text, meant) in SENTENCES {
+        assert_eq!(plain(text), meant, "{text}");
+        assert_eq!(plain(meant), meant, "{text}");
+    }
+}
+
 /// Text, the words that carets point at, and part of what is said of them.
-const WRONG: [(&str, &str, &str); 27] = [
+const WRONG: [(&str, &str, &str); 32] = [
     ("", "", "a name is missing"),
     ("dog AND", "", "a name is missing"),
     ("dog in the midle", "midle", "did you mean \"middle\""),
     ("dog in the top lefft corner", "lefft", "did you mean \"left\""),
     ("dog in the uper left", "uper", "did you mean \"upper\""),
-    ("dog in a box", "box", "inside box"),
+    ("dog in box(0,0,1)", "0,0,1", "such as box(0, 0.5"),
+    ("dog in box(0.5,0,0.5,1)", "0.5,0,0.5,1", "such as box(0, 0.5"),
+    ("dog next to two cats", "two", "first thing"),
+    ("dogs in June", "June", "of which year"),
+    ("photos taken yesterday", "yesterday", "of which year"),
+    ("dogs from last summer", "last", "of which year"),
     ("dog in", "", "a place is missing"),
     ("dog in top middle corner", "corner", "no place is called so"),
     ("dog is hungry", "hungry", "after `is`"),
@@ -182,6 +265,23 @@ fn name() -> impl Strategy<Value = Name> {
         "is,",
         "jack-o'-lantern",
         "Ünïcode",
+        "two",
+        "big",
+        "more",
+        "near",
+        "next",
+        "by",
+        "June",
+        "2024",
+        "from",
+        "taken",
+        "show",
+        "photos",
+        "dog,",
+        "a,b",
+        "dog?",
+        "&",
+        "except",
     ]);
     prop::collection::vec(words, 1..4).prop_map(|words| Name { text: words.join(" "), span: 0..0 })
 }
@@ -201,7 +301,11 @@ fn place() -> impl Strategy<Value = Place> {
     let thirds = (prop::option::of(third()), prop::option::of(third()))
         .prop_filter("a third is given", |(row, column)| row.is_some() || column.is_some());
     let side = prop::sample::select(vec![Side::Top, Side::Bottom, Side::Left, Side::Right]);
+    let sides = (0.0..0.5_f64, 0.0..0.5_f64, 0.5..=1.0_f64, 0.5..=1.0_f64);
     prop_oneof![
+        Just(Place::Foreground),
+        Just(Place::Background),
+        sides.prop_map(|(x0, y0, x1, y1)| Place::Box(PlaceBox { x0, y0, x1, y1 })),
         Just(Place::Anywhere),
         Just(Place::Corner),
         thirds.prop_map(|(row, column)| Place::Thirds { row, column }),
@@ -234,6 +338,7 @@ fn object() -> impl Strategy<Value = Object> {
         Relation::Below,
         Relation::Inside,
         Relation::Overlapping,
+        Relation::Near,
     ]);
     let to_another = (alone(), relation, alone()).prop_map(|(object, relation, other)| Object {
         related: Some(Box::new(Related { relation, object: other })),
@@ -292,6 +397,8 @@ proptest! {
         words in prop::collection::vec(prop::sample::select(vec![
             "dog", "in", "the", "middle", "left", "of", "and", "or", "not", "(", ")", "\"", "covering", ">", "20%", "count",
             "2", "like", "a.jpg", "path:x", "date:2024", "show", "photos", "where", "is", "top", "corner", "inside", "with",
+            "two", "more than", "big", "next to", "near", "by", ",", "in June 2024", "from", "summer", "2022", "taken",
+            "between", "that are not", "except", "me", "a", "box(0,0,1,1)", "foreground", "?",
         ]), 0..14)
     ) {
         let text = words.join(" ");

@@ -19,12 +19,34 @@ mod plural;
 
 /// Each line is a synset, its direct hypernyms, and its names (`oracle/make_hierarchy.py`).
 const NOUNS: &str = include_str!("wordnet/nouns.txt");
+/// Each line is a noun that is not in the hierarchy, and the names in it that are nearest in meaning
+/// (`oracle/make_hierarchy.py`).
+const RELATED: &str = include_str!("wordnet/related.txt");
 
 /// The synsets with this name and all their hyponyms, in ascending order. A synset's number may
 /// stand for its name; case, spaces and punctuation are ignored.
 #[must_use]
 pub fn hyponyms(name: &str) -> Vec<&'static str> {
     WordNet::get().hyponyms(&key(name))
+}
+
+/// The synsets with this name, without their hyponyms.
+#[must_use]
+pub fn synsets_named(name: &str) -> Vec<&'static str> {
+    let wordnet = WordNet::get();
+    let named = wordnet.by_key.get(&key(name)).into_iter().flatten();
+    named.map(|&noun| wordnet.nouns[noun].synset).collect()
+}
+
+/// The names in this hierarchy that are nearest in meaning to an everyday noun that is not in it, the
+/// nearest first: seashore for sea. None for other words. Singular, case and spaces as in
+/// [`hyponyms`].
+#[must_use]
+pub fn related(name: &str) -> Vec<&'static str> {
+    let key = key(name);
+    let nouns = RELATED.lines().filter_map(|line| line.split_once('\t'));
+    let found = nouns.into_iter().find(|(noun, _)| self::key(noun) == key);
+    found.map_or(Vec::new(), |(_, names)| names.split(", ").collect())
 }
 
 /// The names of these synsets and of all their hypernyms.

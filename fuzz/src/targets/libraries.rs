@@ -100,7 +100,7 @@ impl Target for Libraries {
 fn query_everything(library: &Library, random: &mut Random) -> Vec<Answer<()>> {
     let query = Query::parse(QUERIES[random.below(QUERIES.len())]).expect("a query");
     let mut answers = vec![
-        library.statistics(10).map(drop),
+        library.statistics(None, 10).map(drop),
         library.duplicates().map(drop),
         library.corrections().map(drop),
         library.search(&query, &SearchOptions::default()).map(drop),

@@ -12,7 +12,7 @@ mod verify;
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use lorgnette_library::{Library, ModelEntry, printable};
 
@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     sqlite_memory::limit()?;
     let read = || Library::open_read_only(&path);
     match &arguments.verb {
-        Verb::Statistics(arguments) => statistics::run(arguments, &read()?),
+        Verb::Statistics(arguments) => statistics::run(arguments, &read()?, global),
         Verb::List(arguments) => list::run(arguments, &read()?),
         Verb::Show(arguments) => show::run(arguments, &read()?),
         Verb::Similar(arguments) => similar::run(arguments, &read()?, global, messages),
@@ -75,7 +75,9 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         Verb::Export(arguments) => export::run(arguments, &read()?, messages),
         Verb::Verify(arguments) => verify::run(arguments, &path, messages),
         Verb::Correct(arguments) => correct::run(arguments, &mut Library::open(&path)?, messages),
-        Verb::Forget(arguments) => forget::run(arguments, &mut Library::open(&path)?, messages),
+        Verb::Forget(arguments) => {
+            forget::run(arguments, &mut Library::open(&path)?, global, messages)
+        }
         Verb::Vacuum => vacuum(&path, messages),
     }
 }
@@ -112,6 +114,26 @@ fn model_with_features(library: &Library, named: Option<&str>) -> Result<ModelEn
         ),
         _ => "the library has no features of any model".into(),
     })
+}
+
+/// Returns the models of that name, which may be a path: the name is that of the file without its
+/// extension.
+pub(super) fn model_named(library: &Library, named: &str) -> Result<Vec<ModelEntry>> {
+    let models = library.models()?;
+    let stem = Path::new(named).file_stem().and_then(|stem| stem.to_str());
+    let found: Vec<ModelEntry> = models
+        .iter()
+        .filter(|model| model.name == named || Some(model.name.as_str()) == stem)
+        .cloned()
+        .collect();
+    if found.is_empty() {
+        let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+        let known = names.join(", ");
+        bail!(
+            "{named}: the library has no answers of it, but of {known}: give --model one of these"
+        );
+    }
+    Ok(found)
 }
 
 /// Formats a path for a terminal.

@@ -1,5 +1,6 @@
 //! `lorgnette search`: finds photos in a library by objects and places.
 
+mod links;
 mod page;
 mod provider;
 mod results_text;
@@ -19,6 +20,7 @@ use crate::arguments::{Global, InputArguments, LibraryArguments};
 use crate::messages::{Messages, count};
 use crate::sqlite_memory;
 use crate::stream::write_report;
+use crate::verbs::library::model_named;
 
 /// Find photos by objects and their places
 #[derive(Debug, Args)]
@@ -39,6 +41,25 @@ pub(crate) struct Arguments {
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+
+    /// Print the paths of the photos alone, one a line
+    #[arg(short = 'l', long)]
+    #[arg(conflicts_with_all = ["format", "explain"])]
+    paths: bool,
+
+    /// End each path with a NUL instead of a line feed, for `xargs -0`; implies -l
+    #[arg(short = '0', long)]
+    #[arg(conflicts_with_all = ["format", "explain"])]
+    null: bool,
+
+    /// Also fill a folder with links to the photos, the best first by name; links of an earlier search
+    /// in it are replaced
+    #[arg(long, value_name = "DIR")]
+    link: Option<PathBuf>,
+
+    /// Also find what the network is unsure of, down to a probability of 0
+    #[arg(long)]
+    all: bool,
 
     /// Explain each score
     #[arg(long)]
@@ -70,11 +91,12 @@ enum Format {
 }
 
 const EXAMPLES: &str = "\
+Ask as you would ask a person: 'show me two dogs next to a cat in June 2024'.
 Names are those of the classes, in any of their spellings, or of what they are a
-kind of: beagle, dog, animal.
+kind of: beagle, dog, animal. `lorgnette classes [WORD]` lists them.
   in PLACE              top, middle, bottom, left, right, top left, left half, bottom right quarter, corner, anywhere
-  left of, right of, above, below, inside, overlapping NAME
-  covering > 20%        how much of the photo it fills          count >= 2       how many of them
+  left of, right of, above, below, inside, overlapping, next to NAME
+  covering > 20%, big   how much of the photo it fills          two, count >= 2  how many of them
   probability > 0.6     how sure the network is                 like PHOTO > 0.8 how similar the photo is
   path:holidays/*.jpg   date:2024-05 date:>2023 date:2023..2024-06
   AND, OR, NOT, (...)   capitals do not matter
@@ -88,7 +110,8 @@ Examples:
   lorgnette search 'vehicle covering > 30% NOT person date:2024' \\
       --library pictures.lgn --format json
   lorgnette search 'like beach.jpg AND NOT dog' --library pictures.lgn \\
-      --explain";
+      --explain
+  lorgnette search 'vehicles, but not cars' -0 | xargs -0 cp -t found";
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
@@ -96,9 +119,12 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     sqlite_memory::limit()?;
     let library = Library::open_read_only(arguments.library.path()?)?;
     let text = arguments.query.join(" ");
-    let query = read(&library, &text)?;
+    let model = searched_model(&library, global)?;
+    let query = read(&library, &text, model)?;
     let provider = NetworkFeatures { input: &arguments.input, global, messages };
-    let options = SearchOptions { limit: arguments.limit as usize, provider: &provider };
+    let min_probability = if arguments.all { 0.0 } else { search::MIN_PROBABILITY };
+    let limit = arguments.limit as usize;
+    let options = SearchOptions { limit, provider: &provider, model, min_probability };
     if arguments.plan {
         let plan = library.explain_search(&query, &options)?;
         return write_report(|out| writeln!(out, "{plan}")).map(|()| Outcome::Done);
@@ -109,7 +135,14 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     if let Some(file) = &arguments.html {
         page::write(file, &text, &results, messages)?;
     }
+    if let Some(folder) = &arguments.link {
+        links::write(folder, &results.hits, messages)?;
+    }
     match arguments.format {
+        _ if arguments.paths || arguments.null => {
+            let end = if arguments.null { b"\0" } else { b"\n" };
+            write_report(|out| results_text::write_paths(out, &results, end))?;
+        }
         Format::Text => {
             write_report(|out| results_text::write_text(out, &results, arguments.explain))?;
         }
@@ -123,7 +156,10 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         }
     }
     match results.total {
-        0 => messages.note(&format_args!("no photo is as {query} says")),
+        0 if arguments.all => messages.note(&format_args!("no photo is as {query} says")),
+        0 => messages.note(&format_args!(
+            "no photo is as {query} says; --all also finds what the network is unsure of"
+        )),
         total if total > results.hits.len() => {
             let photos = count(total, "photo");
             messages.note(&format_args!(
@@ -136,9 +172,17 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     Ok(Outcome::Done)
 }
 
+/// Returns the id of the model of --model; `None` if the user named none.
+fn searched_model(library: &Library, global: &Global) -> Result<Option<i64>> {
+    let Some(name) = &global.model else { return Ok(None) };
+    let models = model_named(library, &name.to_string_lossy())?;
+    // Of several with other settings, the one that has analysed the most photos.
+    Ok(models.iter().rev().max_by_key(|model| model.photos).map(|model| model.id))
+}
+
 /// Parses the query and checks its names; errors point at the word.
-fn read(library: &Library, text: &str) -> Result<Query> {
-    let vocabulary = search::vocabulary(library)?;
+fn read(library: &Library, text: &str, model: Option<i64>) -> Result<Query> {
+    let vocabulary = search::vocabulary(library, model)?;
     ensure!(!vocabulary.is_empty(), "{}: nothing was indexed yet", library.path().display());
     let query =
         Query::parse_with(text, &vocabulary.phrases()).map_err(|error| anyhow!("{error}"))?;

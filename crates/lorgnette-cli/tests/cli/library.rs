@@ -208,3 +208,13 @@ fn wrong_libraries_and_folders_are_reported() {
     let unsaid = lorgnette(&["index", "--library", &folder.text("new.lgn")]);
     assert!(unsaid.code == Some(2) && unsaid.err.contains("which folders?"), "{}", unsaid.err);
 }
+
+#[test]
+fn answers_of_a_model_are_forgotten_and_the_photos_stay() {
+    let folder = indexed();
+    on(&folder, &["library", "forget", "--model", "mobilenet_v1_1.0_224"]).well();
+    let statistics = on(&folder, &["library", "statistics", "--format", "json"]).well().json();
+    assert_eq!(statistics[0]["present"], 3);
+    assert_eq!(statistics[0]["regions"], 0);
+    assert_eq!(statistics[0]["models"].as_array().unwrap().len(), 0);
+}

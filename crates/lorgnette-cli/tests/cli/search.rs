@@ -127,3 +127,43 @@ fn errors_point_at_the_word() {
     assert_eq!(none.code, Some(2));
     assert!(none.err.contains("lorgnette index"), "{}", none.err);
 }
+
+#[test]
+fn paths_and_links_go_to_other_programs() {
+    let folder = indexed();
+    let ended = on(&folder, &["search", "show me a cat", "-l"]).well();
+    let path = ended.out.strip_suffix('\n').unwrap();
+    assert!(path.ends_with("photos/cat.jpg") && !path.contains('\n'), "{path}");
+    let ended = on(&folder, &["search", "cats or espresso", "-0"]).well();
+    assert_eq!(ended.out.matches('\0').count(), 2, "{:?}", ended.out);
+    let links = folder.text("found");
+    for (query, number) in [("cats or espresso", 2), ("cats", 1)] {
+        on(&folder, &["search", query, "--link", &links]).well();
+        let entries = fs::read_dir(&links).unwrap().map(|entry| entry.unwrap().path());
+        let mut entries: Vec<_> = entries.collect();
+        entries.sort();
+        assert_eq!(entries.len(), number, "links of the search before are gone");
+        assert!(entries[0].ends_with("0001 cat.jpg") && fs::read(&entries[0]).is_ok());
+    }
+    fs::write(folder.path("found/letter.txt"), "").unwrap();
+    let refused = on(&folder, &["search", "cats", "--link", &links]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.err.contains("letter.txt in it is no link"), "{}", refused.err);
+}
+
+#[test]
+fn classes_are_listed_and_words_explained() {
+    let all = lorgnette(&["classes"]).well();
+    assert!(all.out.lines().count() >= 1000 && all.out.contains("n02123045  tabby, tabby cat\n"));
+    let cats = lorgnette(&["classes", "domestic", "cats", "--format", "json"]).well().json();
+    assert!(cats.iter().any(|class| class["name"] == "Egyptian cat"), "{cats:?}");
+    let sea = lorgnette(&["classes", "sea"]);
+    assert_eq!(sea.code, Some(2));
+    assert!(sea.err.contains("did you mean \"seashore\""), "{}", sea.err);
+    let folder = indexed();
+    let cats = on(&folder, &["classes", "tiger cat"]).well();
+    assert_eq!(cats.out, "n02123159  tiger cat\n");
+    let unknown = on(&folder, &["search", "cat", "--model", "inception_v3"]);
+    assert_eq!(unknown.code, Some(2));
+    assert!(unknown.err.contains("no answers of it, but of mobilenet_v1"), "{}", unknown.err);
+}

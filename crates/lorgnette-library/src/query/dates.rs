@@ -104,13 +104,13 @@ impl Day {
         is_valid.then_some(Self { year, month, day })
     }
 
-    fn next(self) -> Option<Self> {
+    pub(super) fn next(self) -> Option<Self> {
         let Self { year, month, day } = self;
         let next_year = || Self::new(year + 1, 1, 1);
         Self::new(year, month, day + 1).or_else(|| Self::new(year, month + 1, 1)).or_else(next_year)
     }
 
-    fn previous(self) -> Option<Self> {
+    pub(super) fn previous(self) -> Option<Self> {
         let Self { year, month, day } = self;
         let last_day = |year, month| Self::new(year, month, days_in(year, month));
         Self::new(year, month, day - 1)

@@ -99,6 +99,7 @@ impl Display for Relation {
             Self::Below => "below",
             Self::Inside => "inside",
             Self::Overlapping => "overlapping",
+            Self::Near => "near",
         })
     }
 }

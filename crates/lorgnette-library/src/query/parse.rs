@@ -7,44 +7,21 @@ use super::{
 };
 
 mod number;
+mod opening;
 mod place;
+mod when;
+mod words;
+
+pub(crate) use self::when::seems_a_date;
+pub(crate) use self::words::needs_no_quotes;
+use self::words::{ARTICLES, begins_and, begins_qualifier, is_photos, take_and, take_negation};
 
 /// Maximum length of a query in bytes.
 const MAX_QUERY_BYTES: usize = 8 << 10;
 /// Maximum depth of parentheses and NOTs.
 const MAX_DEPTH: usize = 64;
-/// Maximum number of objects in a query. SQLite joins at most 64 tables, and each object is up to
-/// two.
+/// Maximum number of objects in a query.
 const MAX_OBJECTS: usize = 24;
-
-/// Words that begin a constraint and end a name.
-const QUALIFIER_WORDS: [&str; 21] = [
-    "in",
-    "at",
-    "on",
-    "is",
-    "are",
-    "that",
-    "which",
-    "above",
-    "over",
-    "below",
-    "under",
-    "beneath",
-    "inside",
-    "within",
-    "overlapping",
-    "overlaps",
-    "covering",
-    "covers",
-    "probability",
-    "count",
-    "anywhere",
-];
-/// Words that end a condition.
-const CONNECTIVES: [&str; 7] = ["and", "or", "not", "without", "no", "like", "but"];
-/// Articles and similar words, skipped before a name.
-pub(super) const ARTICLES: [&str; 5] = ["a", "an", "the", "some", "any"];
 
 const MISSING: &str = "a name is missing here, such as dog or \"school bus\"";
 
@@ -57,8 +34,13 @@ pub(super) fn query(text: &str, phrases: &[String]) -> Result<Query, QueryError>
         );
         return Err(QueryError::new("", 0..0, what));
     }
-    let mut parser = Parser { scanner: Scanner::new(text), phrases, depth: 0, objects: 0 };
-    parser.skip_preamble();
+    let text = text.trim_end();
+    let scanner = Scanner::new(text.trim_end_matches(['?', '!']));
+    // "path:IMG_???" keeps its question marks.
+    let ends_in_name = !text.rsplit(char::is_whitespace).next().unwrap_or(text).contains(':');
+    let scanner = if ends_in_name { scanner } else { Scanner::new(text) };
+    let mut parser = Parser { scanner, phrases, depth: 0, objects: 0, ends_in_name: false };
+    opening::skip(&mut parser.scanner);
     let query = parser.any()?;
     match parser.scanner.next()? {
         Token { kind: TokenKind::End, .. } => Ok(query),
@@ -74,47 +56,22 @@ pub(super) fn query(text: &str, phrases: &[String]) -> Result<Query, QueryError>
     }
 }
 
-/// Returns whether a name needs no quotation marks: it is parsed as itself.
-pub(crate) fn needs_no_quotes(name: &str) -> bool {
-    let mut scanner = Scanner::new(name);
-    let mut first = true;
-    loop {
-        let Ok(token) = scanner.next() else { return false };
-        match token.kind {
-            TokenKind::End => return !first,
-            TokenKind::Word(word) if is_name_word(&word.to_lowercase(), first) => first = false,
-            _ => return false,
-        }
-    }
-}
-
-/// Returns whether a word can be part of a name in any position. Conservative: more names are
-/// quoted than necessary.
-fn is_name_word(word: &str, first: bool) -> bool {
-    const OPENINGS: [&str; 9] =
-        ["give", "show", "find", "list", "get", "search", "all", "every", "there"];
-    // "inside of", "left of each photo", "left of the frame"
-    const AFTER_RELATIONS: [&str; 3] = ["of", "each", "frame"];
-    let opening = first
-        && (OPENINGS.contains(&word)
-            || AFTER_RELATIONS.contains(&word)
-            || is_photos(word)
-            || ARTICLES.contains(&word));
-    !opening
-        && !QUALIFIER_WORDS.contains(&word)
-        && !CONNECTIVES.contains(&word)
-        && !matches!(word, "to" | "left" | "right" | "with")
-}
-
-fn is_photos(word: &str) -> bool {
-    matches!(word, "photos" | "images" | "pictures" | "photo" | "image" | "picture")
-}
-
 struct Parser<'a> {
     scanner: Scanner<'a>,
     phrases: &'a [String],
     depth: usize,
     objects: usize,
+    /// Whether the last condition ends in a name, so that AND cannot be omitted before another.
+    ends_in_name: bool,
+}
+
+/// What joins two conditions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Joint {
+    And,
+    Or,
+    /// The same as the next joint of the list: "dogs, cats or birds".
+    Comma,
 }
 
 /// Tokens that can follow an object.
@@ -138,53 +95,57 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Skips "give me all images where" in its forms, if something follows.
-    fn skip_preamble(&mut self) {
-        let mut ahead = self.scanner;
-        ahead.take_one(&["please"]);
-        if ahead.take_one(&["give", "show", "find", "list", "get", "search"]) {
-            ahead.take_one(&["me", "for"]);
-        }
-        ahead.take_one(&["all", "every", "any"]);
-        ahead.take_one(&["the", "my", "of"]);
-        if !ahead.word_ahead().is_some_and(|word| is_photos(&word)) {
-            return;
-        }
-        // It is a word.
-        let _ = ahead.next();
-        if ahead.take_one(&["that", "which"]) {
-            ahead.take_one(&["have", "has", "show", "shows", "contain", "contains"]);
-        } else {
-            ahead.take_one(&["where", "with", "showing", "containing", "of"]);
-        }
-        if !matches!(ahead.clone().next(), Ok(Token { kind: TokenKind::End, .. })) {
-            self.scanner = ahead;
-        }
-    }
-
-    /// `all { OR all }`
+    /// `not { joint not }`; AND binds closer than OR.
     fn any(&mut self) -> Result<Query, QueryError> {
-        let mut parts = vec![self.all()?];
-        while self.scanner.take_one(&["or"]) {
-            parts.push(self.all()?);
-        }
-        Ok(single_or(parts, Query::Any))
-    }
-
-    /// `not { [AND] not }`
-    fn all(&mut self) -> Result<Query, QueryError> {
-        let mut parts = vec![self.not()?];
-        while self.scanner.take_one(&["and", "but"]) || self.begins_condition() {
+        let (mut parts, mut joints) = (vec![self.not()?], Vec::new());
+        while let Some(joint) = self.joint() {
+            joints.push(joint);
             parts.push(self.not()?);
         }
-        Ok(single_or(parts, Query::All))
+        resolve_commas(&mut joints);
+        let mut parts = parts.into_iter();
+        let mut groups: Vec<Vec<Query>> = vec![parts.by_ref().take(1).collect()];
+        for (joint, part) in joints.into_iter().zip(parts) {
+            match groups.last_mut().filter(|_| joint != Joint::Or) {
+                Some(group) => group.push(part),
+                None => groups.push(vec![part]),
+            }
+        }
+        let groups = groups.into_iter().map(|group| single_or(group, Query::All)).collect();
+        Ok(single_or(groups, Query::Any))
+    }
+
+    /// Reads what joins the next condition to the last one; nothing at all is AND where it is clear.
+    fn joint(&mut self) -> Option<Joint> {
+        let mut ahead = self.scanner;
+        let comma = ahead.take_comma();
+        let joint = if ahead.take_one(&["or"]) {
+            Some(Joint::Or)
+        } else if take_and(&mut ahead) {
+            Some(Joint::And)
+        } else if comma && !matches!(ahead.clone().next(), Ok(Token { kind: TokenKind::End, .. })) {
+            Some(Joint::Comma)
+        } else {
+            (!comma && self.begins_condition()).then_some(Joint::And)
+        };
+        if joint.is_some() {
+            self.scanner = ahead;
+        } else if comma {
+            // A comma at the end of a query says nothing.
+            self.scanner.take_comma();
+        }
+        joint
     }
 
     /// Returns whether an unambiguous new condition begins here, so that AND can be omitted.
     fn begins_condition(&self) -> bool {
+        if take_negation(&mut self.scanner.clone()) || when::period_ahead(&self.scanner).is_some() {
+            return true;
+        }
         match self.scanner.clone().next() {
             Ok(Token { kind: TokenKind::Word(word), .. }) => {
-                ["not", "without", "no", "like"].contains(&word.to_lowercase().as_str())
+                let word = word.to_lowercase();
+                word == "like" || !self.ends_in_name && word != "or"
             }
             Ok(Token {
                 kind: TokenKind::Quoted(_) | TokenKind::Field(_) | TokenKind::Open,
@@ -202,7 +163,7 @@ impl<'a> Parser<'a> {
             )));
         }
         self.depth += 1;
-        let read = match self.scanner.take_one(&["not", "without", "no"]) {
+        let read = match take_negation(&mut self.scanner) {
             true => self.not().map(|query| Query::Not(Box::new(query))),
             false => self.primary(),
         };
@@ -210,16 +171,26 @@ impl<'a> Parser<'a> {
         read
     }
 
-    /// `( any ) | path: | date: | like | condition`
+    /// `( any ) | path: | date: | date in words | like | condition`
     fn primary(&mut self) -> Result<Query, QueryError> {
         let before = self.scanner;
+        self.ends_in_name = false;
         if self.scanner.take_one(&["like"]) {
             return self.like();
+        }
+        if self.phrase_ahead().is_some() {
+            return self.condition();
+        }
+        if let Some(dates) = self.date_in_words()? {
+            // "photos taken in June 2024 of dogs"
+            self.scanner.take_one(&["of"]);
+            return Ok(Query::DateRange(dates));
         }
         let Token { kind, span } = self.scanner.next()?;
         match kind {
             TokenKind::Open => {
                 let query = self.any()?;
+                self.ends_in_name = false;
                 match self.scanner.next()?.kind {
                     TokenKind::Close => Ok(query),
                     _ => Err(self.error(span, "this parenthesis is not closed")),
@@ -275,7 +246,9 @@ impl<'a> Parser<'a> {
         let _ =
             self.scanner.take_words(&["there", "is"]) || self.scanner.take_words(&["there", "are"]);
         let counted = self.scanner.take_words(&["count", "of"]);
-        let (mut object, mut count) = (self.bare_object()?, None);
+        self.ends_in_name = true;
+        let mut count = if counted { None } else { self.count_before_name() };
+        let mut object = self.bare_object()?;
         loop {
             self.skip_and_before_qualifier();
             let before = self.scanner;
@@ -300,6 +273,11 @@ impl<'a> Parser<'a> {
 
     /// Parses the object of a relation; constraints that follow apply to it.
     fn object(&mut self) -> Result<Object, QueryError> {
+        let before = self.scanner;
+        if self.count_before_name().is_some() {
+            self.scanner = before;
+            return Err(self.error_here("a number goes before the first thing alone"));
+        }
         let mut object = self.bare_object()?;
         loop {
             let before = self.scanner;
@@ -319,16 +297,19 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// "in the middle and above a cat": both apply to the same object.
+    /// "in the middle and above a cat", "a dog, in the middle": both apply to the same object.
     fn skip_and_before_qualifier(&mut self) {
         let mut ahead = self.scanner;
-        if ahead.take_one(&["and", "but"]) && begins_qualifier(&ahead) {
+        let comma = ahead.take_comma();
+        if (ahead.take_one(&["and", "but"]) || comma) && begins_qualifier(&ahead) {
             self.scanner = ahead;
         }
     }
 
-    /// Creates an object without constraints.
+    /// Creates an object without constraints but the one of an adjective of size: "big dog".
     fn bare_object(&mut self) -> Result<Object, QueryError> {
+        self.skip_article();
+        let constraints = self.size_before_name().into_iter().map(Constraint::Covering).collect();
         let name = self.name()?;
         self.objects += 1;
         if self.objects > MAX_OBJECTS {
@@ -336,12 +317,11 @@ impl<'a> Parser<'a> {
                 self.error(name.span, format!("more than {MAX_OBJECTS} things are asked for"))
             );
         }
-        Ok(Object { name, constraints: Vec::new(), related: None })
+        Ok(Object { name, constraints, related: None })
     }
 
-    /// `[article] word { word } | "words"`
+    /// `word { word } | "words"`
     fn name(&mut self) -> Result<Name, QueryError> {
-        self.skip_article();
         if let Some(name) = self.phrase() {
             return Ok(name);
         }
@@ -358,6 +338,10 @@ impl<'a> Parser<'a> {
         let mut words: Vec<&str> = Vec::new();
         let mut span = None;
         while let Some((word, place)) = self.name_word()? {
+            // "dog photos" are photos of dogs.
+            if !words.is_empty() && is_photos(&word.to_lowercase()) {
+                break;
+            }
             words.push(word);
             span = Some(
                 span.map_or(place.clone(), |span: std::ops::Range<usize>| span.start..place.end),
@@ -375,12 +359,16 @@ impl<'a> Parser<'a> {
     /// Skips an article, unless it is the whole name.
     fn skip_article(&mut self) {
         let mut ahead = self.scanner;
-        if ahead.take_one(&ARTICLES)
+        // "all of my dogs"
+        while (ahead.take_one(&ARTICLES) || ahead.take_words(&["of", "my"]))
             && matches!(
                 ahead.clone().next(),
                 Ok(Token { kind: TokenKind::Word(_) | TokenKind::Quoted(_), .. })
             )
         {
+            if self.phrase_ahead().is_some() {
+                return;
+            }
             self.scanner = ahead;
         }
     }
@@ -389,25 +377,39 @@ impl<'a> Parser<'a> {
     fn name_word(&mut self) -> Result<Option<(&'a str, std::ops::Range<usize>)>, QueryError> {
         let mut ahead = self.scanner;
         let Token { kind: TokenKind::Word(word), span } = ahead.next()? else { return Ok(None) };
-        if CONNECTIVES.contains(&word.to_lowercase().as_str()) || begins_qualifier(&self.scanner) {
+        self.refuse_uncertain_date()?;
+        let ends = begins_and(&self.scanner)
+            || take_negation(&mut self.scanner.clone())
+            || begins_qualifier(&self.scanner)
+            || when::period_ahead(&self.scanner).is_some()
+            || ["or", "like"].contains(&word.to_lowercase().as_str());
+        if ends {
             return Ok(None);
         }
         self.scanner = ahead;
         Ok(Some((word, span)))
     }
 
-    /// Parses a known name that contains words of the language.
+    /// Parses a known name that contains words of the language or commas.
     fn phrase(&mut self) -> Option<Name> {
-        let longest = self.phrases.iter().map(|phrase| phrase.split(' ').count()).max()?;
-        let ahead = self.scanner.words_ahead(longest);
-        let words: Vec<&str> = ahead.iter().map(|(word, _)| word.as_str()).collect();
-        let (text, after) = (1..=ahead.len()).rev().find_map(|length| {
-            let text = words[..length].join(" ");
-            self.phrases.contains(&text).then(|| (text, ahead[length - 1].1))
-        })?;
+        let (text, after) = self.phrase_ahead()?;
         let start = self.scanner.next().ok()?.span.start;
         self.scanner = after;
         Some(Name { text, span: start..after.position() })
+    }
+
+    /// Returns the longest known name of this kind that begins here, with the scanner after it.
+    fn phrase_ahead(&self) -> Option<(String, Scanner<'a>)> {
+        let longest = self.phrases.iter().map(|phrase| phrase.split(' ').count()).max()?;
+        let words = self.scanner.words_and_commas_ahead(longest);
+        (1..=words.len()).rev().find_map(|length| {
+            let (before, last) = words[..length].split_at(length - 1);
+            let before = before
+                .iter()
+                .map(|(word, _, comma)| format!("{word}{} ", if *comma { "," } else { "" }));
+            let text = before.chain([last[0].0.clone()]).collect::<String>();
+            self.phrases.contains(&text).then_some((text, last[0].1))
+        })
     }
 
     fn qualifier(&mut self) -> Result<Option<Qualifier>, QueryError> {
@@ -416,7 +418,11 @@ impl<'a> Parser<'a> {
         }
         self.scanner.take_one(&["that", "which", "with"]);
         let is = self.scanner.take_one(&["is", "are"]);
+        self.refuse_uncertain_date()?;
         if let Some(relation) = self.relation() {
+            return Ok(Some(Qualifier::Relation(relation)));
+        }
+        if let Some(relation) = self.relation_by_preposition() {
             return Ok(Some(Qualifier::Relation(relation)));
         }
         if self.scanner.take_one(&["in", "at", "on"]) {
@@ -445,7 +451,16 @@ impl<'a> Parser<'a> {
     }
 
     fn relation(&mut self) -> Option<Relation> {
-        const WORDS: [(&[&str], Relation); 19] = [
+        const WORDS: [(&[&str], Relation); 28] = [
+            (&["next", "to"], Relation::Near),
+            (&["close", "to"], Relation::Near),
+            (&["adjacent", "to"], Relation::Near),
+            (&["near", "to"], Relation::Near),
+            (&["near"], Relation::Near),
+            (&["beside"], Relation::Near),
+            (&["alongside"], Relation::Near),
+            (&["by", "the", "side", "of"], Relation::Near),
+            (&["by"], Relation::Near),
             (&["on", "the", "left", "of"], Relation::LeftOf),
             (&["on", "the", "right", "of"], Relation::RightOf),
             (&["to", "the", "left", "of"], Relation::LeftOf),
@@ -477,17 +492,14 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Returns whether a constraint begins here, rather than the name going on.
-fn begins_qualifier(scanner: &Scanner<'_>) -> bool {
-    let words = scanner.words_ahead(4);
-    let words: Vec<&str> = words.iter().map(|(word, _)| word.as_str()).collect();
-    match words[..] {
-        ["left" | "right", "of", ..]
-        | ["to", "left" | "right", "of", ..]
-        | ["to", "the", "left" | "right", "of"] => true,
-        ["with", next, ..] => matches!(next, "probability" | "count"),
-        [first, ..] => QUALIFIER_WORDS.contains(&first),
-        [] => false,
+/// Gives each comma the meaning of the next joint after it, or AND.
+fn resolve_commas(joints: &mut [Joint]) {
+    let mut next = Joint::And;
+    for joint in joints.iter_mut().rev() {
+        if *joint == Joint::Comma {
+            *joint = next;
+        }
+        next = *joint;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A place in a photo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Place {
     /// Anywhere.
     Anywhere,
@@ -25,6 +25,41 @@ pub enum Place {
         /// Whether it is one of the right two.
         right: bool,
     },
+    /// Near the camera: the lower edge of the object is in the bottom third of the photo.
+    Foreground,
+    /// Far from the camera: the lower edge of the object is above the bottom third of the photo.
+    Background,
+    /// A box in fractions of the photo.
+    Box(PlaceBox),
+}
+
+/// A box in fractions of the photo, 0 to 1: x from the left, y from the top.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "they are what they are called")]
+pub struct PlaceBox {
+    pub x0: f64,
+    pub y0: f64,
+    pub x1: f64,
+    pub y1: f64,
+}
+
+impl PlaceBox {
+    /// Returns the box of four numbers from 0 to 1, or with percent signs, separated by commas or
+    /// spaces: left, top, right, bottom. `None` if it has no area.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let numbers = text.split([',', ' ']).filter(|part| !part.is_empty()).map(share);
+        let sides: [f64; 4] = numbers.collect::<Option<Vec<f64>>>()?.try_into().ok()?;
+        let [x0, y0, x1, y1] = sides;
+        (x0 < x1 && y0 < y1).then_some(Self { x0, y0, x1, y1 })
+    }
+}
+
+/// Parses a number from 0 to 1, or from 0 to 100 before a percent sign.
+pub(super) fn share(text: &str) -> Option<f64> {
+    let (digits, scale) = text.strip_suffix('%').map_or((text, 1.0), |digits| (digits, 100.0));
+    let decimal = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let share = digits.parse::<f64>().ok().filter(|_| decimal)? / scale;
+    (0.0..=1.0).contains(&share).then_some(share)
 }
 
 /// A third of the photo, from the left or from the top.
@@ -55,6 +90,8 @@ impl Place {
         match last {
             "anywhere" if before.is_empty() => Some(Self::Anywhere),
             "corner" if before.is_empty() => Some(Self::Corner),
+            "foreground" | "front" if before.is_empty() => Some(Self::Foreground),
+            "background" | "distance" | "back" if before.is_empty() => Some(Self::Background),
             "corner" => Self::cell(before).filter(|place| place.is_corner()),
             "half" => Self::half(before),
             "quarter" => Self::quarter(before),
@@ -141,6 +178,9 @@ impl fmt::Display for Place {
         match *self {
             Self::Anywhere => f.write_str("anywhere"),
             Self::Corner => f.write_str("corner"),
+            Self::Foreground => f.write_str("foreground"),
+            Self::Background => f.write_str("background"),
+            Self::Box(PlaceBox { x0, y0, x1, y1 }) => write!(f, "box({x0},{y0},{x1},{y1})"),
             Self::Thirds { row: Some(Third::Middle), column: Some(Third::Middle) } => {
                 f.write_str("middle")
             }

@@ -25,6 +25,7 @@ pub(super) enum TokenKind<'a> {
     /// A word and the colon after it; [`Scanner::value`] reads the value.
     Field(&'a str),
     Comparator(Comparator),
+    Comma,
     Open,
     Close,
     End,
@@ -68,6 +69,20 @@ impl<'a> Scanner<'a> {
             // The word was peeked.
             let _ = ahead.next();
             words.push((word, ahead));
+        }
+        words
+    }
+
+    /// Returns up to `limit` next words as [`Scanner::words_ahead`], and whether a comma follows
+    /// each.
+    pub(super) fn words_and_commas_ahead(&self, limit: usize) -> Vec<(String, Self, bool)> {
+        let mut words = Vec::new();
+        let mut ahead = *self;
+        while let (true, Some(word)) = (words.len() < limit, ahead.word_ahead()) {
+            // The word was peeked.
+            let _ = ahead.next();
+            let after = ahead;
+            words.push((word, after, ahead.take_comma()));
         }
         words
     }
@@ -118,6 +133,7 @@ impl<'a> Scanner<'a> {
         match first {
             '(' => Ok(TokenKind::Open),
             ')' => Ok(TokenKind::Close),
+            ',' => Ok(TokenKind::Comma),
             '<' | '>' | '=' | '≤' | '≥' => Ok(TokenKind::Comparator(self.comparator(first))),
             _ => Ok(self.word(start)),
         }
@@ -139,12 +155,41 @@ impl<'a> Scanner<'a> {
 
     fn word(&mut self, start: usize) -> TokenKind<'a> {
         while let Some(letter) = self.letter().filter(|&letter| is_word_char(letter)) {
+            if letter == ',' && self.is_comma_between_words() {
+                break;
+            }
             self.position += letter.len_utf8();
             if letter == ':' {
                 return TokenKind::Field(&self.text[start..self.position - 1]);
             }
         }
         TokenKind::Word(&self.text[start..self.position])
+    }
+
+    /// Returns whether the comma here ends a word: what follows is no digit or letter.
+    fn is_comma_between_words(&self) -> bool {
+        let after = self.text[self.position + 1..].chars().next();
+        !after.is_some_and(|letter| is_word_char(letter) && letter != ',')
+    }
+
+    /// Reads a comma, if one is next.
+    pub(super) fn take_comma(&mut self) -> bool {
+        let mut ahead = *self;
+        let is_comma = matches!(ahead.next(), Ok(Token { kind: TokenKind::Comma, .. }));
+        if is_comma {
+            *self = ahead;
+        }
+        is_comma
+    }
+
+    /// Reads everything up to a closing parenthesis, and that, if an opening one is next.
+    pub(super) fn parenthesised(&mut self) -> Option<(&'a str, Range<usize>)> {
+        let mut ahead = *self;
+        let Ok(Token { kind: TokenKind::Open, .. }) = ahead.next() else { return None };
+        let start = ahead.position;
+        let end = start + self.text[start..].find(')')?;
+        self.position = end + 1;
+        Some((&self.text[start..end], start..end))
     }
 
     /// Reads a quoted text; two closing marks stand for one.
@@ -186,7 +231,7 @@ fn closing_mark(mark: char) -> Option<char> {
     }
 }
 
-/// Returns whether a word can contain this character; names have apostrophes, hyphens and commas.
+/// Returns whether a word can contain this character; names have apostrophes and hyphens.
 fn is_word_char(letter: char) -> bool {
     !letter.is_whitespace()
         && !matches!(letter, '(' | ')' | '<' | '>' | '=' | '≤' | '≥' | '"' | '“' | '”')

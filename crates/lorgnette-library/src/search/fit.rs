@@ -2,11 +2,13 @@
 //!
 //! All functions are continuous, so that a small change of a box changes the ranking little.
 
-use crate::query::{Place, Relation, Side, Third};
+use crate::query::{Place, PlaceBox, Relation, Side, Third};
 
 /// Maximum distance of a box's centre from the place, as a fraction of the photo: a little less
 /// than half of a third, so that the centre of the photo is in no corner.
 const MARGIN: f64 = 0.16;
+/// Gap between two boxes, as a fraction of the photo, from which on they are not near each other.
+const MAX_NEAR_GAP: f64 = 0.25;
 
 /// A bounding box in fractions of the photo: x from the left, y from the top.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -31,31 +33,38 @@ impl Place {
     #[must_use]
     pub fn fit(self, bounds: &BoundingBox) -> f64 {
         let corners = [THIRDS[0], THIRDS[2]];
-        match self.intervals() {
-            Some((columns, rows)) => fit_in(bounds, columns, rows),
-            None => {
+        match self {
+            Self::Corner => {
                 let corners = corners
                     .iter()
                     .flat_map(|&columns| corners.map(|rows| fit_in(bounds, columns, rows)));
                 corners.fold(0.0, f64::max)
             }
+            Self::Foreground => fit_foreground(bounds),
+            Self::Background => 1.0 - fit_foreground(bounds),
+            _ => {
+                let (columns, rows) = self.intervals();
+                fit_in(bounds, columns, rows)
+            }
         }
     }
 
-    /// Returns the intervals of x and y for the centres of boxes with a fit above 0.
+    /// Returns the intervals of x and y that every box with a fit above 0 meets.
     #[must_use]
     pub fn search_bounds(self) -> (Interval, Interval) {
-        let (columns, rows) = self.intervals().unwrap_or((WHOLE, WHOLE));
-        let wider = |(from, to): Interval| (from - MARGIN, to + MARGIN);
+        let (columns, rows) = self.intervals();
+        let wider = |interval: Interval| {
+            let margin = margin(interval);
+            (interval.0 - margin, interval.1 + margin)
+        };
         (wider(columns), wider(rows))
     }
 
-    /// Returns the intervals of x and y; `None` for the corners, which are four places.
-    fn intervals(self) -> Option<(Interval, Interval)> {
+    /// Returns the intervals of x and y that contain the place.
+    fn intervals(self) -> (Interval, Interval) {
         let third = |third: Option<Third>| third.map_or(WHOLE, |third| THIRDS[third as usize]);
-        Some(match self {
-            Self::Anywhere => (WHOLE, WHOLE),
-            Self::Corner => return None,
+        match self {
+            Self::Anywhere | Self::Corner | Self::Foreground | Self::Background => (WHOLE, WHOLE),
             Self::Thirds { row, column } => (third(column), third(row)),
             Self::Half(Side::Left) => (HALVES[0], WHOLE),
             Self::Half(Side::Right) => (HALVES[1], WHOLE),
@@ -64,7 +73,8 @@ impl Place {
             Self::Quarter { lower, right } => {
                 (HALVES[usize::from(right)], HALVES[usize::from(lower)])
             }
-        })
+            Self::Box(PlaceBox { x0, y0, x1, y1 }) => ((x0, x1), (y0, y1)),
+        }
     }
 }
 
@@ -81,6 +91,10 @@ impl Relation {
             // Half of the area inside gives a fit of 0.
             Self::Inside => (2.0 * ratio(a.intersection_area(b), a.area()) - 1.0).max(0.0),
             Self::Overlapping => ratio(a.intersection_area(b), a.area().min(b.area())),
+            Self::Near => {
+                let gap = gap((a.x0, a.x1), (b.x0, b.x1)).hypot(gap((a.y0, a.y1), (b.y0, b.y1)));
+                (1.0 - gap / MAX_NEAR_GAP).max(0.0)
+            }
         }
     }
 }
@@ -104,6 +118,18 @@ fn fit_in(bounds: &BoundingBox, columns: Interval, rows: Interval) -> f64 {
     fit_along((bounds.x0, bounds.x1), columns) * fit_along((bounds.y0, bounds.y1), rows)
 }
 
+/// Returns how near the camera a box is: things that stand further away stand higher in a photo. It
+/// is 1 if the lower edge is in the bottom third, and falls to 0 within the margin above that.
+fn fit_foreground(bounds: &BoundingBox) -> f64 {
+    let above = (THIRDS[2].0 - bounds.y1).max(0.0);
+    (1.0 - above / MARGIN).max(0.0)
+}
+
+/// Returns the distance from an interval at which the fit is 0; less for a short one.
+fn margin(interval: Interval) -> f64 {
+    MARGIN.min(length(interval) / 2.0)
+}
+
 /// Returns the fit of one side of a box to a band, from the distance of its centre and the overlap
 /// relative to the shorter one.
 fn fit_along(side: Interval, interval: Interval) -> f64 {
@@ -112,7 +138,7 @@ fn fit_along(side: Interval, interval: Interval) -> f64 {
     }
     let middle = (side.0 + side.1) / 2.0;
     let beyond = (interval.0 - middle).max(middle - interval.1).max(0.0);
-    let near = (1.0 - beyond / MARGIN).max(0.0);
+    let near = (1.0 - beyond / margin(interval)).max(0.0);
     let shorter = length(side).min(length(interval));
     // A side without length lies at its centre.
     let overlap = if shorter > 0.0 { overlap(side, interval) / shorter } else { 1.0 };
@@ -199,6 +225,9 @@ mod tests {
             Place::Corner,
             Place::Half(Side::Right),
             Place::Quarter { lower: true, right: false },
+            Place::Foreground,
+            Place::Background,
+            Place::Box(PlaceBox { x0: 0.2, y0: 0.1, x1: 0.3, y1: 0.9 }),
         ] {
             for step in 0..400 {
                 let (x, y) = (f64::from(step % 20) / 20.0, f64::from(step / 20) / 20.0);
@@ -208,6 +237,30 @@ mod tests {
                 assert!(within || !fits, "{place} at {x}, {y}");
             }
         }
+    }
+
+    #[test]
+    fn what_reaches_far_down_is_in_the_foreground() {
+        let (near, far) = (bounding_box(0.1, 0.9, 0.3, 1.0), bounding_box(0.4, 0.5, 0.3, 0.4));
+        assert_eq!((Place::Foreground.fit(&near), Place::Background.fit(&near)), (1.0, 0.0));
+        assert_eq!((Place::Foreground.fit(&far), Place::Background.fit(&far)), (0.0, 1.0));
+    }
+
+    #[test]
+    fn a_box_of_the_query_holds_what_is_in_it() {
+        let place = Place::Box(PlaceBox { x0: 0.5, y0: 0.0, x1: 0.6, y1: 0.1 });
+        assert_eq!(place.fit(&bounding_box(0.5, 0.6, 0.0, 0.1)), 1.0);
+        assert_eq!(place.fit(&bounding_box(0.65, 0.75, 0.0, 0.1)), 0.0, "beside it");
+        let beyond = place.fit(&bounding_box(0.57, 0.67, 0.0, 0.1));
+        assert!(beyond > 0.0 && beyond < 1.0, "{beyond}");
+    }
+
+    #[test]
+    fn what_touches_is_near() {
+        let left = bounding_box(0.0, 0.3, 0.4, 0.6);
+        assert_eq!(Relation::Near.fit(&left, &bounding_box(0.3, 0.5, 0.4, 0.6)), 1.0);
+        assert_eq!(Relation::Near.fit(&left, &bounding_box(0.425, 0.5, 0.4, 0.6)), 0.5);
+        assert_eq!(Relation::Near.fit(&left, &bounding_box(0.6, 0.9, 0.4, 0.6)), 0.0);
     }
 
     #[test]

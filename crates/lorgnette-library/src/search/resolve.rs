@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::fit::BoundingBox;
-use super::{FeatureProvider, MAX_SIMILAR, MIN_SIMILARITY};
+use super::{MAX_SIMILAR, MIN_SIMILARITY, SearchOptions};
 use crate::error::{Error, Result};
 use crate::hierarchy::Vocabulary;
 use crate::library::Library;
@@ -53,7 +53,7 @@ pub(super) struct Target {
 pub(super) struct Resolver<'a> {
     pub(super) library: &'a Library,
     pub(super) vocabulary: Vocabulary,
-    pub(super) provider: &'a dyn FeatureProvider,
+    pub(super) options: &'a SearchOptions<'a>,
 }
 
 impl ResolvedQuery {
@@ -66,7 +66,7 @@ impl ResolvedQuery {
             Query::All(all) => Self::All(parts(all)?),
             Query::Any(any) => Self::Any(parts(any)?),
             Query::Not(part) => Self::Not(Box::new(Self::new(part, resolver)?)),
-            Query::Has(condition) => Self::has(condition, &resolver.vocabulary)?,
+            Query::Has(condition) => Self::has(condition, resolver)?,
             Query::Path(pattern) => Self::Path(pattern.clone()),
             Query::DateRange(dates) => Self::DateRange(*dates),
             Query::Like(like) => Self::like(like, resolver)?,
@@ -78,9 +78,9 @@ impl ResolvedQuery {
         matches!(self, Self::Not(_) | Self::Path(_) | Self::DateRange(_))
     }
 
-    fn has(condition: &Condition, vocabulary: &Vocabulary) -> Result<Self> {
+    fn has(condition: &Condition, resolver: &Resolver<'_>) -> Result<Self> {
         let target =
-            |count| Ok(Self::Has(Box::new(Target::new(&condition.object, vocabulary)?), count));
+            |count| Ok(Self::Has(Box::new(Target::new(&condition.object, resolver)?), count));
         match condition.count {
             // Photos without the object also match but have no detections of it, so the condition
             // is negated.
@@ -94,7 +94,7 @@ impl ResolvedQuery {
     fn like(like: &Like, resolver: &Resolver<'_>) -> Result<Self> {
         let threshold = like.threshold.unwrap_or(MIN_SIMILARITY);
         let (model, features) =
-            resolver.provider.features(resolver.library, like.photo.as_ref())?;
+            resolver.options.provider.features(resolver.library, like.photo.as_ref())?;
         let neighbours = resolver.library.similar(model, &features, MAX_SIMILAR, threshold)?;
         let named = Query::Like(Like { threshold: Some(threshold), ..like.clone() });
         let similar = neighbours.into_iter().map(|photo| (photo.id, photo.similarity)).collect();
@@ -116,13 +116,14 @@ fn negated(count: Count) -> Count {
 }
 
 impl Target {
-    fn new(object: &Object, vocabulary: &Vocabulary) -> Result<Self> {
-        let classes = vocabulary
+    fn new(object: &Object, resolver: &Resolver<'_>) -> Result<Self> {
+        let classes = resolver
+            .vocabulary
             .find(&object.name.text)
             .map_err(|unknown| Error::Request(unknown.to_string()))?;
         let related = match &object.related {
             Some(related) => {
-                Some((related.relation, Box::new(Self::new(&related.object, vocabulary)?)))
+                Some((related.relation, Box::new(Self::new(&related.object, resolver)?)))
             }
             None => None,
         };
@@ -143,7 +144,7 @@ impl Target {
             }
         }
         if target.probability.is_empty() {
-            target.probability.push((Comparator::GreaterOrEqual, MIN_PROBABILITY));
+            target.probability.push((Comparator::GreaterOrEqual, resolver.options.min_probability));
         }
         Ok(target)
     }

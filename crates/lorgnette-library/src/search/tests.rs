@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::resolve::{ResolvedQuery, Resolver};
 use super::score::{DetectionRow, PhotoFacts};
 use super::sql::{IMAGE_SCORES_OF_PHOTO, REGIONS_OF_PHOTO};
-use super::{LibraryFeatures, SearchOptions, bytes, vocabulary};
+use super::{SearchOptions, bytes, vocabulary};
 use crate::library::Library;
 use crate::photo::Photo;
 use crate::query::Query;
@@ -166,11 +166,9 @@ fn query(numbers: &mut Numbers, depth: usize) -> String {
 fn candidates_are_all_photos_that_match() {
     let folder = tempfile::tempdir().unwrap();
     let library = library(&folder);
-    let resolver = Resolver {
-        library: &library,
-        vocabulary: vocabulary(&library).unwrap(),
-        provider: &LibraryFeatures,
-    };
+    let options = &SearchOptions::default();
+    let resolver =
+        Resolver { library: &library, vocabulary: vocabulary(&library, None).unwrap(), options };
     let numbers = &mut Numbers(11);
     let (mut found_some, mut found_none) = (0, 0);
     for _ in 0..150 {

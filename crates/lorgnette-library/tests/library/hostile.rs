@@ -29,7 +29,7 @@ fn change(path: &Path, sql: &str) {
 /// Everything that reads.
 fn ask_everything(path: &Path) -> Result<(), Error> {
     let library = Library::open_read_only(path)?;
-    library.statistics(10)?;
+    library.statistics(None, 10)?;
     library.duplicates()?;
     for model in library.models()? {
         if model.features > 0 && model.features < 10_000 {

@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::support::{Colours, everything, folder, index, model_record, paint};
 use lorgnette::picture::OpenOptions;
+use lorgnette_library::query::Query;
+use lorgnette_library::search::SearchOptions;
 use lorgnette_library::{Analysers, Correction, Event, IndexOptions, Library, Summary};
 
 #[test]
@@ -234,4 +236,30 @@ fn a_photo_that_became_a_pipe_is_reported_and_not_waited_for() {
         .unwrap();
     assert_eq!(complaints.len(), 1, "{complaints:?}");
     assert!(complaints[0].contains("01.png") && complaints[0].contains("not a regular file"));
+}
+
+#[test]
+fn each_model_is_searched_counted_and_forgotten_by_itself() {
+    let (_folder, photos, path) = folder();
+    let mut library = Library::create(&path).unwrap();
+    index(&mut library, &photos, "one");
+    let alone = everything(&path);
+    index(&mut library, &photos, "two");
+    let ids: Vec<i64> = library.models().unwrap().iter().map(|model| model.id).collect();
+    let query = Query::parse("red").unwrap();
+    let matches = |library: &Library, model| {
+        let options = SearchOptions { model, limit: 100, ..SearchOptions::default() };
+        let results = library.search(&query, &options).unwrap();
+        results.hits.iter().map(|hit| hit.matches.len()).sum::<usize>()
+    };
+    assert_eq!(matches(&library, Some(ids[0])), matches(&library, Some(ids[1])));
+    let regions = |model| library.statistics(model, 9).unwrap().classes[0].regions;
+    assert_eq!(2 * regions(Some(ids[1])), regions(None));
+    assert_eq!(library.forget_model(ids[1], Some(&photos.join("deep")), false).unwrap(), 7);
+    assert_eq!(library.models().unwrap()[1].photos, 13);
+    assert_eq!(library.count().unwrap(), 20);
+    assert_eq!(library.forget_model(ids[1], None, false).unwrap(), 13);
+    assert_eq!(everything(&path), alone, "as if the second model had not been");
+    assert!(library.search(&query, &SearchOptions::default()).unwrap().total > 0);
+    assert_eq!(library.integrity().unwrap(), [""; 0]);
 }

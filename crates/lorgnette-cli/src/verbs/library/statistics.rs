@@ -7,14 +7,14 @@ use clap::Args;
 use lorgnette_library::{ClassCount, Library, ModelEntry, Statistics, printable};
 use serde_json::json;
 
-use super::size;
+use super::{model_named, size};
 use crate::Outcome;
-use crate::arguments::ReportFormat;
+use crate::arguments::{Global, ReportFormat};
 use crate::messages::count;
 use crate::stream::{write_json, write_report};
 use crate::table::{Align, Fit, Table, width};
 
-/// Show counts of photos, classes and models
+/// Show counts of photos, classes and models; with --model, classes of that model alone
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Number of classes to list, the most frequent ones
@@ -27,8 +27,13 @@ pub(crate) struct Arguments {
 }
 
 /// Runs the verb.
-pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
-    let (statistics, models) = (library.statistics(arguments.top)?, library.models()?);
+pub(super) fn run(arguments: &Arguments, library: &Library, global: &Global) -> Result<Outcome> {
+    let models = match &global.model {
+        Some(name) => model_named(library, &name.to_string_lossy())?,
+        None => library.models()?,
+    };
+    let model = global.model.as_ref().and_then(|_| models.first()).map(|model| model.id);
+    let statistics = library.statistics(model, arguments.top)?;
     let folders: Vec<String> =
         library.folders()?.iter().map(|folder| folder.display().to_string()).collect();
     write_report(|out| match arguments.format {

@@ -95,6 +95,18 @@ fn write_explanation(
     parts.iter().try_for_each(|part| write_explanation(out, part, &format!("{indent}  ")))
 }
 
+/// Writes the paths of the photos, with the bytes they have in the file system, each ended by `end`.
+pub(super) fn write_paths(
+    out: &mut dyn Write,
+    results: &SearchResults,
+    end: &[u8],
+) -> io::Result<()> {
+    results.hits.iter().try_for_each(|hit| {
+        out.write_all(hit.path.as_os_str().as_encoded_bytes())?;
+        out.write_all(end)
+    })
+}
+
 /// Writes results as JSON Lines, one object a photo.
 pub(super) fn write_json_lines(
     out: &mut dyn Write,

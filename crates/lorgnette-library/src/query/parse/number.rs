@@ -1,8 +1,9 @@
 //! Comparisons and their numbers.
 
 use super::super::scan::{Token, TokenKind};
-use super::super::{Comparator, Comparison, Count, QueryError};
-use super::Parser;
+use super::super::{Comparator, Comparison, Count, QueryError, place};
+use super::words::{LARGE, NUMBERS, SMALL, begins_qualifier};
+use super::{Parser, Scanner};
 
 const SHARE: &str = "a number from 0 to 1, or with a percent sign: 0.2 or 20%";
 
@@ -69,14 +70,108 @@ impl Parser<'_> {
         let TokenKind::Word(word) = kind else {
             return Err(self.error(span, format!("here goes {SHARE}")));
         };
-        let (digits, mut percent) =
-            word.strip_suffix('%').map_or((word, false), |digits| (digits, true));
-        percent |= self.scanner.take_one(&["%", "percent"]);
-        let decimal = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        let number: Option<f64> = digits.parse().ok().filter(|_| decimal);
-        let share = number.map(|number| if percent { number / 100.0 } else { number });
-        share
-            .filter(|share| (0.0..=1.0).contains(share))
-            .ok_or_else(|| self.error(span, format!("this is not {SHARE}")))
+        let percent = self.scanner.take_one(&["%", "percent"]);
+        let text = if percent { format!("{word}%") } else { word.into() };
+        place::share(&text).ok_or_else(|| self.error(span, format!("this is not {SHARE}")))
     }
+
+    /// Reads a number before a name: "two", "more than one", "several"; none if no name follows.
+    pub(super) fn count_before_name(&mut self) -> Option<Count> {
+        let mut ahead = self.scanner;
+        let count = count_in_words(&mut ahead)?;
+        ahead.take_words(&["of"]);
+        if !begins_name(&ahead) || self.phrase_ahead().is_some() {
+            return None;
+        }
+        self.scanner = ahead;
+        Some(count)
+    }
+
+    /// Reads an adjective of size before a name, as the fraction of the photo that is covered.
+    pub(super) fn size_before_name(&mut self) -> Option<Comparison> {
+        if self.phrase_ahead().is_some() {
+            return None;
+        }
+        let mut ahead = self.scanner;
+        let word = ahead.word_ahead()?;
+        // It is a word.
+        let _ = ahead.next();
+        let size = |sizes: &[(&str, f64)]| {
+            sizes.iter().find(|(size, _)| *size == word).map(|&(_, value)| value)
+        };
+        let large =
+            size(&LARGE).map(|value| Comparison { comparator: Comparator::GreaterOrEqual, value });
+        let small = size(&SMALL).map(|value| Comparison { comparator: Comparator::Less, value });
+        let comparison = large.or(small).filter(|_| begins_name(&ahead))?;
+        self.scanner = ahead;
+        Some(comparison)
+    }
+}
+
+/// Returns whether a word is next that can be part of a name.
+fn begins_name(scanner: &Scanner<'_>) -> bool {
+    let mut ahead = *scanner;
+    match ahead.next() {
+        Ok(Token { kind: TokenKind::Quoted(_), .. }) => true,
+        Ok(Token { kind: TokenKind::Word(word), .. }) => {
+            !begins_qualifier(scanner)
+                && !["and", "or", "but", "not", "no", "%", "percent"]
+                    .contains(&word.to_lowercase().as_str())
+        }
+        _ => false,
+    }
+}
+
+/// Reads "two", "more than one", "two or more", "several" and the like.
+fn count_in_words(scanner: &mut Scanner<'_>) -> Option<Count> {
+    const WORDS: [(&[&str], Comparator, u32); 14] = [
+        (&["a", "couple", "of"], Comparator::Equal, 2),
+        (&["a", "pair", "of"], Comparator::Equal, 2),
+        (&["a", "few"], Comparator::GreaterOrEqual, 3),
+        (&["a", "lot", "of"], Comparator::GreaterOrEqual, 3),
+        (&["a", "group", "of"], Comparator::GreaterOrEqual, 3),
+        (&["a", "single"], Comparator::Equal, 1),
+        (&["lots", "of"], Comparator::GreaterOrEqual, 3),
+        (&["couple", "of"], Comparator::Equal, 2),
+        (&["pair", "of"], Comparator::Equal, 2),
+        (&["several"], Comparator::GreaterOrEqual, 3),
+        (&["many"], Comparator::GreaterOrEqual, 3),
+        (&["few"], Comparator::GreaterOrEqual, 3),
+        (&["multiple"], Comparator::GreaterOrEqual, 2),
+        (&["zero"], Comparator::Equal, 0),
+    ];
+    const COMPARISONS: [(&[&str], Comparator); 6] = [
+        (&["more", "than"], Comparator::Greater),
+        (&["less", "than"], Comparator::Less),
+        (&["fewer", "than"], Comparator::Less),
+        (&["at", "least"], Comparator::GreaterOrEqual),
+        (&["at", "most"], Comparator::LessOrEqual),
+        (&["exactly"], Comparator::Equal),
+    ];
+    if let Some(&(_, comparator, value)) =
+        WORDS.iter().find(|(words, ..)| scanner.take_words(words))
+    {
+        return Some(Count { comparator, value });
+    }
+    let mut ahead = *scanner;
+    let compared = COMPARISONS.iter().find(|(words, _)| ahead.take_words(words));
+    let value = number(&ahead.word_ahead()?)?;
+    // It is a word.
+    let _ = ahead.next();
+    let comparator = match compared {
+        Some(&(_, comparator)) => comparator,
+        None if ahead.take_words(&["or", "more"]) => Comparator::GreaterOrEqual,
+        None if ahead.take_words(&["or", "fewer"]) || ahead.take_words(&["or", "less"]) => {
+            Comparator::LessOrEqual
+        }
+        None => Comparator::Equal,
+    };
+    *scanner = ahead;
+    Some(Count { comparator, value })
+}
+
+/// Returns a whole number in digits or words.
+fn number(word: &str) -> Option<u32> {
+    let in_words = NUMBERS.iter().position(|number| *number == word);
+    in_words.map(|place| place as u32 + 1).or_else(|| word.parse().ok())
 }

@@ -1,15 +1,36 @@
 //! Parsing of places.
 
 use lorgnette::labels::nearest_names;
+use lorgnette::wordnet;
 
 use super::super::{Place, QueryError};
-use super::{ARTICLES, CONNECTIVES, Parser, begins_qualifier, is_photos};
+use super::words::{CONNECTIVES, begins_qualifier, is_photos};
+use super::{ARTICLES, Parser, Relation};
+use crate::query::place::PlaceBox;
 use crate::query::scan::Scanner;
 
 /// Words of places, for suggestions.
-const WORDS: [&str; 14] = [
-    "top", "middle", "bottom", "left", "center", "right", "corner", "half", "quarter", "upper",
-    "lower", "side", "row", "column",
+const WORDS: [&str; 20] = [
+    "top",
+    "middle",
+    "bottom",
+    "left",
+    "center",
+    "right",
+    "corner",
+    "half",
+    "quarter",
+    "upper",
+    "lower",
+    "side",
+    "row",
+    "column",
+    "foreground",
+    "background",
+    "front",
+    "back",
+    "distance",
+    "anywhere",
 ];
 
 /// Words before "photo".
@@ -19,7 +40,10 @@ impl Parser<'_> {
     /// `[article] place [of the photo]`
     pub(super) fn place(&mut self) -> Result<Place, QueryError> {
         let mut start = self.scanner;
-        while start.take_one(&ARTICLES) || start.take_one(&["one", "of", "either", "very"]) {}
+        skip_before_place(&mut start);
+        if let Some(place) = self.place_box()? {
+            return Ok(place);
+        }
         let words = split(&start);
         let longest = words.len().min(Place::MAX_WORDS);
         let longest_match = (1..=longest).rev().find_map(|length| {
@@ -36,6 +60,52 @@ impl Parser<'_> {
         skip_of_the_photo(&mut self.scanner);
         self.reject_misspelling()?;
         Ok(place)
+    }
+
+    /// `box(x0, y0, x1, y1)`
+    fn place_box(&mut self) -> Result<Option<Place>, QueryError> {
+        let mut ahead = self.scanner;
+        skip_before_place(&mut ahead);
+        if !ahead.take_one(&["box"]) {
+            return Ok(None);
+        }
+        let Some((text, span)) = ahead.parenthesised() else { return Ok(None) };
+        self.scanner = ahead;
+        PlaceBox::parse(text).map(|place_box| Some(Place::Box(place_box))).ok_or_else(|| {
+            self.error(
+                span,
+                "a box is left, top, right and bottom as fractions of the photo, such as \
+                 box(0, 0.5, 0.25, 1)",
+            )
+        })
+    }
+
+    /// Reads "in a car" and "on a sofa": the preposition and the relation to what follows, unless a
+    /// place follows, or what could be a misspelt one.
+    pub(super) fn relation_by_preposition(&mut self) -> Option<Relation> {
+        let mut ahead = self.scanner;
+        let relation = if ahead.take_one(&["in"]) {
+            Relation::Inside
+        } else if ahead.take_one(&["on"]) {
+            Relation::Overlapping
+        } else {
+            return None;
+        };
+        let mut after = ahead;
+        skip_before_place(&mut after);
+        let word = after.word_ahead()?;
+        let is_box = after.take_one(&["box"]) && after.parenthesised().is_some();
+        let parts: Vec<&str> = word.split('-').collect();
+        let resembles_place = parts.iter().any(|part| WORDS.contains(part))
+            || is_misspelt_place(&word)
+            || word == "central"
+            || word == "centre"
+            || word.ends_with("most");
+        if is_box || resembles_place || is_photo_ahead(ahead) {
+            return None;
+        }
+        self.scanner = ahead;
+        Some(relation)
     }
 
     /// Refuses "in the top lefft" and "in the top middle corner": a place is not followed by
@@ -75,14 +145,25 @@ impl Parser<'_> {
         let near = nearest_names(WORDS, wrong);
         let advice = match near.first() {
             Some(near) => format!("did you mean {near:?}?"),
-            None => format!(
-                "places are top, middle, bottom, left, right, top left and so on, corner, left \
-                 half and so on, and \
-                 anywhere; for one thing within another write: inside {wrong}"
-            ),
+            None => "places are top, middle, bottom, left, right, top left and so on, corner, left half \
+                     and so on, foreground, background, box(x0,y0,x1,y1) and anywhere"
+                .into(),
         };
         self.error(span, format!("no place is called {wrong:?}: {advice}"))
     }
+}
+
+/// Skips "in the", "in one of the", "in the very" before a place.
+fn skip_before_place(scanner: &mut Scanner<'_>) {
+    while scanner.take_one(&ARTICLES) || scanner.take_one(&["one", "of", "either", "very"]) {}
+}
+
+/// Returns whether a word is no noun but resembles a word of places.
+fn is_misspelt_place(word: &str) -> bool {
+    let is_noun = std::iter::once(word.to_owned())
+        .chain(wordnet::singulars(word))
+        .any(|word| !wordnet::hyponyms(&word).is_empty() || !wordnet::related(&word).is_empty());
+    !is_noun && !nearest_names(WORDS, word).is_empty()
 }
 
 /// Returns the next words, each with the scanner after it. `top-left` gives two words; the first

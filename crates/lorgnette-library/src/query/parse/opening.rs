@@ -1,0 +1,66 @@
+//! What people write before their query: "show me", "give me all images where".
+
+use super::super::scan::{Scanner, Token, TokenKind};
+use super::words::{ARTICLES, ASKING_VERBS, is_photos};
+
+/// Skips "give me all images where" and "show me" in their forms, if something follows.
+pub(super) fn skip(scanner: &mut Scanner<'_>) {
+    let mut ahead = *scanner;
+    let asks = skip_request(&mut ahead);
+    let asked = ahead;
+    while ahead.take_one(&ARTICLES) || ahead.take_one(&["of"]) {}
+    if ahead.word_ahead().is_some_and(|word| is_photos(&word)) {
+        // It is a word.
+        let _ = ahead.next();
+        skip_after_photos(&mut ahead);
+        if !is_end(&ahead) {
+            *scanner = ahead;
+            return;
+        }
+    }
+    if asks && !is_end(&asked) {
+        *scanner = asked;
+    }
+}
+
+/// Skips "please show me", "I am looking for" and the like; returns whether there was any.
+fn skip_request(scanner: &mut Scanner<'_>) -> bool {
+    const PHRASES: [&[&str]; 9] = [
+        &["i", "want", "to", "see"],
+        &["i", "would", "like", "to", "see"],
+        &["i", "am", "looking", "for"],
+        &["i'm", "looking", "for"],
+        &["i", "want"],
+        &["looking", "for"],
+        &["do", "i", "have"],
+        &["do", "we", "have"],
+        &["where", "are"],
+    ];
+    let please = scanner.take_one(&["please"]);
+    let can_you = ["can", "could"].iter().any(|can| scanner.take_words(&[can, "you"]));
+    let mut asks = PHRASES.iter().any(|words| scanner.take_words(words));
+    if !asks && scanner.take_one(&ASKING_VERBS) {
+        scanner.take_one(&["me", "us", "for"]);
+        asks = true;
+    }
+    please || can_you || asks
+}
+
+/// Skips "that contain", "where", "of" and the like after "photos".
+fn skip_after_photos(scanner: &mut Scanner<'_>) {
+    if scanner.take_words(&["in", "which"]) {
+        return;
+    }
+    // "photos that are not of dogs" is not understood; "photos that have dogs" is.
+    let mut ahead = *scanner;
+    if ahead.take_one(&["that", "which"]) {
+        ahead.take_one(&["have", "has", "show", "shows", "contain", "contains", "include"]);
+        *scanner = ahead;
+    } else {
+        scanner.take_one(&["where", "with", "showing", "containing", "of", "having", "featuring"]);
+    }
+}
+
+fn is_end(scanner: &Scanner<'_>) -> bool {
+    matches!(scanner.clone().next(), Ok(Token { kind: TokenKind::End, .. }))
+}
