@@ -76,6 +76,25 @@ pub const REDUCED: [ReducedTolerance; 2] = [
 /// pixels.
 pub const REDUCED_RATIO_TO_CROP: f64 = 1.5;
 
+/// Difference of a picture's levels to those of another decoder.
+#[derive(Clone, Copy, Debug)]
+pub struct PixelTolerance {
+    /// Average over all samples.
+    pub mean: f64,
+    /// Of any sample.
+    pub largest: u8,
+}
+
+/// JPEG inside TIFF, to Pillow 12.3: its libjpeg has the accurate inverse transform, TensorFlow's
+/// the fast one.
+pub const TIFF_JPEG: PixelTolerance = PixelTolerance { mean: 1.0, largest: 6 };
+/// HEIC of full chroma, to pillow-heif 1.8.1 (libheif): rounding of the colour conversion.
+pub const HEIC_444: PixelTolerance = PixelTolerance { mean: 0.5, largest: 1 };
+/// HEIC of chroma at half the width and height: libheif repeats it, heifer interpolates.
+pub const HEIC_420: PixelTolerance = PixelTolerance { mean: 2.0, largest: 48 };
+/// Lossy JPEG XL, to libjxl: arithmetic of less precision in both.
+pub const JPEG_XL_LOSSY: PixelTolerance = PixelTolerance { mean: 0.1, largest: 2 };
+
 /// Error of the scores of a network with generated weights in bf16, or with weights stored as bf16,
 /// as a share of the largest one.
 pub const SCORES_BF16: f32 = 0.05;

@@ -1,5 +1,7 @@
 //! Reads the bits of one scan and its Huffman codes.
 
+use crate::markers::EOI;
+
 /// Reads a scan's bits, most significant first, and skips the zero after every 255.
 ///
 /// After a marker or the end of the file it gives zeros, as libjpeg does;
@@ -33,20 +35,38 @@ impl<'a> BitReader<'a> {
         self.at
     }
 
-    /// Continues after the next marker if it is a restart, dropping the bits before it. Any other
-    /// marker ends the scan: from there on there are no bits.
-    pub(crate) fn restart(&mut self) {
-        let rest = &self.bytes[self.at.min(self.bytes.len())..];
-        let marker =
-            rest.windows(2).position(|pair| pair[0] == 0xFF && pair[1] != 0 && pair[1] != 0xFF);
-        let at = self.at + marker.unwrap_or(rest.len());
-        let restarts = self.bytes.get(at + 1).is_some_and(|code| (0xD0..=0xD7).contains(code));
-        *self = if restarts { Self::new(self.bytes, at + 2) } else { Self::ended(self.bytes, at) };
+    /// Continues after the restart marker of this number, 0 to 7, dropping the bits before it. Where
+    /// the next marker is another one, resynchronises as libjpeg does (`jpeg_resync_to_restart`): an
+    /// earlier restart is skipped; before one of the next two, or another marker, the bits are
+    /// missing up to the restart after this one; any other restart is taken for the expected one.
+    pub(crate) fn restart(&mut self, expected: u8) {
+        let is_exhausted = self.is_exhausted();
+        let mut from = self.at;
+        loop {
+            let at = self.next_marker(from);
+            let code = self.bytes.get(at + 1).copied().unwrap_or(EOI);
+            let is_restart = (0xD0..=0xD7).contains(&code);
+            let ahead = code.wrapping_sub(0xD0).wrapping_sub(expected) & 7;
+            if is_restart && matches!(ahead, 0 | 3..=5) {
+                *self = Self::new(self.bytes, at + 2);
+                return;
+            }
+            let is_earlier = is_restart && ahead > 5;
+            if !is_earlier && code >= 0xC0 {
+                // There are no bits before this marker.
+                *self = Self { padding_bits: is_exhausted.into(), ..Self::new(self.bytes, at) };
+                return;
+            }
+            from = at + 2;
+        }
     }
 
-    /// A scan without bits left.
-    fn ended(bytes: &'a [u8], at: usize) -> Self {
-        Self { padding_bits: 1, ..Self::new(bytes, at) }
+    /// Returns the offset of the next marker, or the end of the file.
+    fn next_marker(&self, from: usize) -> usize {
+        let from = from.min(self.bytes.len());
+        let rest = &self.bytes[from..];
+        let is_marker = |pair: &[u8]| pair[0] == 0xFF && pair[1] != 0 && pair[1] != 0xFF;
+        from + rest.windows(2).position(is_marker).unwrap_or(rest.len())
     }
 
     /// Buffers at least [`MAX_BITS_PER_CODE`] bits.

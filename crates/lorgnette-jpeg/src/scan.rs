@@ -4,7 +4,7 @@
 use crate::bits::{BitReader, Coefficient, Huffman};
 use crate::error::Error;
 use crate::frame::{Component, Frame};
-use crate::tables::{Tables, ZIGZAG};
+use crate::tables::{CodeKind, Tables, ZIGZAG, standard_huffman};
 
 /// A scan's header.
 pub(crate) struct Scan {
@@ -108,7 +108,7 @@ impl Scan {
         at: usize,
     ) -> Result<usize, Error> {
         let mut bits = BitReader::new(bytes, at);
-        let codes = self.codes(tables)?;
+        let codes = self.codes(tables, frame.progressive)?;
         if self.is_unused(frame) {
             return Ok(at);
         }
@@ -118,9 +118,11 @@ impl Scan {
         };
         let mut state = State::default();
         let mut until_restart = tables.restart_interval;
+        let mut next_restart = 0;
         for mcu in 0..across * down {
             if tables.restart_interval != 0 && until_restart == 0 {
-                bits.restart();
+                bits.restart(next_restart);
+                next_restart = (next_restart + 1) % 8;
                 state = State::default();
                 until_restart = tables.restart_interval;
             }
@@ -147,13 +149,19 @@ impl Scan {
                 .all(|scan_component| frame.components[scan_component].block_side == 1)
     }
 
-    /// Looks up each component's tables; rejects a scan that needs a missing one.
-    fn codes<'a>(&self, tables: &'a Tables) -> Result<Vec<Codes<'a>>, Error> {
+    /// Looks up each component's tables; rejects a scan that needs a missing one. The frames of a
+    /// Motion JPEG lack the standard tables.
+    fn codes<'a>(&self, tables: &'a Tables, is_progressive: bool) -> Result<Vec<Codes<'a>>, Error> {
         let wants_dc = self.first == 0 && !self.refines;
         let wants_ac = self.last > 0;
         let codes = self.components.iter().map(|scan_component| {
             let dc = tables.dc[scan_component.dc].as_ref();
             let ac = tables.ac[scan_component.ac].as_ref();
+            let standard = |which, of_component: usize| {
+                standard_huffman(which, of_component).filter(|_| !is_progressive)
+            };
+            let dc = dc.or_else(|| standard(CodeKind::Dc, scan_component.dc));
+            let ac = ac.or_else(|| standard(CodeKind::Ac, scan_component.ac));
             let whole = (dc.is_some() || !wants_dc) && (ac.is_some() || !wants_ac);
             whole.then_some(Codes { dc, ac })
         });

@@ -45,6 +45,17 @@ pub fn printable(text: &str) -> String {
     text.chars().map(letter).collect()
 }
 
+/// Percent-encodes a path for a URI.
+pub(crate) fn percent_encoded(path: &Path) -> String {
+    let byte = |&byte: &u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    path.as_os_str().as_encoded_bytes().iter().map(byte).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;

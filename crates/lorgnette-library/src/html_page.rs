@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lorgnette::picture::{OpenOptions, Picture};
 
-use crate::bytes::printable;
+use crate::bytes::{self, printable};
 use crate::search::{Explanation, Hit, Match, SearchResults};
 
 const STYLE: &str = include_str!("html_page/style.css");
@@ -117,9 +117,9 @@ impl HtmlPage {
              <div class=\"about\">\n<p class=\"name\"><span class=\"rank\">{rank}</span>\
              <span class=\"file\" title=\"{path}\">{name}</span><span \
              class=\"score\">{percent}</span></p>\n\
-             <p class=\"found\">{chips}</p>\n<details>\n<summary>Why \
-             {percent}</summary>\n<ul>{explanation}</ul>\n\
-             <p class=\"path\">{path}</p>{taken}\n</details>\n</div>\n</article>\n"
+             <p class=\"found\">{chips}</p>\n<p class=\"path\">{path}</p>{taken}\n\
+             <details>\n<summary>Why {percent}</summary>\n<ul>{explanation}</ul>\n</details>\n\
+             </div>\n</article>\n"
         );
     }
 
@@ -139,7 +139,11 @@ impl HtmlPage {
         let mut figure = match &thumbnail.0 {
             Ok(data) if self.thumbnails + data.len() <= MAX_THUMBNAIL_BYTES => {
                 self.thumbnails += data.len();
-                format!("<img alt=\"{name}\" src=\"data:image/jpeg;base64,{data}\">")
+                let link = bytes::percent_encoded(&hit.path);
+                format!(
+                    "<a href=\"file://{link}\"><img alt=\"{name}\" \
+                     src=\"data:image/jpeg;base64,{data}\"></a>"
+                )
             }
             Ok(_) => "<p class=\"missing\">The page is full: see the file itself.</p>".to_owned(),
             Err(why) => format!("<p class=\"missing\">{}</p>", escaped(why)),
@@ -277,6 +281,12 @@ mod tests {
             "{page}"
         );
         assert!(page.contains("left:25.00%;top:0.00%;width:25.00%;height:50.00%"), "{page}");
+        assert!(
+            page.contains(
+                "<a href=\"file:///photos/%3Cscript%3Ealert%281%29%3C/script%3E%22.jpg\">"
+            ),
+            "{page}"
+        );
         assert!(
             page.contains("data:image/jpeg;base64,AAAA") && page.contains("beagle 50\u{a0}%"),
             "{page}"

@@ -14,7 +14,7 @@ mod discover;
 mod read;
 mod write;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -63,6 +63,11 @@ pub enum Event<'a> {
         photo: &'a Path,
         /// Error of the photo, if any.
         error: Option<&'a str>,
+    },
+    /// Files were passed over that have no extension of a photo.
+    OtherFiles {
+        /// Their number by extension, in lower case; empty for none.
+        by_extension: &'a BTreeMap<String, usize>,
     },
     /// A folder cannot be read, or a link is broken.
     Inaccessible {
@@ -174,6 +179,9 @@ pub fn index<A: PhotoAnalyser>(
     let discovered = discover::discover(&folders, |root| is_indexed(library.connection(), root))?;
     write::folders(library, &discovered.roots)?;
     let mut begun = ControlFlow::Continue(());
+    if !discovered.others.is_empty() {
+        begun = observer.event(&Event::OtherFiles { by_extension: &discovered.others });
+    }
     for (path, error) in &discovered.inaccessible {
         if begun.is_continue() {
             begun = observer.event(&Event::Inaccessible { path, error });

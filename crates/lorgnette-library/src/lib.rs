@@ -20,6 +20,7 @@ mod photo;
 pub mod query;
 pub mod schema;
 pub mod search;
+mod sidecar;
 mod signature;
 mod similar;
 mod statistics;
@@ -37,5 +38,6 @@ pub use index::{
 };
 pub use library::{Library, limit_memory};
 pub use photo::{Photo, Source, State};
+pub use sidecar::SidecarSummary;
 pub use similar::{ModelEntry, Similar};
 pub use statistics::{ClassCount, Statistics};

@@ -158,8 +158,10 @@ impl Library {
             | OpenFlags::SQLITE_OPEN_URI;
         let full =
             std::path::absolute(path).map_err(|source| Error::File { name: name(path), source })?;
-        let connection =
-            connect(Path::new(&format!("file:{}?immutable=1", escaped(&full))), flags)?;
+        let connection = connect(
+            Path::new(&format!("file:{}?immutable=1", bytes::percent_encoded(&full))),
+            flags,
+        )?;
         let version = schema::version(&connection, &name(path))?;
         Self { connection, path: path.to_owned() }.check_version(version)
     }
@@ -268,15 +270,4 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
 /// Returns whether SQLite could not create its sidecar files.
 fn cannot_write_sidecars(error: &Error) -> bool {
     error.database_kind() == Some(DatabaseErrorKind::ReadOnly)
-}
-
-/// Percent-encodes a path for an SQLite URI.
-fn escaped(path: &Path) -> String {
-    let byte = |&byte: &u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    };
-    path.as_os_str().as_encoded_bytes().iter().map(byte).collect()
 }

@@ -4,7 +4,8 @@
 //! folders ─▶ each read once, linked ones last ─▶ photos, folders and skipped files by path
 //! ```
 //! A photo is a regular file whose name has a known extension. Hidden files and folders are
-//! skipped. Links are followed, but a folder is visited only once, whatever links lead to it: by
+//! skipped, and so are folders of copies that programs make of photos: thumbnails of network
+//! storage, recycle bins, all of an Apple photo library but its originals. Links are followed, but a folder is visited only once, whatever links lead to it: by
 //! the path without links if there is one. Pipes, devices and sockets are never opened.
 //!
 //! ```
@@ -76,6 +77,8 @@ pub enum EntryKind {
     Folder,
     /// A hidden file or folder. Listed on request.
     Hidden,
+    /// A folder of copies that a program made. Listed on request.
+    Generated,
     /// A regular file with another extension. Listed on request.
     OtherFile,
     /// A pipe, device or socket. Listed if it has the extension of a photo, or on request.
@@ -97,6 +100,8 @@ pub enum EntryKind {
 pub enum SkipReason {
     /// [`EntryKind::Hidden`].
     Hidden,
+    /// [`EntryKind::Generated`].
+    Generated,
     /// [`EntryKind::OtherFile`].
     OtherFile,
     /// [`EntryKind::NotAFile`].
@@ -111,8 +116,9 @@ pub enum SkipReason {
 
 impl SkipReason {
     /// All values.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Hidden,
+        Self::Generated,
         Self::OtherFile,
         Self::NotAFile,
         Self::RepeatedFolder,
@@ -128,6 +134,7 @@ impl EntryKind {
         match self {
             Self::Photo | Self::Folder => None,
             Self::Hidden => Some(SkipReason::Hidden),
+            Self::Generated => Some(SkipReason::Generated),
             Self::OtherFile => Some(SkipReason::OtherFile),
             Self::NotAFile => Some(SkipReason::NotAFile),
             Self::RepeatedFolder { .. } => Some(SkipReason::RepeatedFolder),
@@ -141,7 +148,7 @@ impl EntryKind {
         match self {
             Self::Photo | Self::Folder | Self::RepeatedFolder { .. } | Self::Unreadable(_) => true,
             Self::NotAFile | Self::BrokenLink(_) => has_photo_extension(path),
-            Self::Hidden | Self::OtherFile => false,
+            Self::Hidden | Self::Generated | Self::OtherFile => false,
         }
     }
 }
@@ -284,6 +291,9 @@ impl Walker<'_> {
         if is_hidden(&entry.file_name()) {
             return self.add(place, EntryKind::Hidden);
         }
+        if is_generated(&folder.path, &entry.file_name()) {
+            return self.add(place, EntryKind::Generated);
+        }
         let kind = match entry.file_type() {
             Ok(kind) => kind,
             Err(error) => return self.add(place, EntryKind::Unreadable(error)),
@@ -328,6 +338,28 @@ impl Walker<'_> {
 /// Returns whether a name is that of a hidden file or folder.
 pub(crate) fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
+}
+
+/// Returns whether a name in a folder is that of copies that a program made of photos.
+fn is_generated(folder: &Path, name: &OsStr) -> bool {
+    /// Of Synology, QNAP, Windows and Linux: thumbnails, recycle bins, snapshots.
+    const FOLDERS: [&str; 8] = [
+        "@eaDir",
+        "@__thumb",
+        "@Recycle",
+        "#recycle",
+        "#snapshot",
+        "$RECYCLE.BIN",
+        "System Volume Information",
+        "lost+found",
+    ];
+    /// Where the photos are in Apple's photo library, in its newer and its older form.
+    const ORIGINALS: [&str; 2] = ["originals", "Masters"];
+    let in_apple_library = folder.extension().is_some_and(|extension| extension == "photoslibrary");
+    let is_lightrooms = Path::new(name).extension().is_some_and(|extension| extension == "lrdata");
+    FOLDERS.iter().any(|known| name == *known)
+        || is_lightrooms
+        || in_apple_library && !ORIGINALS.iter().any(|originals| name == *originals)
 }
 
 /// Identifies a folder, whatever path leads to it.
@@ -386,7 +418,7 @@ mod tests {
         let all = walk(folder.path());
         assert_eq!(names(&all, folder.path()), ["a.PNG", "b.jpg", "deep/c.webp", "deep.jpg"]);
         let counts = SkipReason::ALL.map(|reason| all.count(reason));
-        assert_eq!(counts, [1, 1, 0, 0, 0, 0]);
+        assert_eq!(counts, [1, 0, 1, 0, 0, 0, 0]);
         assert_eq!(all.entries.len(), 5, "four photos and a folder: {all:?}");
         let options = WalkOptions { list_skipped: true, ..WalkOptions::default() };
         let listed = Walk::new(&[folder.path()], &options);
@@ -397,6 +429,28 @@ mod tests {
             .map(|entry| entry.path.strip_prefix(folder.path()).unwrap())
             .collect();
         assert_eq!(skipped, [Path::new(".hidden.jpg"), Path::new("notes.txt")]);
+    }
+
+    #[test]
+    fn copies_that_programs_make_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            "a.jpg",
+            "@eaDir/a.jpg",
+            "#recycle/b.jpg",
+            "Mine.photoslibrary/originals/0/c.heic",
+            "Mine.photoslibrary/resources/derivatives/c.jpeg",
+            "Catalog Previews.lrdata/d.jpg",
+        ] {
+            create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
+            write(folder.path().join(name), "").unwrap();
+        }
+        let all = walk(folder.path());
+        let expected = ["Mine.photoslibrary/originals/0/c.heic", "a.jpg"];
+        assert_eq!(names(&all, folder.path()), expected);
+        assert_eq!(all.count(SkipReason::Generated), 4);
+        let named = walk(&folder.path().join("@eaDir"));
+        assert_eq!(named.photos().count(), 1, "a folder that is named is walked");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //!   transform, smooth chroma upsampling); CMYK and YCCK become RGB by TensorFlow's own rule.
 //! - An alpha channel is dropped and not blended, as `tf.io.decode_png(channels=3)` does: the
 //!   network sees the colour stored under a transparent pixel.
+//! - A camera's raw file gives the largest JPEG in it, with the file's orientation.
 //! - Sixteen-bit PNG and TIFF keep their sixteen bits; a floating-point TIFF becomes sixteen bits.
 //! - [`OpenOptions::min_decode_size`] decodes a JPEG at a half, a quarter or an eighth of its size,
 //!   equal to `decode_jpeg(ratio=…)` byte for byte.
@@ -17,6 +18,7 @@
 use std::path::Path;
 
 pub use self::error::PictureError;
+pub use self::exif::exif_block;
 pub use self::format::PictureFormat;
 pub use self::metadata::Metadata;
 pub use self::open::OpenOptions;
@@ -25,13 +27,19 @@ pub(crate) use self::picture_ref::PixelsRef;
 pub use lorgnette_jpeg::Transform;
 
 mod error;
+mod exif;
 mod format;
+#[cfg(feature = "heic")]
+mod heic;
 mod jpeg;
+#[cfg(feature = "jxl")]
+mod jpeg_xl;
 mod metadata;
 mod open;
 mod orientation;
 mod picture_ref;
 mod raster;
+mod raw;
 mod save;
 mod scale;
 mod single;
@@ -257,9 +265,13 @@ fn to_eight_bits(sample: u16) -> u8 {
     ((u32::from(sample) + 128) / 257) as u8
 }
 
-/// Extensions of photos in folders. A file that is named explicitly may have any.
-const PHOTO_EXTENSIONS: [&str; 12] =
-    ["jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "tif", "tiff", "webp", "pjpeg"];
+/// Extensions of photos in folders, those of formats without a decoder too, so that such photos are
+/// named and not passed over. A file that is named explicitly may have any.
+const PHOTO_EXTENSIONS: [&str; 31] = [
+    "jpg", "jpeg", "jpe", "jfif", "pjpeg", "mpo", "png", "gif", "bmp", "dib", "tif", "tiff",
+    "webp", "heic", "heif", "hif", "avif", "jxl", "dng", "nef", "nrw", "cr2", "cr3", "arw", "sr2",
+    "raf", "orf", "rw2", "pef", "srw", "rwl",
+];
 
 /// True if the file's extension is one of a photo format.
 #[must_use]

@@ -1,11 +1,13 @@
 //! `lorgnette index`: indexes folders of photos into a library.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use lorgnette::Observer;
 use lorgnette::picture::OpenOptions;
@@ -51,6 +53,15 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = OpenOptions::default().max_pixels)]
     max_pixels: u64,
 
+    /// Write what was found into sidecars beside the photos (beach.jpg.xmp) for digiKam, Lightroom,
+    /// immich and others: keywords, and regions with names. Sidecars of other programs stay
+    #[arg(long)]
+    write_sidecars: bool,
+
+    /// Minimum probability of what sidecars name
+    #[arg(long, value_name = "P", default_value_t = 0.5, requires = "write_sidecars")]
+    sidecar_probability: f64,
+
     /// Format of the report
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
@@ -91,6 +102,8 @@ struct Report {
     missing: usize,
     #[serde(rename = "closed")]
     inaccessible: usize,
+    /// Number of files that are no photos, by extension.
+    skipped: BTreeMap<String, usize>,
     seconds: f64,
 }
 
@@ -99,6 +112,9 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let started = Instant::now();
     let path = arguments.library.path()?;
     sqlite_memory::limit()?;
+    if let (None, Some(home)) = (arguments.library.named(), path.parent()) {
+        fs::create_dir_all(home).with_context(|| home.display().to_string())?;
+    }
     let mut library = Library::create(&path)?;
     let nothing_to_index = arguments.folders.is_empty() && library.folders()?.is_empty();
     ensure!(!nothing_to_index, "which folders? {} does not know any yet", path.display());
@@ -113,15 +129,26 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let threads = model.threads();
     let WorkSplit { workers, .. } = WorkSplit::new(threads, usize::MAX);
     let options = IndexOptions { open, retry: arguments.retry };
+    let mut printer = ProgressPrinter { messages, progress: None, skipped: BTreeMap::new() };
     let summary = lorgnette_library::index(
         &mut library,
         &arguments.folders,
         Analysers { model: &model_record, workers: network.workers(workers) },
         &options,
-        &mut ProgressPrinter { messages, progress: None },
+        &mut printer,
     )?;
-    let report =
-        Report::new(path.display().to_string(), model_record.name, &summary, started.elapsed());
+    if arguments.write_sidecars {
+        let sidecars = library.write_sidecars(arguments.sidecar_probability)?;
+        for path in &sidecars.foreign {
+            let path = printable(&path.to_string_lossy());
+            messages.note(&format_args!("{path}: another program's sidecar, left as it is"));
+        }
+        messages.note(&format_args!("{} written", count(sidecars.written, "sidecar")));
+    }
+    let report = Report {
+        skipped: printer.skipped,
+        ..Report::new(path.display().to_string(), model_record.name, &summary, started.elapsed())
+    };
     write_report(|out| match arguments.format {
         ReportFormat::Json => write_json(out, &report),
         ReportFormat::Text => report.write(out),
@@ -140,6 +167,8 @@ impl Arguments {
 struct ProgressPrinter {
     messages: Messages,
     progress: Option<Progress>,
+    /// Number of files that are no photos, by extension.
+    skipped: BTreeMap<String, usize>,
 }
 
 impl Observer<Event<'_>> for ProgressPrinter {
@@ -148,6 +177,7 @@ impl Observer<Event<'_>> for ProgressPrinter {
             Event::Started { photos } => {
                 self.progress = Some(Progress::new(*photos, "photos", self.messages));
             }
+            Event::OtherFiles { by_extension } => self.skipped.clone_from(by_extension),
             Event::Inaccessible { path, error } => {
                 self.messages.error(&printable(&format!("{}: {error}", path.display())));
             }
@@ -191,6 +221,7 @@ impl Report {
             still_unreadable,
             missing,
             inaccessible,
+            skipped: BTreeMap::new(),
             seconds,
         }
     }
@@ -218,6 +249,17 @@ impl Report {
         kinds
             .iter()
             .filter(|(number, _)| *number > 0)
-            .try_for_each(|(number, what)| writeln!(out, "{number:>8} {what}"))
+            .try_for_each(|(number, what)| writeln!(out, "{number:>8} {what}"))?;
+        let skipped: usize = self.skipped.values().sum();
+        if skipped == 0 {
+            return Ok(());
+        }
+        let by_extension =
+            self.skipped.iter().map(|(extension, number)| match extension.as_str() {
+                "" => format!("{number} without an extension"),
+                extension => format!("{number} .{extension}"),
+            });
+        let by_extension = by_extension.collect::<Vec<_>>().join(", ");
+        writeln!(out, "{skipped:>8} passed over as no photos: {}", printable(&by_extension))
     }
 }

@@ -1,12 +1,13 @@
 //! Discovery of photos in folders.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lorgnette::photos::{Entry, EntryKind, Walk, WalkOptions};
+use lorgnette::picture::has_photo_extension;
 
 use crate::error::{Error, Result};
 use crate::library::name;
@@ -29,6 +30,8 @@ pub(crate) struct Discovered {
     pub(crate) files: BTreeSet<File>,
     /// Unreadable folders and broken links, with the error.
     pub(crate) inaccessible: Vec<(PathBuf, String)>,
+    /// Number of other files by extension, in lower case; empty for none.
+    pub(crate) others: BTreeMap<String, usize>,
 }
 
 /// Finds the photos in `folders` and their subfolders with [`Walk`]. A folder that is gone has no
@@ -63,7 +66,8 @@ pub(crate) fn discover(
             Err(error) => return Err(unreadable(error)),
         }
     }
-    for entry in Walk::new(&existing, &WalkOptions::default()).entries {
+    let options = WalkOptions { list_skipped: true, ..WalkOptions::default() };
+    for entry in Walk::new(&existing, &options).entries {
         discovered.add(entry)?;
     }
     Ok(discovered)
@@ -87,6 +91,12 @@ impl Discovered {
                 }
                 Err(error) => self.add_inaccessible(entry.path, &error),
             },
+            EntryKind::OtherFile => {
+                let extension = entry.path.extension().unwrap_or_default();
+                let extension = extension.to_string_lossy().to_lowercase();
+                *self.others.entry(extension).or_default() += 1;
+            }
+            EntryKind::BrokenLink(_) if !has_photo_extension(&entry.path) => {}
             EntryKind::BrokenLink(error) | EntryKind::Unreadable(error) => {
                 self.add_inaccessible(entry.path, &error);
             }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use exif::{In, Tag, Value};
 use lorgnette::Picture;
-use lorgnette::picture::{OpenOptions, PictureError};
+use lorgnette::picture::{OpenOptions, PictureError, exif_block};
 use sha2::{Digest as _, Sha256};
 
 /// SHA-256 of a file.
@@ -59,7 +59,10 @@ impl Contents {
     pub(crate) fn capture(&self) -> CaptureInfo {
         let mut reader = exif::Reader::new();
         reader.continue_on_error(true);
-        let read = reader.read_from_container(&mut Cursor::new(&self.bytes));
+        let read = match exif_block(&self.bytes) {
+            Some(block) => reader.read_raw(block.to_vec()),
+            None => reader.read_from_container(&mut Cursor::new(&self.bytes)),
+        };
         let Ok(exif) = read.or_else(|error| error.distill_partial_result(|_| {})) else {
             return CaptureInfo::default();
         };

@@ -127,7 +127,7 @@ impl Classes<'_> {
                 let message = format!("cannot be read: {error}");
                 listing.rejected.push(unreadable(&entry.path, &message));
             }
-            EntryKind::Hidden | EntryKind::OtherFile => {}
+            EntryKind::Hidden | EntryKind::Generated | EntryKind::OtherFile => {}
         }
     }
 

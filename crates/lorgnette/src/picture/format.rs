@@ -4,7 +4,7 @@ use std::fmt;
 
 use image::ImageFormat;
 
-use super::PictureError;
+use super::{PictureError, raw};
 
 /// The supported picture formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +21,12 @@ pub enum PictureFormat {
     Tiff,
     /// WebP; of an animated one the first frame.
     WebP,
+    /// A camera's raw file: the largest JPEG in it.
+    Raw,
+    /// HEIC: the primary image. Read with the feature `heic`.
+    Heic,
+    /// JPEG XL; of an animated one the first frame. Read with the feature `jxl`.
+    JpegXl,
 }
 
 impl fmt::Display for PictureFormat {
@@ -32,6 +38,9 @@ impl fmt::Display for PictureFormat {
             Self::Bmp => "BMP",
             Self::Tiff => "TIFF",
             Self::WebP => "WebP",
+            Self::Raw => "raw photo",
+            Self::Heic => "HEIC",
+            Self::JpegXl => "JPEG XL",
         })
     }
 }
@@ -44,6 +53,18 @@ pub(super) fn detect(bytes: &[u8], name: &str) -> Result<PictureFormat, PictureE
     if let Some(what) = unsupported_format(bytes) {
         return Err(PictureError::Unsupported { name: name.into(), what: what.into() });
     }
+    if raw::is_raw(bytes) {
+        return Ok(PictureFormat::Raw);
+    }
+    if is_heic(bytes) {
+        return Ok(PictureFormat::Heic);
+    }
+    if is_jpeg_xl(bytes) {
+        return Ok(PictureFormat::JpegXl);
+    }
+    if bytes.starts_with(b"II+\0") || bytes.starts_with(b"MM\0+") {
+        return Ok(PictureFormat::Tiff);
+    }
     match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => Ok(PictureFormat::Jpeg),
         Ok(ImageFormat::Png) => Ok(PictureFormat::Png),
@@ -55,23 +76,40 @@ pub(super) fn detect(bytes: &[u8], name: &str) -> Result<PictureFormat, PictureE
     }
 }
 
+/// Returns whether bytes are a HEIF file whose brand is one of HEVC's, or of any codec.
+fn is_heic(bytes: &[u8]) -> bool {
+    const BRANDS: [&[u8]; 7] = [b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"];
+    bytes.get(4..8) == Some(b"ftyp") && bytes.get(8..12).is_some_and(|b| BRANDS.contains(&b))
+}
+
+fn is_jpeg_xl(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xff\x0a") || bytes.starts_with(b"\x00\x00\x00\x0cJXL ")
+}
+
+/// Returns whether a HEIF file lists a brand among the compatible ones.
+fn has_brand(bytes: &[u8], brand: &[u8; 4]) -> bool {
+    let length = bytes.first_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
+    let brands = bytes.get(16..length.min(bytes.len())).unwrap_or_default();
+    brands.chunks_exact(4).any(|known| known == brand)
+}
+
 /// Picture formats that are recognised but not supported.
 fn unsupported_format(bytes: &[u8]) -> Option<&'static str> {
     let brand = if bytes.get(4..8) == Some(b"ftyp".as_slice()) { bytes.get(8..12) } else { None };
     match brand {
-        Some(b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1") => {
-            return Some("a HEIC photo");
+        Some(b"mif1" | b"msf1") if has_brand(bytes, b"avif") => return Some("an AVIF photo"),
+        _ if is_heic(bytes) && !cfg!(feature = "heic") => {
+            return Some("a HEIC photo (this program was built without its decoder)");
         }
         Some(b"avif" | b"avis") => return Some("an AVIF photo"),
+        _ if is_jpeg_xl(bytes) && !cfg!(feature = "jxl") => {
+            return Some("a JPEG XL photo (this program was built without its decoder)");
+        }
         _ => {}
     }
-    let starts: [(&[u8], &str); 8] = [
-        (b"\xff\x0a", "a JPEG XL photo"),
-        (b"\x00\x00\x00\x0cJXL ", "a JPEG XL photo"),
+    let starts: [(&[u8], &str); 4] = [
         (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 photo"),
         (b"8BPS", "a Photoshop document"),
-        (b"II+\0", "a BigTIFF picture"),
-        (b"MM\0+", "a BigTIFF picture"),
         (b"qoif", "a QOI picture"),
         (b"\x76\x2f\x31\x01", "an OpenEXR picture"),
     ];
@@ -94,7 +132,7 @@ fn describe_content(bytes: &[u8]) -> String {
         return "it is a Git LFS pointer: run git lfs pull".into();
     }
     if text {
-        return "it is text: give a JPEG, PNG, GIF, BMP, TIFF or WebP file".into();
+        return "it is text: give a JPEG, PNG, GIF, BMP, TIFF, WebP or raw file".into();
     }
     if bytes.starts_with(b"%PDF") {
         return "it is a PDF document: export its page as a picture".into();
@@ -104,7 +142,7 @@ fn describe_content(bytes: &[u8]) -> String {
     }
     let hex: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     format!(
-        "it starts with {}, which no known format does: give a JPEG, PNG, GIF, BMP, TIFF or WebP file",
+        "it starts with {}, which no known format does: give a JPEG, PNG, GIF, BMP, TIFF, WebP or raw file",
         hex.join(" ")
     )
 }

@@ -65,11 +65,7 @@ impl Metadata {
     pub fn from_bytes(bytes: &[u8]) -> Self {
         match super::format::detect(bytes, "") {
             Ok(PictureFormat::WebP) => {
-                let exif = webp_chunk(bytes, b"EXIF").map(|exif| {
-                    // Some writers put a JPEG's prefix in front.
-                    exif.strip_prefix(b"Exif\0\0").unwrap_or(exif)
-                });
-                Self::from_parts(exif, webp_chunk(bytes, b"ICCP"))
+                Self::from_parts(super::exif_block(bytes), webp_chunk(bytes, b"ICCP"))
             }
             Ok(PictureFormat::Tiff) => {
                 let icc = Directory::first(bytes)
@@ -79,19 +75,22 @@ impl Metadata {
             Ok(format @ (PictureFormat::Jpeg | PictureFormat::Png)) => {
                 let read = || {
                     let mut reader =
-                        ImageReader::with_format(Cursor::new(bytes), image_format(format));
+                        ImageReader::with_format(Cursor::new(bytes), image_format(format)?);
                     let mut limits = Limits::no_limits();
                     limits.max_alloc = Some(MAX_DECODER_BYTES);
                     reader.limits(limits);
                     let mut decoder = reader.into_decoder().ok()?;
-                    let exif = decoder.exif_metadata().ok().flatten();
+                    let exif = match format {
+                        PictureFormat::Png => super::exif_block(bytes).map(<[u8]>::to_vec),
+                        _ => decoder.exif_metadata().ok().flatten(),
+                    };
                     let icc = decoder.icc_profile().ok().flatten();
                     Some(Self::from_parts(exif.as_deref(), icc.as_deref()))
                 };
                 // A panic in damaged metadata must not lose the photo.
                 std::panic::catch_unwind(read).ok().flatten().unwrap_or_default()
             }
-            // GIF and BMP have no metadata.
+            // Other formats have no metadata, or none that is known to be harmless.
             _ => Self::default(),
         }
     }

@@ -10,7 +10,7 @@ use image::metadata::Orientation;
 use lorgnette_jpeg::Transform;
 
 use super::orientation::reorient;
-use super::{Picture, PictureError, PictureFormat, Pixels, format, jpeg, raster};
+use super::{Picture, PictureError, PictureFormat, Pixels, format, jpeg, raster, raw};
 
 /// Options and limits for opening pictures.
 ///
@@ -94,6 +94,11 @@ impl OpenOptions {
         let source = Source { bytes, name, format, options: self };
         let mut decoded = catch_panic(&source, || match format {
             PictureFormat::Jpeg => jpeg::decode(&source),
+            PictureFormat::Raw => raw::decode(&source),
+            #[cfg(feature = "heic")]
+            PictureFormat::Heic => super::heic::decode(&source),
+            #[cfg(feature = "jxl")]
+            PictureFormat::JpegXl => super::jpeg_xl::decode(&source),
             _ => raster::decode(&source),
         })?;
         if !self.ignore_orientation {
@@ -147,6 +152,7 @@ impl OpenOptions {
 }
 
 /// A file during decoding, and constructors of its errors.
+#[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) name: &'a str,

@@ -7,7 +7,7 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::open::{Decoded, Source};
-use super::{PictureError, PictureFormat, Pixels, tiff};
+use super::{PictureError, PictureFormat, Pixels, exif_block, tiff};
 
 /// Maximum bytes a decoder may use for each allowed pixel: four channels of sixteen bits, and as
 /// much again as working memory.
@@ -21,13 +21,22 @@ const MAX_PIXELS_PER_BYTE: u64 = 10_000;
 /// Number of pixels that any file may state, however short.
 const MIN_ALLOWED_PIXELS: u64 = 16_000_000;
 
-/// Decodes any format except JPEG.
+/// Decodes any format except JPEG and raw files.
 pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
-    if source.format == PictureFormat::Tiff {
-        tiff::check_directory(source)?;
+    if source.format != PictureFormat::Tiff {
+        return decode_by_crate(source);
     }
-    let mut reader =
-        ImageReader::with_format(Cursor::new(source.bytes), image_format(source.format));
+    tiff::check_directory(source)?;
+    match decode_by_crate(source) {
+        Err(PictureError::Unsupported { .. }) => tiff::pixels::decode(source),
+        decoded => decoded,
+    }
+}
+
+fn decode_by_crate(source: &Source<'_>) -> Result<Decoded, PictureError> {
+    let format = image_format(source.format)
+        .ok_or_else(|| source.unsupported(format!("a {} photo", source.format)))?;
+    let mut reader = ImageReader::with_format(Cursor::new(source.bytes), format);
     reader.limits(limits(source));
     let mut decoder = reader.into_decoder().map_err(|error| to_picture_error(source, error))?;
     let (width, height) = decoder.dimensions();
@@ -36,8 +45,8 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     let source_channels = decoder.color_type().channel_count();
     // A damaged orientation tag must not lose the photo.
     let orientation = match source.format {
-        PictureFormat::WebP => {
-            webp_chunk(source.bytes, b"EXIF").and_then(Orientation::from_exif_chunk)
+        PictureFormat::WebP | PictureFormat::Png => {
+            exif_block(source.bytes).and_then(Orientation::from_exif_chunk)
         }
         _ => decoder.orientation().ok(),
     };
@@ -56,15 +65,17 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     })
 }
 
-pub(super) fn image_format(format: PictureFormat) -> ImageFormat {
-    match format {
+/// Returns the format's name in the `image` crate; `None` if that does not decode it.
+pub(super) fn image_format(format: PictureFormat) -> Option<ImageFormat> {
+    Some(match format {
         PictureFormat::Jpeg => ImageFormat::Jpeg,
         PictureFormat::Png => ImageFormat::Png,
         PictureFormat::Gif => ImageFormat::Gif,
         PictureFormat::Bmp => ImageFormat::Bmp,
         PictureFormat::Tiff => ImageFormat::Tiff,
         PictureFormat::WebP => ImageFormat::WebP,
-    }
+        PictureFormat::Raw | PictureFormat::Heic | PictureFormat::JpegXl => return None,
+    })
 }
 
 /// Rejects a header that states far more pixels than its file can contain, before memory is
