@@ -108,7 +108,7 @@ fn a_stale_plan_file_in_a_read_only_folder_is_opened() {
     assert_eq!(classifier.classify(&chelsea(), 3).unwrap().predictions.len(), 3);
     assert!(model.notes().iter().any(|note| note.contains("has changed")), "{:?}", model.notes());
     if is_writable {
-        println!("skipped: refreshing in a read-only folder (run as root)");
+        println!("not tried: refreshing in a read-only folder, which root may write");
     } else {
         assert_eq!((refreshed, after), (Some(false), before));
     }
