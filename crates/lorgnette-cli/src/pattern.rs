@@ -104,8 +104,8 @@ impl Expansion<'_> {
         if !read_folder.is_dir() {
             return Vec::new();
         }
-        let entries = fs::read_dir(read_folder)
-            .and_then(|entries| entries.collect::<io::Result<Vec<fs::DirEntry>>>());
+        let entries =
+            fs::read_dir(read_folder).and_then(Iterator::collect::<io::Result<Vec<fs::DirEntry>>>);
         match entries {
             Ok(entries) => {
                 let mut paths: Vec<PathBuf> =

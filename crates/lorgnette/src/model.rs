@@ -517,9 +517,7 @@ impl Model {
         let values = session.input_mut(&self.info.signature.input.name)?;
         let inputs = values.chunks_exact_mut(height * width * channels);
         for (picture, input) in pictures.iter().zip(inputs) {
-            self.info
-                .preprocess_into(*picture, input)
-                .map_err(|what| self.model_error(&what))?;
+            self.info.preprocess_into(*picture, input).map_err(|what| self.model_error(&what))?;
         }
         session.run()?;
         let outputs = outputs(&session)?;

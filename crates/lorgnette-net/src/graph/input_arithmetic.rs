@@ -176,12 +176,12 @@ impl Walk<'_> {
         let at = |values: &[f64], i: usize| values.get(i).or(values.first()).copied();
         let mut factors = Vec::new();
         let mut summands = Vec::new();
-        for i in 0..mean.len() {
+        for (i, mean) in mean.iter().enumerate() {
             let (Some(scale), Some(offset)) = (at(scale, i), at(offset, i)) else { return false };
             let Some(variance) = at(variance, i) else { return false };
             let factor = scale / (variance + epsilon).sqrt();
             factors.push(factor);
-            summands.push(offset - mean[i] * factor);
+            summands.push(offset - mean * factor);
         }
         self.apply(reader, &factors, &summands)
     }

@@ -85,7 +85,7 @@ pub(in crate::picture) fn decode_directory(
         .directory
         .number(ORIENTATION)
         .and_then(|number| Orientation::from_exif(u8::try_from(number).ok()?));
-    let pixels = layout.to_rgb(source, samples)?;
+    let pixels = layout.to_rgb(source, &samples)?;
     let (width, height) = (layout.width, layout.height);
     Ok(Decoded {
         width,
@@ -329,7 +329,7 @@ impl<'a> Layout<'a> {
     }
 
     /// Converts samples to RGB.
-    fn to_rgb(&self, source: &Source<'_>, samples: Vec<u16>) -> Result<Pixels, PictureError> {
+    fn to_rgb(&self, source: &Source<'_>, samples: &[u16]) -> Result<Pixels, PictureError> {
         let max = if self.bits == 16 { u16::MAX } else { (1 << self.bits) - 1 };
         let pixels = samples.chunks_exact(self.samples);
         match self.photometric {

@@ -37,9 +37,7 @@ pub(super) fn size(
                 }
                 _ => fitting_side(network, name, notes),
             };
-            let side = side.ok_or_else(|| {
-                Error::UnknownInputSize { model: name.into() }
-            })?;
+            let side = side.ok_or_else(|| Error::UnknownInputSize { model: name.into() })?;
             [height.unwrap_or(side), width.unwrap_or(side)]
         }
     };
