@@ -171,7 +171,7 @@ impl GraphDef {
     /// # Errors
     /// [`Error::Node`] if an attribute asks for what is not done here.
     pub(crate) fn decoding_of(&self, name: &str) -> Result<Option<Decoding>> {
-        let index = self.find(name)?.0;
+        let index = self.feed(name)?.0;
         match operation::decodes_a_photo(&self.nodes[index].op) {
             true => self.decoding(index).map(Some),
             false => Ok(None),
@@ -392,7 +392,12 @@ pub(crate) fn identify(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Returns true if a text begins with a word, perhaps after white space and a mark of its encoding.
+/// A graph may begin with the same bytes, but has control characters close by.
 fn begins_with_word(bytes: &[u8], word: &str) -> bool {
+    let is_control = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+    if bytes.iter().take(256).any(is_control) {
+        return false;
+    }
     bytes
         .strip_prefix(b"\xef\xbb\xbf")
         .unwrap_or(bytes)

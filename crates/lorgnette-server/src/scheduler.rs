@@ -339,6 +339,8 @@ mod tests {
             while turn.check().is_ok() {
                 std::thread::yield_now();
             }
+            // A result at the moment of the deadline may still be sent.
+            std::thread::sleep(Duration::from_millis(200));
             Ok(())
         };
         let outcome = runtime().block_on(scheduler.run(deadline, work));

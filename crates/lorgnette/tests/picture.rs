@@ -154,7 +154,7 @@ fn damaged_files_are_refused_by_name_and_reason() {
         ("truncated.bmp", "the BMP ends early"),
         ("truncated.tiff", "the TIFF ends early"),
         ("truncated.webp", "the WebP ends early"),
-        ("photo.heic", "a HEIC photo, which is not supported: convert it"),
+        ("photo.heic", "which is not supported: convert it"),
         ("", "is a folder, not a photo"),
         ("absent.jpg", "cannot be read: No such file"),
     ];

@@ -368,7 +368,7 @@ fn a_model_that_was_damaged_is_pulled_again_and_must_be_the_same() {
     fs::remove_file(&path).unwrap();
     let error = stage.badly();
     assert!(
-        error.contains("SHA-256") && error.contains("models remove mobilenet_v1_0.25_128"),
+        error.contains("SHA-256") && error.contains("remove mobilenet_v1_0.25_128 first"),
         "{error}"
     );
 }

@@ -148,7 +148,11 @@ impl GraphDef {
     }
 
     /// Returns the integers of a constant input.
-    fn constant_input(&self, node: &crate::proto::NodeDef, input: usize) -> Option<Vec<i64>> {
+    pub(super) fn constant_input(
+        &self,
+        node: &crate::proto::NodeDef,
+        input: usize,
+    ) -> Option<Vec<i64>> {
         let index = *self.by_name.get(split_port(node.input.get(input)?).0)?;
         let tensor = self.constant(&self.nodes[index])?;
         // Text and large tensors are no shapes.

@@ -131,8 +131,15 @@ impl GraphDef {
         if dependent.is_empty() { ends } else { dependent }
     }
 
-    /// Returns true for a loss or an accuracy: a mean of comparisons with labels.
+    /// Returns true for a loss or an accuracy: a mean of comparisons with labels, or a sum over the
+    /// pictures of a batch.
     fn is_metric(&self, node: usize) -> bool {
+        const BATCH_AXIS: i64 = 0;
+        let reduces = ["Mean", "Sum", "Max", "Min", "Prod"].contains(&self.nodes[node].op.as_str());
+        let axes = || self.constant_input(&self.nodes[node], 1).unwrap_or_default();
+        if reduces && axes().contains(&BATCH_AXIS) {
+            return true;
+        }
         let compares = |op: &str| {
             op == "Equal"
                 || op == "L2Loss"

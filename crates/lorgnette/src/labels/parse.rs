@@ -102,13 +102,14 @@ pub(super) fn decode(bytes: Vec<u8>) -> Option<String> {
         let units: Vec<u16> = units.iter().map(|&unit| read(unit)).collect();
         String::from_utf16(&units).ok().filter(|_| rest.is_empty())
     };
-    match bytes.as_slice() {
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+    let guessed = match bytes.as_slice() {
+        [0xff, 0xfe, rest @ ..] => return utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => return utf16(rest, u16::from_be_bytes),
         [first, 0, ..] if *first != 0 => utf16(&bytes, u16::from_le_bytes),
         [0, second, ..] if *second != 0 => utf16(&bytes, u16::from_be_bytes),
-        _ => String::from_utf8(bytes).ok(),
-    }
+        _ => None,
+    };
+    guessed.or_else(|| String::from_utf8(bytes).ok())
 }
 
 #[cfg(test)]

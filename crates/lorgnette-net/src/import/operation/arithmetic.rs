@@ -38,6 +38,7 @@ pub(super) fn read(
         "RandomUniform" => Op::RandomUniform,
         "AddN" | "AccumulateNV2" => return Some(Ok(sum(inputs))),
         "LogicalNot" => return Some(Ok(logical_not())),
+        "IsFinite" => return Some(Ok(is_finite())),
         "ClipByValue" => return Some(Ok(clip())),
         "FakeQuantWithMinMaxVars"
         | "FakeQuantWithMinMaxArgs"
@@ -149,6 +150,16 @@ fn logical_not() -> Piece {
         let no = chain.constant("false", Tensor::from_i64(DType::Bool, &[], &[0]));
         let x = chain.input(0)?;
         chain.finish(Op::Binary(Binary::Equal, Clamp::NONE), &[x, no])
+    })
+}
+
+/// Compares magnitudes with the largest number: false for infinities and for NaN.
+fn is_finite() -> Piece {
+    Piece::chain(|chain| {
+        let largest = chain.constant("largest", Tensor::from_f32(&[], vec![f32::MAX]));
+        let x = chain.input(0)?;
+        let magnitude = chain.step("magnitude", Op::Unary(Unary::Abs), &[x])?;
+        chain.finish(Op::Binary(Binary::LessEqual, Clamp::NONE), &[magnitude, largest])
     })
 }
 
