@@ -132,12 +132,13 @@ impl GraphDef {
     }
 
     /// Returns true for a loss or an accuracy: a mean of comparisons with labels, or a sum over the
-    /// pictures of a batch.
+    /// pictures of a batch and their classes.
     fn is_metric(&self, node: usize) -> bool {
         const BATCH_AXIS: i64 = 0;
         let reduces = ["Mean", "Sum", "Max", "Min", "Prod"].contains(&self.nodes[node].op.as_str());
         let axes = || self.constant_input(&self.nodes[node], 1).unwrap_or_default();
-        if reduces && axes().contains(&BATCH_AXIS) {
+        let is_total = |axes: Vec<i64>| axes.len() > 1 && axes.contains(&BATCH_AXIS);
+        if reduces && is_total(axes()) {
             return true;
         }
         let compares = |op: &str| {
