@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, Pattern, PatternError};
 
-/// What a pattern leads to.
+/// The outcome of a pattern.
 #[derive(Debug)]
 pub(crate) enum Match {
     /// A path that fits.

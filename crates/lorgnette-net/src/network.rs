@@ -190,7 +190,7 @@ impl Network {
         self.model.source.decoder(name)
     }
 
-    /// What the decoding node `name` makes of a picture; `None` if it decodes none.
+    /// Returns how the node `name` decodes pictures; `None` if it decodes none.
     ///
     /// # Errors
     /// [`Error::Node`](crate::Error::Node) if an attribute asks for what is not done here.
@@ -277,7 +277,7 @@ impl Network {
             return found;
         }
         let source = &self.model.source;
-        // What is unknown there is an error when the graph is planned.
+        // An unknown operation there is an error when the graph is planned.
         let Ok(graph) = source.graph(&[], &[], &[&found.logits]) else { return found };
         let Some(&end) = graph.outputs().first() else { return found };
         let Some(answer) = answer(&graph, end) else {

@@ -1,5 +1,5 @@
 'use strict';
-// What is loaded, and its figures.
+// The loaded models, and their figures.
 async function json(path, options) {
   const response = await fetch(path, options);
   if (!response.ok) throw new Error(`${path}: ${response.status}`);

@@ -1,5 +1,5 @@
-//! What all handlers share, and what happens around each of them: authorisation, request ids,
-//! counting and the access log.
+//! The state that all handlers share, and the layers around each of them: authorisation, request
+//! ids, counting and the access log.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

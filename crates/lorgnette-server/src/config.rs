@@ -50,7 +50,7 @@ impl Default for VersionPolicy {
 /// Checks the name of a model: it becomes a part of URLs.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The reason.
 pub fn check_name(name: &str) -> Result<(), String> {
     let is_wrong = |c: char| matches!(c, '/' | ':' | '\\' | '?' | '#') || c.is_control();
     if name.is_empty() || name == "." || name == ".." || name.contains(is_wrong) {

@@ -29,7 +29,7 @@ pub enum Code {
 pub struct Failure {
     /// The kind of failure.
     pub code: Code,
-    /// What is wrong and what to do.
+    /// The reason, and the remedy.
     pub message: String,
     /// When the request may succeed if it is sent again.
     pub retry_after: Option<Duration>,

@@ -25,7 +25,7 @@ pub(crate) struct Metrics {
     pub(crate) log_lines_dropped: AtomicU64,
 }
 
-/// What HTTP requests are counted by.
+/// The labels by which HTTP requests are counted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct RequestKey {
     interface: &'static str,

@@ -29,7 +29,7 @@ use crate::registry::VersionChoice;
 use crate::scheduler::Turn;
 use crate::served::{Pending, Served};
 
-/// What an answer is written as.
+/// The format of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Json,
@@ -38,7 +38,7 @@ pub(super) enum Format {
     Npy,
 }
 
-/// What is done with photos.
+/// The verbs for photos.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
     Classify,

@@ -40,7 +40,7 @@ struct Entry {
 #[derive(Default)]
 struct EntryState {
     versions: BTreeMap<u64, Slot>,
-    /// What the versions' files looked like at the last poll.
+    /// The states of the versions' files at the last poll.
     stamps: BTreeMap<u64, Stamp>,
     /// True once its versions have been loaded, or have failed.
     is_settled: bool,
@@ -84,7 +84,7 @@ pub(crate) enum VersionChoice {
     Label(String),
 }
 
-/// What a version's files look like: names, lengths and times of change.
+/// The state of a version's files: names, lengths and times of change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Stamp(Vec<(PathBuf, u64, Option<SystemTime>)>);
 

@@ -47,7 +47,7 @@ const BLOCK: usize = 64;
 /// The sums of some output channels of a pixel.
 type Sums = [i32; BLOCK];
 
-/// What all pixels of a convolution share.
+/// The parameters that all pixels of a convolution share.
 struct Job<'a, T, W> {
     input: &'a [T],
     input_shape: [usize; 4],

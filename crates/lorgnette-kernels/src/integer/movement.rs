@@ -38,7 +38,7 @@ pub struct ByteGather {
     pub run: usize,
     /// The index of each run's first byte; [`FILL`] for a run of `fill`.
     pub sources: Vec<u32>,
-    /// What stands where there is no source.
+    /// The value where there is no source.
     pub fill: u8,
 }
 

@@ -65,7 +65,7 @@ struct Parser<'a> {
     ends_in_name: bool,
 }
 
-/// What joins two conditions.
+/// The connective between two conditions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Joint {
     And,
@@ -115,7 +115,8 @@ impl<'a> Parser<'a> {
         Ok(single_or(groups, Query::Any))
     }
 
-    /// Reads what joins the next condition to the last one; nothing at all is AND where it is clear.
+    /// Reads what joins the next condition to the last one; nothing at all is AND where it is
+    /// clear.
     fn joint(&mut self) -> Option<Joint> {
         let mut ahead = self.scanner;
         let comma = ahead.take_comma();

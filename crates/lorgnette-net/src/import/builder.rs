@@ -175,7 +175,7 @@ impl Builder<'_> {
             .map(|branch| if let Branch::Node(id) = branch { Some(*id) } else { None })
             .collect();
         let Some(inputs) = inputs else {
-            // What is refused for a reason of its own is named too.
+            // A node that is refused for a reason of its own is named too.
             let reason = Attributes(def).text(REFUSED).unwrap_or(READS_REFUSED);
             return Err(reason.to_owned());
         };

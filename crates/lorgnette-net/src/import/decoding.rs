@@ -5,7 +5,7 @@ use super::{GraphDef, split_port};
 use crate::error::{Error, Result};
 use crate::tensor::DType;
 
-/// What a decoding node makes of a picture.
+/// The pixels that a decoding node makes of a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoding {
     /// The type of its values: uint8, uint16 or float32 (0 to 1).

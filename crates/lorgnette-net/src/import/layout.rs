@@ -81,7 +81,7 @@ impl PictureLayout {
     }
 }
 
-/// What the readers of a placeholder say about its layout.
+/// Evidence of a placeholder's layout in its readers.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Readers {
     /// A convolution or pool with channels first, or a transposition to channels last.

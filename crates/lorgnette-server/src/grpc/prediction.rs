@@ -128,7 +128,8 @@ fn input(info: &TensorInfo, tensor: proto::TensorProto) -> Outcome<Input> {
     };
     let is_short = tensor.tensor_content.is_empty() && values.len() < elements;
     if let Some(&last) = values.last().filter(|_| is_short) {
-        // What is not written costs nothing to send: the shape is checked before it costs memory.
+        // Zeros that are left out cost nothing to send: the shape is checked before it costs
+        // memory.
         check_shape(info, &shape)?;
         values.resize(elements, last);
     }

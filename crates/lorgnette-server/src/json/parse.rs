@@ -8,7 +8,7 @@ const MAX_DEPTH: usize = 64;
 /// Parses a text of one value. `NaN` and `Infinity` are numbers.
 ///
 /// # Errors
-/// What is wrong, with its position in bytes.
+/// An error in a text, with its position in bytes.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
     let mut parser = Parser { text, at: 0 };
     let value = parser.document()?;

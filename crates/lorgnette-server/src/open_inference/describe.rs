@@ -1,4 +1,4 @@
-//! What the server and its models are: metadata, configuration, statistics, index.
+//! Descriptions of the server and its models: metadata, configuration, statistics, index.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

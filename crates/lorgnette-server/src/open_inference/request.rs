@@ -54,7 +54,7 @@ impl InferRequest {
     /// Reads a request. `binary` has the tensors behind the JSON, in the order of the inputs.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The reason.
     pub(super) fn from_json(json: &Value, binary: Option<Bytes>) -> Outcome<Self> {
         let Value::Object(_) = json else {
             return Err(Failure::invalid("the request is no JSON object"));

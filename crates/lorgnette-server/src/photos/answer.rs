@@ -1,4 +1,4 @@
-//! What is computed of a photo, and how it is written.
+//! Computes answers about photos and writes them.
 
 use axum::http::HeaderValue;
 use axum::response::Response;
@@ -18,7 +18,7 @@ use crate::failure::{Failure, Outcome};
 use crate::scheduler::Turn;
 use crate::served::Served;
 
-/// What a request wants of each photo, checked against its model.
+/// A request for each photo, checked against its model.
 pub(super) struct Task {
     format: Format,
     kind: Kind,

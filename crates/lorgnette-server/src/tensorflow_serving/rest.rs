@@ -18,7 +18,7 @@ use crate::served::{Input, Served};
 /// Bytes of memory that a byte of JSON may become.
 const BYTES_OF_JSON: u64 = 8;
 
-/// What a path asks for.
+/// The request that a path makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Target {
     Call(ModelPath, Method),

@@ -9,7 +9,7 @@ const FACES: [&str; 2] = [FACE, "faces"];
 const PEOPLE: [&str; 10] =
     ["person", "persons", "people", "human", "man", "men", "woman", "women", "child", "children"];
 
-/// What is blurred.
+/// The subjects of a blur.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Subjects {
     /// The network's output indices of the classes.

@@ -4,7 +4,7 @@ use super::PictureFormat;
 use super::raster::webp_chunk;
 use super::{format, raw};
 
-/// What JPEGs have before the block, and some programs write in other formats too.
+/// The prefix of the block in JPEGs, which some programs write in other formats too.
 const PREFIX: &[u8] = b"Exif\0\0";
 const PNG_SIGNATURE_BYTES: usize = 8;
 

@@ -1,4 +1,4 @@
-//! What people write before their query: "show me", "give me all images where".
+//! Words that people write before their query: "show me", "give me all images where".
 
 use super::super::scan::{Scanner, Token, TokenKind};
 use super::words::{ARTICLES, ASKING_VERBS, is_photos};

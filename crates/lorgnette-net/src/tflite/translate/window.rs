@@ -180,7 +180,7 @@ fn depthwise(site: &mut Site<'_, '_, '_>) -> Outcome {
 ///
 /// Each place of a stride's block is a convolution of its own, by the taps that meet it: their
 /// filters lie side by side in the channels, which become the block's pixels (Shi et al. 2016).
-/// What the padding leaves out is cut away.
+/// Rows and columns that the padding leaves out are cut away.
 fn transposed_conv(site: &mut Site<'_, '_, '_>) -> Outcome {
     const PADDING: usize = 0;
     const STRIDES: [usize; 2] = [2, 1];

@@ -273,7 +273,7 @@ impl<'a> Layout<'a> {
             }
             8 | 32946 => {
                 let decoder = flate2::read::ZlibDecoder::new(data);
-                // What was decompressed before an error counts; the caller misses the rest.
+                // Bytes that were decompressed before an error count; the caller misses the rest.
                 let _ = decoder.take(limit as u64).read_to_end(&mut out);
             }
             32773 => unpack_bits(data, limit, &mut out),
