@@ -79,6 +79,7 @@ impl Answer {
     pub(super) fn write_text(&self, out: &mut dyn Write, is_first: bool) -> io::Result<()> {
         let MapAnswer { photo, width, height, rows, columns, stride, .. } = &self.answer;
         let space = if is_first { "" } else { "\n" };
+        let stride = stride.round();
         writeln!(
             out,
             "{space}{photo}: {width} x {height} pixels, {rows} x {columns} cells, \
