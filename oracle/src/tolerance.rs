@@ -92,8 +92,9 @@ pub const TIFF_JPEG: PixelTolerance = PixelTolerance { mean: 1.0, largest: 6 };
 pub const HEIC_444: PixelTolerance = PixelTolerance { mean: 0.5, largest: 1 };
 /// HEIC of chroma at half the width and height: libheif repeats it, heifer interpolates.
 pub const HEIC_420: PixelTolerance = PixelTolerance { mean: 2.0, largest: 48 };
-/// Lossy JPEG XL, to libjxl: arithmetic of less precision in both.
-pub const JPEG_XL_LOSSY: PixelTolerance = PixelTolerance { mean: 0.1, largest: 2 };
+/// Lossy JPEG XL, to libjxl: each rounds to levels in its own way (measured: 0.33 on average, 1 at
+/// most).
+pub const JPEG_XL_LOSSY: PixelTolerance = PixelTolerance { mean: 0.4, largest: 1 };
 
 /// Error of the scores of a network with generated weights in bf16, or with weights stored as bf16,
 /// as a share of the largest one.
