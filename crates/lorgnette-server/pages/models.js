@@ -36,7 +36,8 @@ async function show() {
     return row(model, metadata, stats);
   }));
   document.getElementById('models').replaceChildren(...rows);
-  document.getElementById('status').textContent = `${models.length} versions of models`;
+  const noun = models.length === 1 ? 'version' : 'versions';
+  document.getElementById('status').textContent = `${models.length} ${noun} of models`;
 }
 
 show().catch((error) => { document.getElementById('status').textContent = error.message; });
