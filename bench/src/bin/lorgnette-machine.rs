@@ -28,7 +28,8 @@ fn main() {
     let CoreProximity { round_trip, one_thread_gflops, two_threads_gflops } =
         CoreProximity::measure(level);
     let core_proximity = format!(
-        r#""round_trip_ns": {}, "alone_gflops": {one_thread_gflops:.1}, "together_gflops": {two_threads_gflops:.1}"#,
+        "\"round_trip_ns\": {}, \"alone_gflops\": {one_thread_gflops:.1}, \
+         \"together_gflops\": {two_threads_gflops:.1}",
         round_trip.as_nanos()
     );
     if limits {
@@ -50,6 +51,7 @@ fn measure_limits(level: Level, threads: usize) -> String {
         read_bandwidth::from_shared_cache(level, &pool),
     );
     format!(
-        r#"{{"threads": {threads}, "float32_gflops": {float32:.1}, "bf16_gflops": {bf16:.1}, "memory_gb_s": {memory:.1}, "shared_cache_gb_s": {cache:.1}}}"#
+        "{{\"threads\": {threads}, \"float32_gflops\": {float32:.1}, \"bf16_gflops\": {bf16:.1}, \
+         \"memory_gb_s\": {memory:.1}, \"shared_cache_gb_s\": {cache:.1}}}"
     )
 }

@@ -35,10 +35,11 @@ impl<'a> BitReader<'a> {
         self.at
     }
 
-    /// Continues after the restart marker of this number, 0 to 7, dropping the bits before it. Where
-    /// the next marker is another one, resynchronises as libjpeg does (`jpeg_resync_to_restart`): an
-    /// earlier restart is skipped; before one of the next two, or another marker, the bits are
-    /// missing up to the restart after this one; any other restart is taken for the expected one.
+    /// Continues after the restart marker of this number, 0 to 7, dropping the bits before it.
+    /// Where the next marker is another one, resynchronises as libjpeg does
+    /// (`jpeg_resync_to_restart`): an earlier restart is skipped; before one of the next two, or
+    /// another marker, the bits are missing up to the restart after this one; any other restart is
+    /// taken for the expected one.
     pub(crate) fn restart(&mut self, expected: u8) {
         let is_exhausted = self.is_exhausted();
         let mut from = self.at;

@@ -243,7 +243,8 @@ fn time(path: &Path, wanted: &[&str]) -> Result<()> {
     }
     let bytes = path.metadata().expect("a file").len();
     println!(
-        "{{\"photos\":{photos},\"bytes_a_photo\":{:.0},\"similar_ms\":{similar:.2},\"query_ms\":{{{}}}}}",
+        "{{\"photos\":{photos},\"bytes_a_photo\":{:.0},\"similar_ms\":{similar:.2},\
+         \"query_ms\":{{{}}}}}",
         bytes as f64 / photos as f64,
         queries.join(",")
     );

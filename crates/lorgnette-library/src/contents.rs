@@ -176,9 +176,9 @@ impl Library {
         Ok(ids.len())
     }
 
-    /// Removes the detections and features of one model in the photos that [`Library::forget`] would
-    /// remove; the photos stay. Without a path the model itself is removed too. Returns the number
-    /// of photos that it had analysed.
+    /// Removes the detections and features of one model in the photos that [`Library::forget`]
+    /// would remove; the photos stay. Without a path the model itself is removed too. Returns the
+    /// number of photos that it had analysed.
     ///
     /// # Errors
     /// If the library cannot be written.

@@ -171,7 +171,8 @@ impl HtmlPage {
             (false, false) => "",
         };
         format!(
-            "<div class=\"box\" style=\"left:{left:.2}%;top:{top:.2}%;width:{width:.2}%;height:{height:.2}%;--colour:{colour}\">\
+            "<div class=\"box\" \
+             style=\"left:{left:.2}%;top:{top:.2}%;width:{width:.2}%;height:{height:.2}%;--colour:{colour}\">\
              <span{place}>{label} {}</span></div>",
             percent(matched.probability)
         )

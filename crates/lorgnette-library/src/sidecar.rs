@@ -1,9 +1,10 @@
 //! XMP sidecars: what was found in a photo, for other programs.
 //!
-//! A sidecar is a file beside the photo, `beach.jpg.xmp`, which digiKam, darktable, Lightroom, immich
-//! and PhotoPrism read. It has the names of what was found as keywords (`dc:subject`), and regions
-//! with names ("Guidelines for Handling Image Metadata", Metadata Working Group, 2010, 5.9). The
-//! photo itself is never changed, and neither is a sidecar that another program has written.
+//! A sidecar is a file beside the photo, `beach.jpg.xmp`, which digiKam, darktable, Lightroom,
+//! immich and PhotoPrism read. It has the names of what was found as keywords (`dc:subject`), and
+//! regions with names ("Guidelines for Handling Image Metadata", Metadata Working Group, 2010,
+//! 5.9). The photo itself is never changed, and neither is a sidecar that another program has
+//! written.
 
 use std::fmt::Write as _;
 use std::fs;

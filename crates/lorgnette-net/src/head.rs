@@ -1,7 +1,8 @@
 //! Classification layers on the features of a network.
 //!
 //! ```text
-//! features [N, (rows, columns,) C] ─▶ mean over places ─▶ (hidden layer, ReLU) ─▶ scores ─▶ softmax or sigmoid
+//! features [N, (rows, columns,) C] ─▶ mean over places ─▶ (hidden layer, ReLU)
+//!     ─▶ scores ─▶ softmax or sigmoid
 //! ```
 //! The nodes have the names of TensorFlow's `retrain.py`, so that programs which read
 //! `final_result:0` find it.

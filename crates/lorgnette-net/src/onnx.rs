@@ -111,7 +111,8 @@ impl OnnxModel {
         if !OPSETS.contains(&opset) {
             let (first, last) = (OPSETS.start(), OPSETS.end());
             return Err(format(format!(
-                "it is of ONNX's operator set {opset}, and {first} to {last} are known: convert it with onnx.version_converter"
+                "it is of ONNX's operator set {opset}, and {first} to {last} are known: convert \
+                 it with onnx.version_converter"
             )));
         }
         let mut producers = HashMap::new();

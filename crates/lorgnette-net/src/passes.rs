@@ -127,25 +127,18 @@ impl Rewriter {
         }
     }
 
-    /// Swaps two consecutive nodes: `first` now computes `op` from `inputs`, and `second` reads it.
-    /// Their shapes are exchanged too. `first` must have no other reader.
-    fn exchange(
-        &mut self,
-        first: NodeId,
-        op: Op,
-        inputs: Vec<NodeId>,
-        second: NodeId,
-        second_op: Op,
-        second_inputs: Vec<NodeId>,
-    ) {
-        let shape = self.shape(inputs[0]).to_vec();
+    /// Moves a transposition behind its only reader: its node now computes the reader's operation
+    /// from `sources`, and the reader's node transposes the result. Their shapes are exchanged too.
+    fn sink_transposition(&mut self, transposition: NodeId, reader: NodeId, sources: Vec<NodeId>) {
+        let shape = self.shape(sources[0]).to_vec();
+        let (op, permutation) = (self.op(reader).clone(), self.node(transposition).inputs[1]);
         // Held, so that no node is released meanwhile.
-        let held = inputs.clone();
-        held.iter().for_each(|input| self.uses[input.index()] += 1);
-        self.replace(second, second_op, second_inputs);
-        self.replace(first, op, inputs);
-        held.into_iter().for_each(|input| self.release(input));
-        self.typed.facts[first.index()].shape = shape;
+        let held = sources.clone();
+        held.iter().for_each(|source| self.uses[source.index()] += 1);
+        self.replace(reader, Op::Transpose, vec![transposition, permutation]);
+        self.replace(transposition, op, sources);
+        held.into_iter().for_each(|source| self.release(source));
+        self.typed.facts[transposition.index()].shape = shape;
     }
 
     /// Removes a reader. A node that loses its last one becomes an identity without inputs.

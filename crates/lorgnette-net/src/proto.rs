@@ -1,5 +1,5 @@
-//! The messages of TensorFlow graphs, by their field numbers in
-//! `tensorflow/core/framework/{graph,node_def,attr_value,tensor,tensor_shape,types,versions,function}.proto`.
+//! The messages of TensorFlow graphs, by their field numbers in `tensorflow/core/framework`:
+//! `{graph,node_def,attr_value,tensor,tensor_shape,types,versions,function}.proto`.
 //!
 //! Other fields are skipped when reading. Tensor contents are slices of the decoded buffer.
 

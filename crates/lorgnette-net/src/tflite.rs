@@ -2,7 +2,8 @@
 //! TensorFlow has for the same operations. From there on they are graphs like any other.
 //!
 //! ```text
-//! bytes ─▶ FlatBuffer (flatbuffer) ─▶ Model (model, by the numbers of schema) ─▶ GraphDef (translate)
+//! bytes ─▶ FlatBuffer (flatbuffer) ─▶ Model (model, by the numbers of schema)
+//!     ─▶ GraphDef (translate)
 //! ```
 
 mod flatbuffer;

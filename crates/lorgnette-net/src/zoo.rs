@@ -10,7 +10,8 @@
 //! assert_eq!((net.side, net.classes, net.preprocessing), (224, 1001, "inception"));
 //! let nothing = std::collections::BTreeMap::new();
 //! let error = net.build(&nothing, &ZooOptions::default()).unwrap_err();
-//! assert_eq!(error.to_string(), "there is no variable 'MobilenetV1/Conv2d_0/weights' of shape [3, 3, 3, any]");
+//! let missing = "there is no variable 'MobilenetV1/Conv2d_0/weights' of shape [3, 3, 3, any]";
+//! assert_eq!(error.to_string(), missing);
 //! # Ok::<_, lorgnette_net::Error>(())
 //! ```
 

@@ -1,7 +1,7 @@
 //! A bounded queue of requests, and the threads that compute their answers.
 //!
-//! There is one thread for each core. A request that finds the server idle is computed on all cores,
-//! for its answer to come sooner; otherwise each is computed on one, which gives the highest
+//! There is one thread for each core. A request that finds the server idle is computed on all
+//! cores, for its answer to come sooner; otherwise each is computed on one, which gives the highest
 //! throughput. Answers do not depend on it.
 
 use std::collections::VecDeque;

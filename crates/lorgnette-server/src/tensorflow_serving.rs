@@ -4,7 +4,7 @@
 //!
 //! | signature | method | inputs | outputs |
 //! |---|---|---|---|
-//! | `serving_default` | predict | the graph's input: preprocessed images, or photos as strings | `probabilities` |
+//! | `serving_default` | predict | the graph's input: images, or photos | `probabilities` |
 //! | `all_outputs` | predict | the same | `probabilities`, `logits`, `features` |
 //! | `image_bytes` | predict | `image_bytes`: photos | `probabilities` |
 //! | `classification` | classify | `inputs`: examples with photos | `classes`, `scores` |

@@ -269,7 +269,8 @@ pub enum LabelsError {
 
     /// The file is not a list of names.
     #[error(
-        "{name}: not a label file: {what}: give one name a line, in the order of the network's outputs"
+        "{name}: not a label file: {what}: give one name a line, in the order of the network's \
+         outputs"
     )]
     NotLabels {
         /// The file, as the caller named it.

@@ -87,8 +87,8 @@ pub fn par_map_ordered<T, A, W>(
     });
 }
 
-/// As [`par_map_ordered`], but collects all results. `progress` receives each in order; `Break` stops
-/// the workers and is the result.
+/// As [`par_map_ordered`], but collects all results. `progress` receives each in order; `Break`
+/// stops the workers and is the result.
 ///
 /// # Panics
 /// Resumes the panic of a worker.

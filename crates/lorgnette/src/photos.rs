@@ -5,8 +5,9 @@
 //! ```
 //! A photo is a regular file whose name has a known extension. Hidden files and folders are
 //! skipped, and so are folders of copies that programs make of photos: thumbnails of network
-//! storage, recycle bins, all of an Apple photo library but its originals. Links are followed, but a folder is visited only once, whatever links lead to it: by
-//! the path without links if there is one. Pipes, devices and sockets are never opened.
+//! storage, recycle bins, all of an Apple photo library but its originals. Links are followed, but
+//! a folder is visited only once, whatever links lead to it: by the path without links if there is
+//! one. Pipes, devices and sockets are never opened.
 //!
 //! ```
 //! use lorgnette::photos::{SkipReason, Walk, WalkOptions};

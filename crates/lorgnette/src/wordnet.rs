@@ -19,8 +19,8 @@ mod plural;
 
 /// Each line is a synset, its direct hypernyms, and its names (`oracle/make_hierarchy.py`).
 const NOUNS: &str = include_str!("wordnet/nouns.txt");
-/// Each line is a noun that is not in the hierarchy, and the names in it that are nearest in meaning
-/// (`oracle/make_hierarchy.py`).
+/// Each line is a noun that is not in the hierarchy, and the names in it that are nearest in
+/// meaning (`oracle/make_hierarchy.py`).
 const RELATED: &str = include_str!("wordnet/related.txt");
 
 /// The synsets with this name and all their hyponyms, in ascending order. A synset's number may
@@ -38,8 +38,8 @@ pub fn synsets_named(name: &str) -> Vec<&'static str> {
     named.map(|&noun| wordnet.nouns[noun].synset).collect()
 }
 
-/// The names in this hierarchy that are nearest in meaning to an everyday noun that is not in it, the
-/// nearest first: seashore for sea. None for other words. Singular, case and spaces as in
+/// The names in this hierarchy that are nearest in meaning to an everyday noun that is not in it,
+/// the nearest first: seashore for sea. None for other words. Singular, case and spaces as in
 /// [`hyponyms`].
 #[must_use]
 pub fn related(name: &str) -> Vec<&'static str> {

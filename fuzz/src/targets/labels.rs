@@ -21,7 +21,8 @@ const LISTS: [&str; 7] = [
     "0 null\r\n1 eins\r\n2 zwei\r\n",
     "\u{feff}perro\ngötter\n猫\nİstanbul\n",
     "\n",
-    "# a map\nentry {\n  target_class: 2\n  target_class_string: \"n01440764\"\n}\nitem: { id: 1, name: 'a\\'b' }\n",
+    "# a map\nentry {\n  target_class: 2\n  target_class_string: \"n01440764\"\n}\n\
+     item: { id: 1, name: 'a\\'b' }\n",
 ];
 
 /// The target of label files.

@@ -10,7 +10,8 @@ use crate::random::Random;
 
 /// Valid queries.
 const QUERIES: [&str; 9] = [
-    "give me all images where the school bus is in the middle AND a flower pot in the top left corner",
+    "give me all images where the school bus is in the middle AND a flower pot in the top left \
+     corner",
     "dog left of cat in the bottom right quarter OR (beagle covering > 20% AND NOT tabby)",
     "count of birds in the left half >= 2 and path:\"my photos/*.jpg\" date:>2023-05",
     "like 'beach.jpg' similarity > 80% but without people",

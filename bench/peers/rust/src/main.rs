@@ -1,7 +1,8 @@
 //! Times a peer that is a Rust crate; `../peer.py` does the same for those of Python, and says what
 //! the options are and what is said.
 //!
-//!     lorgnette-peers ENGINE MODEL.onnx --threads 2 --seconds 3 --shape 1,3,224,224 --input X.f32 [--answer Y.f32] --output NAME
+//!     lorgnette-peers ENGINE MODEL.onnx --threads 2 --seconds 3 --shape 1,3,224,224 \
+//!         --input X.f32 [--answer Y.f32] --output NAME
 //!
 //! ENGINE is `tract` or `rten`. X and Y are little-endian float32, X by photo, channel, row and
 //! column.
@@ -33,7 +34,8 @@ fn main() -> Result<()> {
     let loaded = started.elapsed();
     let answer = network(&pixels)?;
     if let Some(path) = &arguments.answer {
-        std::fs::write(path, answer.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())?;
+        let bytes: Vec<u8> = answer.iter().flat_map(|value| value.to_le_bytes()).collect();
+        std::fs::write(path, bytes)?;
     }
     println!(r#"{{"load_s": {}}}"#, loaded.as_secs_f64());
     for line in std::io::stdin().lines() {
@@ -83,7 +85,8 @@ impl Arguments {
             let value = words.next().with_context(|| format!("{name} needs a value"))?;
             options.insert(name, value);
         }
-        let mut take = |name: &str| options.remove(name).with_context(|| format!("{name} is missing"));
+        let mut take =
+            |name: &str| options.remove(name).with_context(|| format!("{name} is missing"));
         let shape = take("--shape")?;
         let arguments = Self {
             engine,
@@ -134,7 +137,8 @@ fn rten(arguments: &Arguments) -> Result<Network> {
     Ok(Box::new(move |pixels| {
         let view = TensorView::from_data(shape.as_slice(), pixels);
         let options = RunOptions::default().with_thread_pool(Some(pool.clone()));
-        let [answer]: [Value; 1] = model.run_n(vec![(input, view.into())], [output], Some(options))?;
+        let inputs = vec![(input, view.into())];
+        let [answer]: [Value; 1] = model.run_n(inputs, [output], Some(options))?;
         let answer: Tensor<f32> = answer.try_into()?;
         Ok(answer.iter().copied().collect())
     }))

@@ -34,8 +34,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     faces: bool,
 
-    /// A class to blur: a name, synset or index, or a more general name (dog, vehicle), or face; may
-    /// be given several times, and more names may follow
+    /// A class to blur: a name, synset or index, or a more general name (dog, vehicle), or face;
+    /// may be given several times, and more names may follow
     #[arg(long, required_unless_present = "faces", value_name = "NAME")]
     class: Vec<String>,
 

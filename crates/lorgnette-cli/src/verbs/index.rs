@@ -243,7 +243,8 @@ impl Report {
             (self.failed, "failed"),
             (
                 self.still_unreadable,
-                "of the unchanged are still unreadable: `lorgnette library list --state unreadable`",
+                "of the unchanged are still unreadable: `lorgnette library list --state \
+                 unreadable`",
             ),
         ];
         kinds

@@ -52,8 +52,8 @@ pub(crate) struct Arguments {
     #[arg(conflicts_with_all = ["format", "explain"])]
     null: bool,
 
-    /// Also fill a folder with links to the photos, the best first by name; links of an earlier search
-    /// in it are replaced
+    /// Also fill a folder with links to the photos, the best first by name; links of an earlier
+    /// search in it are replaced
     #[arg(long, value_name = "DIR")]
     link: Option<PathBuf>,
 

@@ -2,7 +2,8 @@
 //! rows, columns, channels]`), any batch size where the network allows it.
 //!
 //! ```text
-//! Shaped, rewritten (batch norms folded, identities gone) ─▶ Translation: NodeProtos, weights ─▶ file
+//! Shaped, rewritten (batch norms folded, identities gone) ─▶ Translation: NodeProtos, weights
+//!     ─▶ file
 //! ```
 //! ONNX's convolutions and pools take channels first. Values stay channels first from the first
 //! convolution on, and are transposed only for an operation that needs TensorFlow's layout.

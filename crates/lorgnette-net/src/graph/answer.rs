@@ -89,7 +89,8 @@ fn is_comparison(function: Binary) -> bool {
     )
 }
 
-/// Returns true for operations that keep, drop, repeat or rearrange the values of their first input.
+/// Returns true for operations that keep, drop, repeat or rearrange the values of their first
+/// input.
 fn keeps_values(op: &Op) -> bool {
     matches!(
         op,

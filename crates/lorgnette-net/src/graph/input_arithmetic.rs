@@ -120,7 +120,8 @@ impl Walk<'_> {
         }
     }
 
-    /// A reversal of channels, by `Reverse` or by gathering 2, 1, 0. That of rows or columns passes.
+    /// A reversal of channels, by `Reverse` or by gathering 2, 1, 0. That of rows or columns
+    /// passes.
     fn reverse(&mut self, reader: NodeId) -> bool {
         let node = self.graph.node(reader);
         let numbers = |i: usize| node.inputs.get(i).and_then(|&id| self.values(id));

@@ -195,14 +195,9 @@ fn strided_slice(
                 offset += at * stride;
                 continue;
             }
-            let (first, count) = range_of(
-                length,
-                begin[i],
-                end[i],
-                step[i],
-                bit(masks.begin, i),
-                bit(masks.end, i),
-            )?;
+            let from = (!bit(masks.begin, i)).then_some(begin[i]);
+            let to = (!bit(masks.end, i)).then_some(end[i]);
+            let (first, count) = range_of(length, from, to, step[i])?;
             offset += first * stride;
             shape.push(count);
             steps.push(step[i] * stride);
@@ -212,14 +207,13 @@ fn strided_slice(
     Ok(view(shape, offset, steps))
 }
 
-/// Returns the first element and the number of elements of `begin:end:step` by Python's rules.
+/// Returns the first element and the number of elements of `begin:end:step` by Python's rules;
+/// either end may be left out.
 fn range_of(
     length: i64,
-    begin: i64,
-    end: i64,
+    begin: Option<i64>,
+    end: Option<i64>,
     step: i64,
-    from_start: bool,
-    to_end: bool,
 ) -> Result<(i64, usize), String> {
     if step == 0 || step.unsigned_abs() > i64::from(i32::MAX) as u64 {
         return Err(format!("a stride of {step}"));
@@ -227,8 +221,8 @@ fn range_of(
     // Forward slices are within 0..=length, backward ones within -1..=length - 1.
     let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
     let place = |at: i64| (if at < 0 { at.saturating_add(length) } else { at }).clamp(low, high);
-    let first = if from_start { if step > 0 { low } else { high } } else { place(begin) };
-    let last = if to_end { if step > 0 { high } else { low } } else { place(end) };
+    let (start, stop) = if step > 0 { (low, high) } else { (high, low) };
+    let (first, last) = (begin.map_or(start, place), end.map_or(stop, place));
     let span = if step > 0 { last - first } else { first - last };
     let count = if span <= 0 { 0 } else { (span + step.abs() - 1) / step.abs() };
     Ok((first.max(0), count as usize))

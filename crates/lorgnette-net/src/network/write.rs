@@ -41,9 +41,9 @@ impl Network {
     /// gets its name when it is whole.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] with all nodes that ONNX has no operator for, [`Error::DecodesPhotos`] for a
-    /// graph that decodes photos itself; if a variable cannot be read, or the file would be longer
-    /// than 2 GiB; what the system refuses.
+    /// [`Error::Unsupported`] with all nodes that ONNX has no operator for,
+    /// [`Error::DecodesPhotos`] for a graph that decodes photos itself; if a variable cannot be
+    /// read, or the file would be longer than 2 GiB; what the system refuses.
     pub fn write_onnx(
         &self,
         path: &Path,

@@ -61,8 +61,7 @@ fn sink(graph: &mut Rewriter, id: NodeId) {
     }
     // The last transposition is replaced by the function; both sources precede it.
     let place = *transposed.iter().max().expect("at least one input");
-    let (op, permutation) = (graph.node(id).op.clone(), graph.node(place).inputs[1]);
-    graph.exchange(place, op, sources, id, Op::Transpose, vec![place, permutation]);
+    graph.sink_transposition(place, id, sources);
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Archives of checkpoints and other model files, unpacked once into a bounded cache folder.
 //!
 //! ```text
-//! archive ─▶ kind (by its first bytes) ─▶ files, one after the other (tar, zip) ─▶ names checked (member)
-//!         ─▶ written to a temporary folder (cache), which is renamed when complete
+//! archive ─▶ kind (by its first bytes) ─▶ files, one after the other (tar, zip)
+//!         ─▶ names checked (member) ─▶ written to a temporary folder (cache), which is renamed
+//!            when complete
 //! ```
 
 mod cache;

@@ -3,8 +3,10 @@
 //! `doc/table_format.md`).
 //!
 //! ```text
-//! data blocks … │ metaindex block │ index block │ footer of 48 bytes: where those two are, zeros, magic number
-//! block: entries and restart points (block.rs) │ 1 byte: 0 plain, 1 snappy │ 4 bytes: checksum of all before
+//! data blocks … │ metaindex block │ index block │ footer
+//! block:  entries and restart points (block.rs) │ 1 byte: 0 plain, 1 snappy
+//!         │ 4 bytes: checksum of all before
+//! footer: 48 bytes: where the metaindex and the index block are, zeros, magic number
 //! ```
 //! The index has, for each data block, a key that is not less than any key of the block, and the
 //! block's position and size.

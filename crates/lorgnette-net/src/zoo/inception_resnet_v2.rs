@@ -40,9 +40,11 @@ fn inception_resnet_v2(s: &mut Slim<'_>) -> BuildResult<()> {
     let (pre_aux, mut net) = s.base("InceptionResnetV2", |s| {
         let net = stem(s)?;
         let net = mixed_5b(s, net)?;
-        let net = repeat(s, net, "Repeat", "block35", 10, block35)?;
+        let net = s.scope("Repeat", |s| repeat(s, net, "block35", 10, block35))?;
         let net = mixed_6a(s, net, stride)?;
-        let net = repeat(s, net, "Repeat_1", "block17", 20, |s, net| block17(s, net, 2 / stride))?;
+        let net = s.scope("Repeat_1", |s| {
+            repeat(s, net, "block17", 20, |s, net| block17(s, net, 2 / stride))
+        })?;
         let pre_aux = s.end_point("PreAuxLogits", net)?;
         if stride == 1 {
             let what = "output_stride 8 goes no further than the end point PreAuxLogits: make it \
@@ -50,9 +52,11 @@ fn inception_resnet_v2(s: &mut Slim<'_>) -> BuildResult<()> {
             return Err(Error::Input(what.into()).into());
         }
         let net = mixed_7a(s, net)?;
-        let net = repeat(s, net, "Repeat_2", "block8", 9, |s, net| {
-            let net = block8(s, net, 0.20)?;
-            Ok(s.relu(net))
+        let net = s.scope("Repeat_2", |s| {
+            repeat(s, net, "block8", 9, |s, net| {
+                let net = block8(s, net, 0.20)?;
+                Ok(s.relu(net))
+            })
         })?;
         let net = s.scope("Block8", |s| block8(s, net, 1.0))?;
         Ok((pre_aux, s.stem(net, &[conv2d("Conv2d_7b_1x1", 1536, 1)])?))
@@ -84,14 +88,11 @@ fn inception_resnet_v2(s: &mut Slim<'_>) -> BuildResult<()> {
 fn repeat(
     s: &mut Slim<'_>,
     net: FeatureMap,
-    scope: &str,
     block: &str,
     times: usize,
     build: impl Fn(&mut Slim<'_>, FeatureMap) -> BuildResult,
 ) -> BuildResult {
-    s.scope(scope, |s| {
-        (1..=times).try_fold(net, |net, i| s.scope(&format!("{block}_{i}"), |s| build(s, net)))
-    })
+    (1..=times).try_fold(net, |net, i| s.scope(&format!("{block}_{i}"), |s| build(s, net)))
 }
 
 /// 299 × 299 to 35 × 35.

@@ -52,16 +52,16 @@ fn inception_v2(s: &mut Slim<'_>) -> BuildResult<()> {
             ],
         )?;
         // #1×1, #3×3 reduce, #3×3, double #3×3 reduce, double #3×3, pool, projection
-        let net = mixed(s, net, "Mixed_3b", [64, 64, 64, 64, 96], AVG, 32)?;
-        let net = mixed(s, net, "Mixed_3c", [64, 64, 96, 64, 96], AVG, 64)?;
+        let net = mixed(s, net, "Mixed_3b", [64, 64, 64, 64, 96, 32], AVG)?;
+        let net = mixed(s, net, "Mixed_3c", [64, 64, 96, 64, 96, 64], AVG)?;
         let net = reduction(s, net, "Mixed_4a", [128, 160, 64, 96])?;
-        let net = mixed(s, net, "Mixed_4b", [224, 64, 96, 96, 128], AVG, 128)?;
-        let net = mixed(s, net, "Mixed_4c", [192, 96, 128, 96, 128], AVG, 128)?;
-        let net = mixed(s, net, "Mixed_4d", [160, 128, 160, 128, 160], AVG, 96)?;
-        let net = mixed(s, net, "Mixed_4e", [96, 128, 192, 160, 192], AVG, 96)?;
+        let net = mixed(s, net, "Mixed_4b", [224, 64, 96, 96, 128, 128], AVG)?;
+        let net = mixed(s, net, "Mixed_4c", [192, 96, 128, 96, 128, 128], AVG)?;
+        let net = mixed(s, net, "Mixed_4d", [160, 128, 160, 128, 160, 96], AVG)?;
+        let net = mixed(s, net, "Mixed_4e", [96, 128, 192, 160, 192, 96], AVG)?;
         let net = reduction(s, net, "Mixed_5a", [128, 192, 192, 256])?;
-        let net = mixed(s, net, "Mixed_5b", [352, 192, 320, 160, 224], AVG, 128)?;
-        mixed(s, net, "Mixed_5c", [352, 192, 320, 192, 224], MAX, 128)
+        let net = mixed(s, net, "Mixed_5b", [352, 192, 320, 160, 224, 128], AVG)?;
+        mixed(s, net, "Mixed_5c", [352, 192, 320, 192, 224, 128], MAX)
     })?;
     s.scope("InceptionV2", |s| logits(s, net, [7, 7]))
 }
@@ -85,11 +85,10 @@ fn mixed(
     s: &mut Slim<'_>,
     net: FeatureMap,
     scope: &str,
-    depths: [usize; 5],
+    depths: [usize; 6],
     pool: Pool,
-    projection: usize,
 ) -> BuildResult {
-    let [d1x1, d3x3_reduce, d3x3, double_reduce, double] = depths;
+    let [d1x1, d3x3_reduce, d3x3, double_reduce, double, projection] = depths;
     s.module(
         net,
         scope,

@@ -97,13 +97,15 @@ const BATCH_NORM: Normalizer = Normalizer::BatchNorm { epsilon: 1e-5, scale: tru
 
 fn resnet_v1(s: &mut Slim<'_>, name: &str, units: [usize; 4]) -> BuildResult<()> {
     let root = conv2d("conv1", 64, 7).stride(2);
-    resnet(s, name, root, units, bottleneck_v1, |_, net| Ok(net))
+    let version = Version { root, bottleneck: bottleneck_v1, last: |_, net| Ok(net) };
+    resnet(s, name, units, version)
 }
 
 fn resnet_v2(s: &mut Slim<'_>, name: &str, units: [usize; 4]) -> BuildResult<()> {
     // The first unit normalises and activates the root's output; the last is followed by neither.
     let root = conv2d("conv1", 64, 7).stride(2).linear();
-    resnet(s, name, root, units, bottleneck_v2, |s, net| batch_norm_relu(s, net, "postnorm"))
+    let last = |s: &mut Slim<'_>, net| batch_norm_relu(s, net, "postnorm");
+    resnet(s, name, units, Version { root, bottleneck: bottleneck_v2, last })
 }
 
 /// The parameters of a unit.
@@ -114,14 +116,16 @@ struct Unit {
     rate: usize,
 }
 
-fn resnet(
-    s: &mut Slim<'_>,
-    name: &str,
+/// The differences between ResNet V1 and V2.
+struct Version {
+    /// The first layer.
     root: super::slim::Layer,
-    units: [usize; 4],
     bottleneck: fn(&mut Slim<'_>, FeatureMap, Unit) -> BuildResult,
-    after: fn(&mut Slim<'_>, FeatureMap) -> BuildResult,
-) -> BuildResult<()> {
+    /// Follows the last unit.
+    last: fn(&mut Slim<'_>, FeatureMap) -> BuildResult,
+}
+
+fn resnet(s: &mut Slim<'_>, name: &str, units: [usize; 4], version: Version) -> BuildResult<()> {
     s.args = ArgScope {
         normalizer: BATCH_NORM,
         layer_norm: BATCH_NORM,
@@ -130,10 +134,10 @@ fn resnet(
         ..ArgScope::default()
     };
     s.scope(name, |s| {
-        let mut net = s.conv2d_same(s.input(), root)?;
+        let mut net = s.conv2d_same(s.input(), version.root)?;
         net = s.layer(net, &max_pool2d("pool1", 3))?;
-        net = stack_blocks_dense(s, net, units, bottleneck)?;
-        net = after(s, net)?;
+        net = stack_blocks_dense(s, net, units, version.bottleneck)?;
+        net = (version.last)(s, net)?;
         if s.pools_globally(true) {
             net = s.global_pool(net, "pool5");
             net = s.end_point("global_pool", net)?;

@@ -62,8 +62,8 @@ fn tensor(tensor: &TensorInfo) -> String {
         .map(|size| format!("{{ \"size\": \"{size}\", \"name\": \"\" }}"))
         .collect();
     format!(
-        "    {}: {{\n     \"dtype\": \"{}\",\n     \"tensor_shape\": {{\n      \"dim\": [{}],\n      \
-         \"unknown_rank\": false\n     }},\n     \"name\": {}\n    }}",
+        "    {}: {{\n     \"dtype\": \"{}\",\n     \"tensor_shape\": {{\n      \"dim\": [{}],\
+         \n      \"unknown_rank\": false\n     }},\n     \"name\": {}\n    }}",
         quoted(&tensor.alias),
         tensor.data_type.name(),
         dims.join(", "),

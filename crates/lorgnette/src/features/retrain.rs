@@ -41,8 +41,8 @@ const MAX_BYTES: u64 = 16 << 20;
 
 /// Takes the values of `examples` from a folder of bottleneck files into the cache, as if
 /// `extractor` had computed them. Files are called `CLASS/PHOTO.txt` or, as later versions do it,
-/// `CLASS/PHOTO_MODULE.txt`. A few of the photos, `check` of them, are computed again to see whether
-/// the values can be of this network.
+/// `CLASS/PHOTO_MODULE.txt`. A few of the photos, `check` of them, are computed again to see
+/// whether the values can be of this network.
 ///
 /// # Errors
 /// If the cache cannot be written; each file's own trouble is in the outcome.

@@ -10,7 +10,10 @@ pub enum FolderClassError {
     #[error("no class of the model is called '{0}'")]
     Unknown(String),
     /// Several classes have this name.
-    #[error("'{name}' may be {}: name the folder by its synset or its index", .meanings.join(" or "))]
+    #[error(
+        "'{name}' may be {}: name the folder by its synset or its index",
+        .meanings.join(" or ")
+    )]
     Ambiguous {
         /// The folder's name.
         name: String,

@@ -80,7 +80,8 @@ pub enum PictureError {
 
     /// The content violates its format.
     #[error(
-        "{name}: the {format} is damaged: {what}; get another copy of it, or open and save it in a picture editor"
+        "{name}: the {format} is damaged: {what}; get another copy of it, or open and save it in \
+         a picture editor"
     )]
     Damaged {
         /// The file, as the caller named it.
@@ -93,7 +94,8 @@ pub enum PictureError {
 
     /// The decoder panicked: a bug, triggered by a damaged file.
     #[error(
-        "{name}: the {format} decoder failed: {what}; the file is most likely damaged: please report it, with the file"
+        "{name}: the {format} decoder failed: {what}; the file is most likely damaged: please \
+         report it, with the file"
     )]
     Decoder {
         /// The file, as the caller named it.

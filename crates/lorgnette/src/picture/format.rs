@@ -142,7 +142,8 @@ fn describe_content(bytes: &[u8]) -> String {
     }
     let hex: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     format!(
-        "it starts with {}, which no known format does: give a JPEG, PNG, GIF, BMP, TIFF, WebP or raw file",
+        "it starts with {}, which no known format does: give a JPEG, PNG, GIF, BMP, TIFF, WebP or \
+         raw file",
         hex.join(" ")
     )
 }

@@ -21,7 +21,8 @@ use super::{Picture, PictureError, PictureFormat, Pixels, format, jpeg, raster, 
 ///
 /// let classifier = Classifier::new(Model::embedded(&ModelOptions::default())?)?;
 /// // Photos of many megapixels at no more of them than the network needs.
-/// let options = OpenOptions { min_decode_size: classifier.model().min_decode_size(), ..OpenOptions::default() };
+/// let min_decode_size = classifier.model().min_decode_size();
+/// let options = OpenOptions { min_decode_size, ..OpenOptions::default() };
 /// let picture = options.open("../../photos/chelsea.jpg")?;
 /// // This one is small already.
 /// assert_eq!((picture.width(), picture.height()), picture.source_size());

@@ -144,8 +144,8 @@ impl<T: Copy> Samples<'_, T> {
     }
 }
 
-/// Bilinear samples of `C` channels from pixels of `N` samples: horizontally first, then vertically, as TensorFlow's
-/// `compute_lerp`.
+/// Bilinear samples of `C` channels from pixels of `N` samples: horizontally first, then
+/// vertically, as TensorFlow's `compute_lerp`.
 #[inline]
 fn blend<T: Copy, const N: usize, const C: usize>(
     [top, bottom]: [&[[T; N]]; 2],

@@ -115,7 +115,9 @@ fn tls() -> Result<TlsConfig, HttpFailure> {
 fn has_tls() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        macro_rules! all { ($($feature:tt),*) => { $(std::is_x86_feature_detected!($feature))&&* }; }
+        macro_rules! all {
+            ($($feature:tt),*) => { $(std::is_x86_feature_detected!($feature))&&* };
+        }
         all!("adx", "aes", "avx", "avx2", "bmi1", "bmi2", "pclmulqdq", "ssse3")
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -115,8 +115,10 @@ fn write_projector(
         format!("{}\t{}\t{}\n", one_field(point.label), one_field(point.split), one_field(&photo))
     };
     let config = format!(
-        "embeddings {{\n  tensor_name: \"features\"\n  tensor_path: \"features.tsv\"\n  metadata_path: \"labels.tsv\"\n  \
-         sprite {{\n    image_path: \"photos.png\"\n    single_image_dim: {SPRITE}\n    single_image_dim: {SPRITE}\n  }}\n}}\n"
+        "embeddings {{\n  tensor_name: \"features\"\n  tensor_path: \"features.tsv\"\n  \
+         metadata_path: \"labels.tsv\"\n  \
+         sprite {{\n    image_path: \"photos.png\"\n    single_image_dim: {SPRITE}\n    \
+         single_image_dim: {SPRITE}\n  }}\n}}\n"
     );
     let labels = format!("class\tsplit\tphoto\n{}", points.iter().map(label).collect::<String>());
     for (name, text) in [

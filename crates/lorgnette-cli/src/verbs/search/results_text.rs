@@ -95,7 +95,8 @@ fn write_explanation(
     parts.iter().try_for_each(|part| write_explanation(out, part, &format!("{indent}  ")))
 }
 
-/// Writes the paths of the photos, with the bytes they have in the file system, each ended by `end`.
+/// Writes the paths of the photos, with the bytes they have in the file system, each ended by
+/// `end`.
 pub(super) fn write_paths(
     out: &mut dyn Write,
     results: &SearchResults,

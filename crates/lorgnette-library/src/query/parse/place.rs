@@ -145,7 +145,8 @@ impl Parser<'_> {
         let near = nearest_names(WORDS, wrong);
         let advice = match near.first() {
             Some(near) => format!("did you mean {near:?}?"),
-            None => "places are top, middle, bottom, left, right, top left and so on, corner, left half \
+            None => "places are top, middle, bottom, left, right, top left and so on, corner, \
+                     left half \
                      and so on, foreground, background, box(x0,y0,x1,y1) and anywhere"
                 .into(),
         };

@@ -130,8 +130,8 @@ fn take_preposition(scanner: &mut Scanner<'_>) -> bool {
     scanner.take_one(&["in", "on", "from", "during", "of"])
 }
 
-/// Reads two periods with one of these words between them: the first and the last day. The first may
-/// be a month that leaves out its year: "from June to August 2024".
+/// Reads two periods with one of these words between them: the first and the last day. The first
+/// may be a month that leaves out its year: "from June to August 2024".
 fn span(scanner: &mut Scanner<'_>, joints: &[&str]) -> Option<Period> {
     let mut ahead = *scanner;
     let complete = period(&mut ahead);

@@ -1,8 +1,8 @@
 //! The cache folder of unpacked archives.
 //!
 //! ```text
-//! CACHE/STEM-SIZE-TIME-NAME/unpacked.txt     a heading, the archive, and the size and name of each file
-//!                          /files/…          the files
+//! CACHE/STEM-SIZE-TIME-NAME/unpacked.txt    a heading, the archive, each file's size and name
+//!                          /files/…         the files
 //! ```
 //! The folder's name contains the archive's size, its modification time and a checksum of its path:
 //! an archive that changes is unpacked again. The list has them in full. A folder whose files

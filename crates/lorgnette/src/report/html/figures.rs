@@ -50,7 +50,8 @@ pub(super) fn confusion(report: &Report<'_>) -> String {
         buttons += &button("full", "type=\"checkbox\" class=\"full\"", "", "full size");
     }
     let content = format!("<div class=\"tabs\">\n{buttons}{}</div>\n", drawn.concat());
-    let explanation = "A row for what photos are, a column for what the model says. Blue is right. Hold the mouse over a \
+    let explanation = "A row for what photos are, a column for what the model says. Blue is \
+                       right. Hold the mouse over a \
                        cell to read it.";
     section("Confusion", explanation, &content)
 }
@@ -67,10 +68,12 @@ pub(super) fn reliability(report: &Report<'_>) -> String {
     };
     let table = format!(
         "<div><h3>If it may say that it does not know</h3>\n<table><thead><tr><th>answers from</th>\
-         <th>photos answered</th><th>of them right</th></tr></thead>\n<tbody>\n{}</tbody></table></div>\n",
+         <th>photos answered</th><th>of them \
+         right</th></tr></thead>\n<tbody>\n{}</tbody></table></div>\n",
         THRESHOLDS.map(row).concat()
     );
-    let explanation = "Of the photos that it names with a probability of 80 %, eight in ten should be right: then the bars end \
+    let explanation = "Of the photos that it names with a probability of 80 %, eight in ten \
+                       should be right: then the bars end \
                        at the diagonal. Whiskers are 95 % intervals.";
     section("Reliability", explanation, &format!("<div class=\"beside\">{figure}{table}</div>\n"))
 }

@@ -91,12 +91,14 @@ pub(super) fn label_issues(report: &Report<'_>, open: PictureLoader<'_>) -> Stri
     let judged_by = match report.held_out.is_empty() {
         true => "",
         false => {
-            " Photos of all splits were looked at, those for training by layers that were trained without them \
+            " Photos of all splits were looked at, those for training by layers that were trained \
+             without them \
              (cross-validation)."
         }
     };
     let explanation = format!(
-        "More like another class than most of that class's own photos: {} of {} (confident learning, Northcutt et al. 2021); \
+        "More like another class than most of that class's own photos: {} of {} (confident \
+         learning, Northcutt et al. 2021); \
          all are in suspects.csv.{judged_by} Look at these before you blame the model.",
         label_issues.len(),
         count(among.len(), "photo")
@@ -127,7 +129,8 @@ pub(super) fn near_duplicates(report: &Report<'_>, open: PictureLoader<'_>) -> S
         },
     );
     let explanation = format!(
-        "{} of photos that are nearly the same, by the cosine of their features. Where one was learned and the other is \
+        "{} of photos that are nearly the same, by the cosine of their features. Where one was \
+         learned and the other is \
          judged, the accuracy is too good to be true.",
         count(report.near_duplicates.len(), "pair")
     );
@@ -153,7 +156,8 @@ pub(super) fn features(report: &Report<'_>, open: PictureLoader<'_>) -> String {
     let grey =
         format!("<figure class=\"whole\"><img alt=\"features\" src=\"{picture}\"></figure>\n");
     let explanation = format!(
-        "A photo, and the {} numbers that the network makes of it before it decides, row by row: black is the smallest, \
+        "A photo, and the {} numbers that the network makes of it before it decides, row by row: \
+         black is the smallest, \
          white the largest. What the classification layer reads is this.",
         values.len()
     );
@@ -185,7 +189,8 @@ fn figure(open: PictureLoader<'_>, photo: &Path, caption: &str) -> String {
     });
     let source = source.unwrap_or_default();
     format!(
-        "<figure><img alt=\"{file}\" title=\"{path}\" loading=\"lazy\"{source}><figcaption>{caption}\
+        "<figure><img alt=\"{file}\" title=\"{path}\" \
+         loading=\"lazy\"{source}><figcaption>{caption}\
          <span class=\"file\">{file}</span></figcaption></figure>\n"
     )
 }

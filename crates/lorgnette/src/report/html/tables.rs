@@ -21,11 +21,14 @@ pub(super) fn classes(report: &Report<'_>) -> String {
     classes.sort_by(|(_, a), (_, b)| f1(a).total_cmp(&f1(b)));
     let rows: String = classes.into_iter().map(row).collect();
     let table = format!(
-        "<div class=\"scroll\"><table class=\"sortable\"><thead><tr><th>class</th><th>photos</th><th>said</th>\
+        "<div class=\"scroll\"><table \
+         class=\"sortable\"><thead><tr><th>class</th><th>photos</th><th>said</th>\
          <th>right</th><th>precision</th><th>recall</th><th>F1</th></tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
     );
-    let explanation = "The worst first. Precision: of the photos said to be of the class, the share that is. Recall: of \
-                       its photos, the share that is found. F1 is between them. Click a heading to sort.";
+    let explanation = "The worst first. Precision: of the photos said to be of the class, the \
+                       share that is. Recall: of \
+                       its photos, the share that is found. F1 is between them. Click a heading \
+                       to sort.";
     section("Classes", explanation, &table)
 }
 
