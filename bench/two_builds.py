@@ -70,7 +70,7 @@ def commands(row, programs, work, photos, threads):
             for name, program in programs.items()
         }
     if row == 'dense vgg_16':
-        words = ['explain', 'vgg_16', '--random-weights', '--size', '768x1024', '--time', '--format', 'json', *common]
+        words = ['explain', 'vgg_16', '--random-weights', '--net-option', 'spatial_squeeze=false', '--size', '768x1024', '--time', '--format', 'json', *common]
     elif row == 'folder':
         words = ['classify', *photos, '--format', 'json', *common]
     elif row == 'start':
