@@ -5,7 +5,7 @@
     python3 .ci/style.py --list     every place behind a count, too
 
 Counted: tokens of a function (signature and body, its nested functions and closures included), lines over 100
-columns, functions with a tuple or an array by value for a parameter or with more than five arguments,
+columns, functions with a tuple that stands for several parameters or with more than five arguments,
 `unreachable!`, comments that begin with "What", closures that get a name. Code under `tests/`, `benches/` and
 `#[cfg(test)]` does not count. Limits of a whole workspace. A line that is nothing but an address does not count.
 """
@@ -113,17 +113,27 @@ def parameters(tokens, start):
 
 
 def is_tuple_or_array(part):
-    """True for `(a, b): (A, B)`, `x: (A, B)` and `[a, b]: [T; 2]`."""
+    """True for a parameter that stands for several: `(a, b): (A, B)`, `x: (A, B)`, a long array taken apart.
+
+    A pair of one type is a value of its own, a point or a size, and so are three levels of a colour.
+    """
     texts = [token.text for token in part]
-    if texts[0] in ('(', '['):
-        return True
     try:
-        kind = texts[texts.index(':') + 1:]
+        kind = texts[texts.index(':', closing(part, 0) if texts[0] in OPEN else 0) + 1:]
     except ValueError:
         return False
-    while kind and kind[0] in ('&', 'mut') or kind and kind[0].startswith("'"):
+    while kind and (kind[0] in ('&', 'mut') or kind[0].startswith("'")):
         kind = kind[1:]
-    return bool(kind) and kind[0] == '(' and kind[1:2] != [')']
+    if kind[:1] == ['(']:
+        if kind[1:2] in ([')'], ['dyn'], ['impl']):
+            return False
+        members, depth = [[]], 0
+        for text in kind[1:-1]:
+            depth += (text in '([{<') - (text in ')]}>')
+            members.append([]) if text == ',' and depth == 0 else members[-1].append(text)
+        members = [member for member in members if member]
+        return len(members) > 4 or any(member != members[0] for member in members)
+    return texts[0] == '(' or texts[0] == '[' and texts[:closing(part, 0)].count(',') > 3
 
 
 def functions(tokens):

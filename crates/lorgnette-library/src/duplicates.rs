@@ -20,6 +20,15 @@ const BAND_BITS: usize = 16;
 /// each is compared only with the next ones.
 const MAX_COMPARISONS: usize = 512;
 
+/// How alike photos are joined.
+struct Likeness {
+    model: i64,
+    /// Least cosine of the features.
+    threshold: f64,
+    /// Greatest number of different bits of the signatures.
+    max_distance: u32,
+}
+
 /// A group of duplicates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DuplicateGroup {
@@ -57,13 +66,13 @@ impl Library {
     pub fn near_duplicates(&self, model: i64, threshold: f64) -> Result<Vec<DuplicateGroup>> {
         let features = signature::all(self.connection(), model)?;
         let mut groups = UnionFind::new(features.len());
-        let max_distance = max_distance(threshold);
+        let likeness = Likeness { model, threshold, max_distance: max_distance(threshold) };
         for band in 0..SIGNATURE_BITS / BAND_BITS {
             let mut order: Vec<usize> = (0..features.len()).collect();
             let bits = |index: usize| features[index].1.as_chunks::<{ BAND_BITS / 8 }>().0[band];
             order.sort_by_key(|&index| (bits(index), index));
             for bucket in order.chunk_by(|&a, &b| bits(a) == bits(b)) {
-                self.compare(model, &features, bucket, (max_distance, threshold), &mut groups)?;
+                self.compare(&likeness, &features, bucket, &mut groups)?;
             }
         }
         self.with_paths(model, &features, groups)
@@ -72,23 +81,23 @@ impl Library {
     /// Joins similar features among those with an equal band.
     fn compare(
         &self,
-        model: i64,
+        likeness: &Likeness,
         features: &[(i64, [u8; SIGNATURE_BYTES])],
         bucket: &[usize],
-        (max_distance, threshold): (u32, f64),
         groups: &mut UnionFind,
     ) -> Result<()> {
         for (at, &one) in bucket.iter().enumerate() {
             for &other in bucket[at + 1..].iter().take(MAX_COMPARISONS) {
                 if groups.find(one) == groups.find(other)
-                    || distance(&features[one].1, &features[other].1) > max_distance
+                    || distance(&features[one].1, &features[other].1) > likeness.max_distance
                 {
                     continue;
                 }
-                let pair = [features[one].0, features[other].0].map(|id| self.feature(model, id));
+                let pair =
+                    [features[one].0, features[other].0].map(|id| self.feature(likeness.model, id));
                 let [Some(a), Some(b)] = pair.map(Result::unwrap_or_default) else { continue };
                 let similarity = a.cosine(&b);
-                if similarity >= threshold {
+                if similarity >= likeness.threshold {
                     groups.union(one, other, similarity);
                 }
             }

@@ -57,7 +57,7 @@ use sha2::{Digest as _, Sha256};
 use crate::dataset::Digest;
 use crate::metrics::Epoch;
 
-pub use calibration::Calibration;
+pub use calibration::{Calibration, ScoredExamples};
 pub use checkpoint::Checkpoint;
 pub use examples::Examples;
 pub use layers::{DenseLayer, Layers, probabilities};

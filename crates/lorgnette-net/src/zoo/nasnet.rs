@@ -227,7 +227,7 @@ pub(super) fn cell(
         let sum = s.scope(&format!("comb_iter_{i}"), |s| {
             let [left, right] = sides.map(|(state, operation)| {
                 // Only the cell's inputs still have the large size.
-                (states[state], operation, if state < 2 { stride } else { 1 })
+                Side { net: states[state], operation, stride: if state < 2 { stride } else { 1 } }
             });
             let left = s.scope("left", |s| apply(s, left, filters))?;
             let right = s.scope("right", |s| apply(s, right, filters))?;
@@ -256,11 +256,15 @@ fn reduce_prev_layer(
     conv_bn(s, previous, &conv2d("prev_1x1", filters, 1), "prev_bn")
 }
 
-fn apply(
-    s: &mut Slim<'_>,
-    (net, operation, stride): (FeatureMap, Operation, usize),
-    filters: usize,
-) -> BuildResult {
+/// One side of a sum.
+struct Side {
+    net: FeatureMap,
+    operation: Operation,
+    stride: usize,
+}
+
+fn apply(s: &mut Slim<'_>, side: Side, filters: usize) -> BuildResult {
+    let Side { net, operation, stride } = side;
     let pool = match operation {
         Separable(kernel) => return stacked_separable_conv(s, net, kernel, stride, filters),
         Nothing if stride == 1 && net.channels == filters => return Ok(net),

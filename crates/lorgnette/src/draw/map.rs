@@ -36,7 +36,7 @@ pub fn map(map: &SegmentationMap, labels: &Labels, caption: [&str; 2]) -> Drawin
     let cells = Picture::from_rgb8(map.columns(), map.rows(), colours.collect())
         .expect("three levels a cell");
     let times = (MAP_SIDE / map.rows().max(map.columns())).max(1);
-    draw_with_legend((cells, times), MAP_TEXT_SIZE, &legend, caption)
+    draw_with_legend(cells, times, MAP_TEXT_SIZE, &legend, caption)
 }
 
 /// A map over its photo, at the photo's resolution: each pixel in the colour of its best class, by
@@ -77,7 +77,8 @@ impl<'a> Overlay<'a> {
     pub fn drawing(&self, caption: [&str; 2]) -> Drawing {
         let legend = Legend::new(self.map, self.labels);
         let painted = self.painted(&legend);
-        draw_with_legend((painted, 1), legend_text_size(self.picture), &legend, caption).unscaled()
+        let em = legend_text_size(self.picture);
+        draw_with_legend(painted, 1, em, &legend, caption).unscaled()
     }
 
     fn painted(&self, legend: &Legend) -> Picture {
@@ -170,7 +171,8 @@ fn scale_bar(drawing: &mut Drawing, (left, top): (f32, f32), height: f32, em: f3
 
 /// Draws a picture with pixels of `times` by `times`, its legend to the right, under a heading.
 fn draw_with_legend(
-    (picture, times): (Picture, usize),
+    picture: Picture,
+    times: usize,
     em: f32,
     legend: &Legend,
     caption: [&str; 2],

@@ -28,40 +28,97 @@ const MIN_CORRECT: usize = 20;
 /// Range of temperatures.
 const MIN_TEMPERATURE: f64 = 0.05;
 const MAX_TEMPERATURE: f64 = 20.0;
+/// Least probability of a loss: an impossible answer costs 28 nats.
+const MIN_PROBABILITY: f64 = 1e-12;
+
+/// Scores of examples whose classes are known.
+#[derive(Clone, Copy, Debug)]
+pub struct ScoredExamples<'a> {
+    /// Scores, `[examples][classes]`.
+    pub scores: &'a [f32],
+    /// The classes of each example.
+    pub truth: &'a [Vec<usize>],
+    /// Number of classes.
+    pub classes: usize,
+    /// How scores become probabilities.
+    pub answer: OutputKind,
+}
 
 impl Calibration {
-    /// Fits temperature and threshold to scores, a row of `classes` for each of `truth`.
-    /// `rejected_share` is the share of correct predictions that may be rejected, from 0 to 1.
+    /// Fits temperature and threshold. `rejected_share` is the share of correct predictions that
+    /// may be rejected, from 0 to 1.
     #[must_use]
-    pub fn fit(
-        scores: &[f32],
-        truth: &[Vec<usize>],
-        classes: usize,
-        answer: OutputKind,
-        rejected_share: f64,
-    ) -> Self {
-        let temperature = temperature(scores, truth, classes, answer);
-        Self::for_temperature(temperature, scores, truth, classes, (answer, rejected_share))
+    pub fn fit(examples: ScoredExamples<'_>, rejected_share: f64) -> Self {
+        Self::for_temperature(examples, examples.temperature(), rejected_share)
     }
 
     /// As [`fit`](Self::fit), with a given temperature; 1 leaves scores as they are.
     #[must_use]
     pub fn for_temperature(
+        examples: ScoredExamples<'_>,
         temperature: f64,
-        scores: &[f32],
-        truth: &[Vec<usize>],
-        classes: usize,
-        (answer, rejected_share): (OutputKind, f64),
+        rejected_share: f64,
     ) -> Self {
-        let loss = |temperature: f64| mean_loss(scores, truth, classes, answer, temperature);
-        let rejection_threshold =
-            threshold(scores, truth, classes, answer, temperature, rejected_share);
         Self {
             temperature,
-            loss_before: loss(1.0),
-            loss_after: loss(temperature),
-            rejection_threshold,
+            loss_before: examples.mean_loss(1.0),
+            loss_after: examples.mean_loss(temperature),
+            rejection_threshold: examples.threshold(temperature, rejected_share),
         }
+    }
+}
+
+impl ScoredExamples<'_> {
+    /// Returns the cross entropy of each example, in nats; with several labels, the mean over
+    /// classes.
+    pub(super) fn losses(&self, temperature: f64) -> Vec<f64> {
+        let rows = self.scores.chunks_exact(self.classes);
+        rows.zip(self.truth).map(|(scores, truth)| self.loss(scores, truth, temperature)).collect()
+    }
+
+    fn loss(&self, scores: &[f32], truth: &[usize], temperature: f64) -> f64 {
+        let found = at(scores, self.answer, temperature);
+        match self.answer {
+            OutputKind::Softmax => {
+                let sum: f64 = truth.iter().map(|&class| log_loss(f64::from(found[class]))).sum();
+                sum / truth.len() as f64
+            }
+            OutputKind::Sigmoid => {
+                let of_class = |(class, &p): (usize, &f32)| {
+                    let p = f64::from(p);
+                    log_loss(if truth.contains(&class) { p } else { 1.0 - p })
+                };
+                found.iter().enumerate().map(of_class).sum::<f64>() / self.classes as f64
+            }
+        }
+    }
+
+    fn mean_loss(&self, temperature: f64) -> f64 {
+        self.losses(temperature).iter().sum::<f64>() / self.truth.len().max(1) as f64
+    }
+
+    /// Returns the temperature with the lowest loss; 1 with too few examples.
+    pub(super) fn temperature(&self) -> f64 {
+        match self.truth.len() < MIN_EXAMPLES {
+            true => 1.0,
+            false => best_temperature(|temperature| self.mean_loss(temperature)),
+        }
+    }
+
+    /// Returns the confidence that all but a share of the correct predictions reach.
+    fn threshold(&self, temperature: f64, rejected_share: f64) -> Option<f32> {
+        let mut right: Vec<f32> = Vec::new();
+        for (scores, truth) in self.scores.chunks_exact(self.classes).zip(self.truth) {
+            let found = at(scores, self.answer, temperature);
+            let best = (0..self.classes)
+                .fold(0, |best, class| if found[class] > found[best] { class } else { best });
+            if truth.contains(&best) {
+                right.push(found[best]);
+            }
+        }
+        right.sort_by(f32::total_cmp);
+        let rejected = (right.len() as f64 * rejected_share) as usize;
+        (right.len() >= MIN_CORRECT).then(|| right[rejected.min(right.len() - 1)])
     }
 }
 
@@ -71,59 +128,8 @@ fn at(scores: &[f32], answer: OutputKind, temperature: f64) -> Vec<f32> {
     probabilities(&with_temperature, answer)
 }
 
-/// Returns the cross entropy of each example, in nats; with several labels, the mean over classes.
-pub(super) fn losses(
-    scores: &[f32],
-    truth: &[Vec<usize>],
-    classes: usize,
-    answer: OutputKind,
-    temperature: f64,
-) -> Vec<f64> {
-    const MIN_EXAMPLES: f64 = 1e-12;
-    let log = |p: f64| -p.max(MIN_EXAMPLES).ln();
-    let of_one = |(scores, truth): (&[f32], &Vec<usize>)| -> f64 {
-        let found = at(scores, answer, temperature);
-        match answer {
-            OutputKind::Softmax => {
-                truth.iter().map(|&class| log(f64::from(found[class]))).sum::<f64>()
-                    / truth.len() as f64
-            }
-            OutputKind::Sigmoid => {
-                let one = |(class, &p): (usize, &f32)| {
-                    let p = f64::from(p);
-                    log(if truth.contains(&class) { p } else { 1.0 - p })
-                };
-                found.iter().enumerate().map(one).sum::<f64>() / classes as f64
-            }
-        }
-    };
-    scores.chunks_exact(classes).zip(truth).map(of_one).collect()
-}
-
-fn mean_loss(
-    scores: &[f32],
-    truth: &[Vec<usize>],
-    classes: usize,
-    answer: OutputKind,
-    temperature: f64,
-) -> f64 {
-    losses(scores, truth, classes, answer, temperature).iter().sum::<f64>()
-        / truth.len().max(1) as f64
-}
-
-/// Returns the temperature with the lowest loss; 1 with too few examples.
-pub(super) fn temperature(
-    scores: &[f32],
-    truth: &[Vec<usize>],
-    classes: usize,
-    answer: OutputKind,
-) -> f64 {
-    match truth.len() < MIN_EXAMPLES {
-        true => 1.0,
-        false => {
-            best_temperature(|temperature| mean_loss(scores, truth, classes, answer, temperature))
-        }
-    }
+fn log_loss(probability: f64) -> f64 {
+    -probability.max(MIN_PROBABILITY).ln()
 }
 
 /// Minimises the loss by golden-section search over the logarithm of the temperature.
@@ -147,32 +153,14 @@ fn best_temperature(loss: impl Fn(f64) -> f64) -> f64 {
     ((low + high) / 2.0).exp()
 }
 
-/// Returns the confidence that all but a share of the correct predictions reach.
-fn threshold(
-    scores: &[f32],
-    truth: &[Vec<usize>],
-    classes: usize,
-    answer: OutputKind,
-    temperature: f64,
-    rejected_share: f64,
-) -> Option<f32> {
-    let mut right: Vec<f32> = Vec::new();
-    for (scores, truth) in scores.chunks_exact(classes).zip(truth) {
-        let found = at(scores, answer, temperature);
-        let best = (0..classes)
-            .fold(0, |best, class| if found[class] > found[best] { class } else { best });
-        if truth.contains(&best) {
-            right.push(found[best]);
-        }
-    }
-    right.sort_by(f32::total_cmp);
-    (right.len() >= MIN_CORRECT)
-        .then(|| right[((right.len() as f64 * rejected_share) as usize).min(right.len() - 1)])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn fit(scores: &[f32], truth: &[Vec<usize>]) -> Calibration {
+        let answer = OutputKind::Softmax;
+        Calibration::fit(ScoredExamples { scores, truth, classes: 2, answer }, 0.05)
+    }
 
     /// Photos that are right as often as a temperature of 2 says.
     #[test]
@@ -184,7 +172,7 @@ mod tests {
             scores.extend([gap, 0.0]);
             truth.push(vec![usize::from((i / 40) as f32 / 100.0 >= right)]);
         }
-        let found = Calibration::fit(&scores, &truth, 2, OutputKind::Softmax, 0.05);
+        let found = fit(&scores, &truth);
         assert!((found.temperature - 2.0).abs() < 0.1, "{found:?}");
         assert!(found.loss_after < found.loss_before);
         let threshold = found.rejection_threshold.unwrap();
@@ -193,7 +181,7 @@ mod tests {
 
     #[test]
     fn few_photos_say_nothing() {
-        let found = Calibration::fit(&[1.0, 0.0], &[vec![0]], 2, OutputKind::Softmax, 0.05);
+        let found = fit(&[1.0, 0.0], &[vec![0]]);
         assert_eq!((found.temperature, found.rejection_threshold), (1.0, None));
     }
 }

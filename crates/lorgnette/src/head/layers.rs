@@ -57,7 +57,7 @@ impl DenseLayer {
         }
     }
 
-    fn apply(&self, rows: &[f32], (level, pool): (Level, &ThreadPool)) -> Vec<f32> {
+    fn apply(&self, rows: &[f32], level: Level, pool: &ThreadPool) -> Vec<f32> {
         let (inputs, outputs) = (self.inputs(), self.outputs());
         let count = rows.len() / inputs.max(1);
         let packed = PackedMatrix::new(&self.weights, [inputs, outputs], false, level, pool);
@@ -84,13 +84,12 @@ impl Layers {
     /// Returns scores, `[examples][classes]`.
     #[must_use]
     pub fn scores(&self, features: &[f32], level: Level, pool: &ThreadPool) -> Vec<f32> {
-        let with = (level, pool);
         match &self.hidden {
-            None => self.last.apply(features, with),
+            None => self.last.apply(features, level, pool),
             Some(hidden) => {
-                let mut inner = hidden.apply(features, with);
+                let mut inner = hidden.apply(features, level, pool);
                 inner.iter_mut().for_each(|value| *value = value.max(0.0));
-                self.last.apply(&inner, with)
+                self.last.apply(&inner, level, pool)
             }
         }
     }

@@ -41,6 +41,13 @@ pub(super) fn train(
     Ok(LbfgsTrainer::new(task).train(&from.unwrap_or_default(), watcher))
 }
 
+/// A penalty to train with, how it was chosen, and the point to begin at.
+struct Start {
+    penalty: f64,
+    tried: Vec<PenaltyTrial>,
+    warm_start: Option<WarmStart>,
+}
+
 /// A task with scaled examples.
 pub(super) struct LbfgsTrainer<'a> {
     pub(super) task: &'a TrainingTask<'a>,
@@ -79,10 +86,13 @@ impl<'a> LbfgsTrainer<'a> {
     /// Selects the penalty unless it is given, and trains.
     pub(super) fn train(&self, from: &Checkpoint, watcher: &mut Watcher<'_>) -> Trained {
         match self.task.options.penalty {
-            Some(penalty) => self.solve((penalty, Vec::new(), None), from, watcher),
+            Some(penalty) => {
+                let start = Start { penalty, tried: Vec::new(), warm_start: None };
+                self.solve(start, from, watcher)
+            }
             None => match choose(self, from, watcher) {
                 Chosen::Penalty(penalty, tried, warm_start) => {
-                    self.solve((penalty, tried, warm_start), from, watcher)
+                    self.solve(Start { penalty, tried, warm_start }, from, watcher)
                 }
                 Chosen::Interrupted(point, tried) => self.interrupted(&point, tried),
             },
@@ -124,12 +134,8 @@ impl<'a> LbfgsTrainer<'a> {
     }
 
     /// Trains with a penalty, from constant scores or from a warm start on samples.
-    fn solve(
-        &self,
-        (penalty, tried, warm_start): (f64, Vec<PenaltyTrial>, Option<WarmStart>),
-        from: &Checkpoint,
-        watcher: &mut Watcher<'_>,
-    ) -> Trained {
+    fn solve(&self, start: Start, from: &Checkpoint, watcher: &mut Watcher<'_>) -> Trained {
+        let Start { penalty, tried, warm_start } = start;
         let mut measured = Measured::default();
         let mut run = TrainingRun::from(from);
         let mut interrupted = false;

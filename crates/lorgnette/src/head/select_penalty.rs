@@ -7,7 +7,7 @@
 //! whose loss is not significantly above the lowest.
 
 use super::PenaltyTrial;
-use super::calibration::{losses, temperature};
+use super::calibration::ScoredExamples;
 use super::checkpoint::Checkpoint;
 use super::examples::Examples;
 use super::lbfgs::Lbfgs;
@@ -178,7 +178,8 @@ fn evaluated(trainer: &LbfgsTrainer<'_>, penalty: f64, held: &[HeldOut]) -> Pena
     let scores: Vec<f32> = held.iter().flat_map(|held| &held.scores).copied().collect();
     let truth: Vec<Vec<usize>> = held.iter().flat_map(|held| &held.truth).cloned().collect();
     let (classes, answer) = (trainer.task.classes, trainer.task.options.answer);
-    let losses = losses(&scores, &truth, classes, answer, 1.0);
+    let examples = ScoredExamples { scores: &scores, truth: &truth, classes, answer };
+    let losses = examples.losses(1.0);
     let count = losses.len() as f64;
     let loss = losses.iter().sum::<f64>() / count;
     let variance = losses.iter().map(|one| (one - loss).powi(2)).sum::<f64>() / count;
@@ -188,7 +189,7 @@ fn evaluated(trainer: &LbfgsTrainer<'_>, penalty: f64, held: &[HeldOut]) -> Pena
         penalty,
         loss,
         error: (variance / count).sqrt(),
-        temperature: calibrates.then(|| temperature(&scores, &truth, classes, answer)),
+        temperature: calibrates.then(|| examples.temperature()),
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn save(picture: &Picture, path: &Path) -> Result<(), PictureError> {
     check_side(picture, format, &name)?;
     let write = || {
         let mut file = AtomicFile::create(path)?;
-        write(picture, (format, JPEG_QUALITY), &Metadata::default(), &mut file)?;
+        write(picture, format, JPEG_QUALITY, &Metadata::default(), &mut file)?;
         file.commit()
     };
     write().map_err(|source| PictureError::Write { name, source })
@@ -38,7 +38,7 @@ pub(super) fn encode(
 ) -> Result<Vec<u8>, PictureError> {
     check_side(picture, format, picture.name())?;
     let mut bytes = Vec::new();
-    let written = write(picture, (format, quality), metadata, &mut bytes);
+    let written = write(picture, format, quality, metadata, &mut bytes);
     written.map_err(|source| PictureError::Write { name: picture.name().into(), source })?;
     Ok(bytes)
 }
@@ -67,7 +67,8 @@ fn check_side(picture: &Picture, format: PictureFormat, name: &str) -> Result<()
 /// Writes a JPEG, or a PNG for every other format.
 fn write(
     picture: &Picture,
-    (format, quality): (PictureFormat, u8),
+    format: PictureFormat,
+    quality: u8,
     metadata: &Metadata,
     out: &mut impl Write,
 ) -> io::Result<()> {

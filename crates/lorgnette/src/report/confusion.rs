@@ -175,7 +175,7 @@ impl<'a> Matrix<'a> {
             for (column, &scored) in self.classes.iter().enumerate() {
                 let count = confusion.count(truth, scored);
                 if count > 0 {
-                    self.cell(figure, (row, column), (truth, scored), f64::from(max));
+                    self.cell(figure, row, column, f64::from(max));
                 }
             }
         }
@@ -191,13 +191,8 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    fn cell(
-        &self,
-        figure: &mut Drawing,
-        (row, column): (usize, usize),
-        (truth, scored): (usize, usize),
-        max: f64,
-    ) {
+    fn cell(&self, figure: &mut Drawing, row: usize, column: usize, max: f64) {
+        let (truth, scored) = (self.classes[row], self.classes[column]);
         let confusion = self.evaluation.confusion();
         let (count, share) = (confusion.count(truth, scored), confusion.share(truth, scored));
         let strength = match self.scale {

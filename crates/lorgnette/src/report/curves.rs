@@ -23,8 +23,10 @@ pub fn curves(epochs: &[Epoch]) -> Drawing {
     let accuracies: [Value; 2] =
         [|epoch| epoch.training_accuracy, |epoch| epoch.validation_accuracy];
     let losses: [Value; 2] = [|epoch| epoch.training_loss, |epoch| epoch.validation_loss];
-    panel(&mut figure, epochs, LEFT, "Accuracy", (accuracies, true));
-    panel(&mut figure, epochs, LEFT + PANEL.0 + BETWEEN, "Loss", (losses, false));
+    let right = LEFT + PANEL.0 + BETWEEN;
+    Panel { left: LEFT, title: "Accuracy", values: accuracies, is_share: true }
+        .draw(&mut figure, epochs);
+    Panel { left: right, title: "Loss", values: losses, is_share: false }.draw(&mut figure, epochs);
     figure
 }
 
@@ -35,28 +37,39 @@ fn legend(figure: &mut Drawing) {
     }
 }
 
-fn panel(
-    figure: &mut Drawing,
-    epochs: &[Epoch],
+/// A panel of two curves: one number of the training photos, and of the validation photos.
+struct Panel {
     left: f32,
-    title: &str,
-    (values, is_share): ([Value; 2], bool),
-) {
-    let all = || {
-        values.iter().flat_map(|value| epochs.iter().map(value)).filter(|value| value.is_finite())
-    };
-    let (least, max) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
-    // A share ends at 1; a loss begins at 0.
-    let y = if is_share {
-        [(least - 0.05).clamp(0.0, 0.9), 1.0]
-    } else {
-        [0.0, (max * 1.05).max(1e-3)]
-    };
-    let last = epochs.iter().map(|epoch| epoch.epoch).max().unwrap_or(1);
-    let x = [1.0, last.max(2) as f64];
-    let mut plot = Plot { figure, corner: (left, TOP), size: PANEL, x, y };
-    plot.frame(title, "epoch", if is_share { "share of photos" } else { "cross entropy, nats" });
-    for (value, colour) in values.iter().zip([BLUE, VERMILION]) {
-        plot.line(epochs.iter().map(|epoch| (epoch.epoch as f64, value(epoch))), 2.5, colour);
+    title: &'static str,
+    values: [Value; 2],
+    /// True for shares, which end at 1; a loss begins at 0.
+    is_share: bool,
+}
+
+impl Panel {
+    fn draw(&self, figure: &mut Drawing, epochs: &[Epoch]) {
+        let all = || {
+            self.values
+                .iter()
+                .flat_map(|value| epochs.iter().map(value))
+                .filter(|value| value.is_finite())
+        };
+        let (least, max) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
+        let y = if self.is_share {
+            [(least - 0.05).clamp(0.0, 0.9), 1.0]
+        } else {
+            [0.0, (max * 1.05).max(1e-3)]
+        };
+        let last = epochs.iter().map(|epoch| epoch.epoch).max().unwrap_or(1);
+        let x = [1.0, last.max(2) as f64];
+        let mut plot = Plot { figure, corner: (self.left, TOP), size: PANEL, x, y };
+        plot.frame(
+            self.title,
+            "epoch",
+            if self.is_share { "share of photos" } else { "cross entropy, nats" },
+        );
+        for (value, colour) in self.values.iter().zip([BLUE, VERMILION]) {
+            plot.line(epochs.iter().map(|epoch| (epoch.epoch as f64, value(epoch))), 2.5, colour);
+        }
     }
 }

@@ -13,7 +13,8 @@ use super::{TrainError, TrainerOptions};
 use crate::dataset::{Digest, Split};
 use crate::features::Extractor;
 use crate::head::{
-    self, Calibration, Checkpoint, Examples, Layers, Recipe, TrainOptions, Trained, TrainingTask,
+    self, Calibration, Checkpoint, Examples, Layers, Recipe, ScoredExamples, TrainOptions, Trained,
+    TrainingTask,
 };
 use crate::observer::Observer;
 
@@ -140,20 +141,15 @@ impl Run<'_> {
         let scores = trained.layers.scores(validation.features(), network.level, &network.pool);
         let classes = self.samples.dataset.classes.len();
         let (truth, answer) = (validation.truth(), options.answer);
+        let examples = ScoredExamples { scores: &scores, truth, classes, answer };
         let rejected = self.options.rejected_share;
         let temperature = match options.recipe {
             Recipe::Default => trained.temperature(),
             Recipe::Tutorial | Recipe::Retrain => Some(1.0),
         };
         let calibration = match temperature {
-            Some(temperature) => Calibration::for_temperature(
-                temperature,
-                &scores,
-                truth,
-                classes,
-                (answer, rejected),
-            ),
-            None => Calibration::fit(&scores, truth, classes, answer, rejected),
+            Some(temperature) => Calibration::for_temperature(examples, temperature, rejected),
+            None => Calibration::fit(examples, rejected),
         };
         let layers = trained.layers.clone().with_temperature(calibration.temperature);
         Fitted { options, trained, layers, calibration }

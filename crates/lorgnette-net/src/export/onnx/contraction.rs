@@ -4,95 +4,89 @@ use std::sync::Arc;
 
 use lorgnette_kernels::{PoolKind, Window};
 
-use super::emit::{Setting, integers, node};
+use super::emit::{Operator, Setting, integers, node};
 use super::translation::Translation;
 use super::weights::{Content, Scale};
 use crate::graph::op::{Conv, Epilogue, MatMul, Pool};
 use crate::graph::shape::resolve;
 use crate::graph::{Node, NodeId, TensorOrLazy};
 
+/// A convolution's filter among the weights of the file.
+struct Filter {
+    name: String,
+    kernel: [usize; 2],
+    groups: usize,
+}
+
 impl Translation<'_> {
     pub(super) fn conv(&mut self, id: NodeId, node: &Node, conv: &Conv) -> Result<(), String> {
-        let (x, filter) = (node.inputs[0], node.inputs[1]);
+        let filter = node.inputs[1];
         let &[height, width, inputs, outputs] = self.shape(filter) else {
             return Err("the filter is no map".into());
         };
         let shape = vec![outputs, inputs, height, width];
         let run = inputs * height * width;
-        let weights =
-            self.filter(id, filter, (&[3, 2, 0, 1], shape), scale(&conv.epilogue, run))?;
-        self.slide(id, (x, weights), (conv, [height, width]), outputs, (1, node))
+        let weights = self.filter(filter, &[3, 2, 0, 1], scale(&conv.epilogue, run))?;
+        let weights = self.weight(id, "weights", shape, weights);
+        self.slide(id, node, conv, Filter { name: weights, kernel: [height, width], groups: 1 })
     }
 
     pub(super) fn depthwise(&mut self, id: NodeId, node: &Node, conv: &Conv) -> Result<(), String> {
-        let (x, filter) = (node.inputs[0], node.inputs[1]);
+        let filter = node.inputs[1];
         let &[height, width, channels, multiplier] = self.shape(filter) else {
             return Err("the filter is no map".into());
         };
         let shape = vec![channels * multiplier, 1, height, width];
-        let weights =
-            self.filter(id, filter, (&[2, 3, 0, 1], shape), scale(&conv.epilogue, height * width))?;
-        self.slide(
-            id,
-            (x, weights),
-            (conv, [height, width]),
-            channels * multiplier,
-            (channels, node),
-        )
+        let weights = self.filter(filter, &[2, 3, 0, 1], scale(&conv.epilogue, height * width))?;
+        let weights = self.weight(id, "weights", shape, weights);
+        let filter = Filter { name: weights, kernel: [height, width], groups: channels };
+        self.slide(id, node, conv, filter)
     }
 
-    /// Adds a constant filter, transposed and scaled.
+    /// Returns a constant filter, transposed and scaled.
     fn filter(
-        &mut self,
-        id: NodeId,
+        &self,
         filter: NodeId,
-        (order, shape): (&[usize], Vec<usize>),
+        order: &[usize],
         scale: Option<Scale>,
-    ) -> Result<String, String> {
+    ) -> Result<Content, String> {
         let value = TensorOrLazy::from_op(&self.node(filter).op)
             .ok_or("its filter is computed, not constant")?;
-        Ok(self.weight(
-            id,
-            "weights",
-            shape,
-            Content::Turned { value, order: order.to_vec(), scale },
-        ))
+        Ok(Content::Turned { value, order: order.to_vec(), scale })
     }
 
     fn slide(
         &mut self,
         id: NodeId,
-        (x, weights): (NodeId, String),
-        (conv, kernel): (&Conv, [usize; 2]),
-        outputs: usize,
-        (groups, node): (usize, &Node),
+        node: &Node,
+        conv: &Conv,
+        filter: Filter,
     ) -> Result<(), String> {
-        let window = resolve(kernel, conv.stride, conv.dilation, conv.border, self.places(x)?)?;
+        let (x, outputs) = (node.inputs[0], self.shape(id)[3]);
+        let places = self.places(x)?;
+        let window = resolve(filter.kernel, conv.stride, conv.dilation, conv.border, places)?;
         let mut settings = window_settings(&window);
         settings.push(("dilations", integers(window.dilation)));
-        settings.push(("group", Setting::Integer(groups as i64)));
-        let mut inputs = vec![self.first(x), weights];
+        settings.push(("group", Setting::Integer(filter.groups as i64)));
+        let mut inputs = vec![self.first(x), filter.name];
         inputs.extend(self.shift(id, &conv.epilogue, vec![outputs]));
-        let residual = conv.epilogue.residual.then(|| node.inputs[2]);
-        self.summed(id, true, ("Conv", inputs, settings), (&conv.epilogue, residual));
+        let sum = Operator { name: "Conv", inputs, settings };
+        self.summed(id, node, &conv.epilogue, sum);
         Ok(())
     }
 
-    /// Finishes a sum: adds the residual, then clamps.
-    fn summed(
-        &mut self,
-        id: NodeId,
-        first: bool,
-        (operator, inputs, settings): (&str, Vec<String>, Vec<(&str, Setting)>),
-        (epilogue, residual): (&Epilogue, Option<NodeId>),
-    ) {
-        let Some(residual) = residual else {
-            return self.result(id, first, (operator, inputs, settings), epilogue.limits());
-        };
+    /// Finishes a sum: adds the residual, then clamps. Convolutions have channels first, matrix
+    /// products do not.
+    fn summed(&mut self, id: NodeId, node: &Node, epilogue: &Epilogue, sum: Operator<'_>) {
+        let first = sum.name == "Conv";
+        if !epilogue.residual {
+            return self.result(id, first, sum, epilogue.limits());
+        }
         let alone = format!("{}/alone", self.name(id));
-        self.emit(node(operator, inputs, &alone, settings));
+        self.emit(sum.node(&alone));
+        let residual = node.inputs[2];
         let residual = if first { self.first(residual) } else { self.plain(residual) };
-        self.result(id, first, ("Add", vec![alone, residual], Vec::new()), epilogue.limits());
+        self.result(id, first, Operator::new("Add", vec![alone, residual]), epilogue.limits());
     }
 
     /// Adds the per-channel summands, if there are any.
@@ -113,7 +107,10 @@ impl Translation<'_> {
         };
         let (outputs, run) = if product.transpose_b { (rows, columns) } else { (columns, 1) };
         let weights = match scale(&product.epilogue, run) {
-            Some(scale) => self.filter(id, b, (&[0, 1], vec![rows, columns]), Some(scale))?,
+            Some(scale) => {
+                let weights = self.filter(b, &[0, 1], Some(scale))?;
+                self.weight(id, "weights", vec![rows, columns], weights)
+            }
             None => self.plain(b),
         };
         let mut inputs = vec![self.plain(a), weights];
@@ -121,8 +118,8 @@ impl Translation<'_> {
         let flag = |on: bool| Setting::Integer(on.into());
         let settings =
             vec![("transA", flag(product.transpose_a)), ("transB", flag(product.transpose_b))];
-        let residual = product.epilogue.residual.then(|| node.inputs[2]);
-        self.summed(id, false, ("Gemm", inputs, settings), (&product.epilogue, residual));
+        let sum = Operator { name: "Gemm", inputs, settings };
+        self.summed(id, node, &product.epilogue, sum);
         Ok(())
     }
 
@@ -152,7 +149,8 @@ impl Translation<'_> {
             (None, Some(shift)) => ("Add", shift),
             (None, None) => return Err("it changes nothing".into()),
         };
-        self.result(id, first, (operator, vec![value, operand], Vec::new()), epilogue.limits());
+        let last = Operator::new(operator, vec![value, operand]);
+        self.result(id, first, last, epilogue.limits());
         Ok(())
     }
 

@@ -11,6 +11,24 @@ pub(super) enum Setting {
 }
 
 /// Creates a node of an operator.
+/// An operator with its inputs and attributes, before its output has a name.
+pub(super) struct Operator<'a> {
+    pub(super) name: &'a str,
+    pub(super) inputs: Vec<String>,
+    pub(super) settings: Vec<(&'a str, Setting)>,
+}
+
+impl<'a> Operator<'a> {
+    /// An operator without attributes.
+    pub(super) fn new(name: &'a str, inputs: Vec<String>) -> Self {
+        Self { name, inputs, settings: Vec::new() }
+    }
+
+    pub(super) fn node(self, output: &str) -> NodeProto {
+        node(self.name, self.inputs, output, self.settings)
+    }
+}
+
 pub(super) fn node(
     operator: &str,
     inputs: Vec<String>,

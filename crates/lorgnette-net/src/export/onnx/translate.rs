@@ -3,7 +3,7 @@
 use lorgnette_kernels::fallback::Reduction;
 use lorgnette_kernels::{Binary, Clamp, Unary};
 
-use super::emit::{Setting, node};
+use super::emit::{Operator, Setting, node};
 use super::proto::{
     Dimension, Length, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
@@ -63,8 +63,8 @@ impl<'a> Translation<'a> {
             Op::Pool(pool) => self.pool(id, x()?, pool)?,
             Op::Clamp(clamp) => self.clamp(id, x()?, *clamp),
             Op::Unary(function) => self.unary(id, x()?, *function),
-            Op::Binary(function, clamp) => self.binary(id, node, (*function, *clamp))?,
-            Op::Reduce { kind, keep_dims } => self.reduce(id, node, (*kind, *keep_dims))?,
+            Op::Binary(function, clamp) => self.binary(id, node, *function, *clamp)?,
+            Op::Reduce { kind, keep_dims } => self.reduce(id, node, *kind, *keep_dims)?,
             Op::Softmax { log } => self.softmax(id, x()?, *log),
             Op::Lrn(lrn) => self.lrn(id, x()?, lrn),
             Op::Resize(resize) => self.resize(id, node, resize)?,
@@ -192,7 +192,8 @@ impl<'a> Translation<'a> {
         &mut self,
         id: NodeId,
         node: &Node,
-        (function, clamp): (Binary, Clamp),
+        function: Binary,
+        clamp: Clamp,
     ) -> Result<(), String> {
         let operator = match function {
             Binary::Add => "Add",
@@ -221,29 +222,23 @@ impl<'a> Translation<'a> {
             if first && this.is_map(input) { this.first(input) } else { this.plain(input) }
         };
         let inputs = vec![operand(self, a), operand(self, b)];
-        self.result(id, first, (operator, inputs, Vec::new()), clamp);
+        self.result(id, first, Operator::new(operator, inputs), clamp);
         Ok(())
     }
 
     /// Adds the clamp of a result, in either layout.
-    pub(super) fn result(
-        &mut self,
-        id: NodeId,
-        first: bool,
-        (operator, inputs, settings): (&str, Vec<String>, Vec<(&str, Setting)>),
-        clamp: Clamp,
-    ) {
+    pub(super) fn result(&mut self, id: NodeId, first: bool, sum: Operator<'_>, clamp: Clamp) {
         if clamp == Clamp::NONE {
-            return self.give_as(first, id, operator, inputs, settings);
+            return self.give_as(first, id, sum.name, sum.inputs, sum.settings);
         }
-        let sum = format!("{}/sum", self.name(id));
-        self.emit(node(operator, inputs, &sum, settings));
+        let whole = format!("{}/sum", self.name(id));
+        self.emit(sum.node(&whole));
         let (operator, limits) = if clamp == Clamp::RELU {
             ("Relu", Vec::new())
         } else {
             ("Clip", self.limits(id, clamp))
         };
-        let inputs = [vec![sum], limits].concat();
+        let inputs = [vec![whole], limits].concat();
         self.give_as(first, id, operator, inputs, Vec::new());
     }
 
@@ -251,7 +246,8 @@ impl<'a> Translation<'a> {
         &mut self,
         id: NodeId,
         node: &Node,
-        (kind, keep_dims): (Reduction, bool),
+        kind: Reduction,
+        keep_dims: bool,
     ) -> Result<(), String> {
         let &[x, axes] = node.inputs.as_slice() else { return Err("it has no two inputs".into()) };
         let rank = self.shape(x).len();

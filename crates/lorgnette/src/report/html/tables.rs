@@ -19,7 +19,7 @@ pub(super) fn classes(report: &Report<'_>) -> String {
         .collect();
     let f1 = |class: &ClassMetrics| class.f1().unwrap_or(0.0);
     classes.sort_by(|(_, a), (_, b)| f1(a).total_cmp(&f1(b)));
-    let rows: String = classes.into_iter().map(row).collect();
+    let rows: String = classes.into_iter().map(|(name, class)| row(name, class)).collect();
     let table = format!(
         "<div class=\"scroll\"><table \
          class=\"sortable\"><thead><tr><th>class</th><th>photos</th><th>said</th>\
@@ -32,7 +32,7 @@ pub(super) fn classes(report: &Report<'_>) -> String {
     section("Classes", explanation, &table)
 }
 
-fn row((name, class): (&String, &ClassMetrics)) -> String {
+fn row(name: &str, class: &ClassMetrics) -> String {
     let counts = [class.support, class.predicted, class.correct]
         .map(|count| format!("<td>{count}</td>"))
         .concat();
