@@ -48,13 +48,17 @@ struct Arguments {
 #[derive(Clone, Copy, ValueEnum)]
 enum Choice {
     Graphs,
+    Onnx,
     Photos,
+    Jpegs,
     Tensors,
     Labels,
     Checkpoints,
     Plans,
     Queries,
     Libraries,
+    Tflite,
+    Verbs,
     All,
 }
 

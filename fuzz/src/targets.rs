@@ -11,13 +11,14 @@ mod plans;
 mod queries;
 mod tensors;
 mod tflite;
+mod verbs;
 
 use std::path::{Path, PathBuf};
 
 use crate::random::Random;
 
 /// The names of the targets, in the order of [`all`].
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 12] = [
     "graphs",
     "onnx",
     "photos",
@@ -29,6 +30,7 @@ pub(crate) const NAMES: [&str; 11] = [
     "queries",
     "libraries",
     "tflite",
+    "verbs",
 ];
 
 /// A reader and its inputs.
@@ -67,6 +69,7 @@ pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
         Box::new(queries::Queries::new()),
         Box::new(libraries::Libraries::new(scratch)),
         Box::new(tflite::LiteFiles::new()),
+        Box::new(verbs::Verbs::new(scratch)),
     ]
 }
 

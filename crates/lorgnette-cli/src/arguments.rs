@@ -18,6 +18,10 @@ use crate::messages::Messages;
 
 /// Maximum of `--threads`.
 const MAX_THREADS: i64 = 1024;
+/// Minimum of `--memory-limit`, in MiB.
+const MIN_MEMORY: i64 = 64;
+/// Maximum memory of the activations of one photo where no limit is given, in MiB.
+const MAX_ACTIVATIONS: u32 = 8192;
 /// The environment variable that stands in for `--level`.
 const LEVEL_VARIABLE: &str = "LORGNETTE_LEVEL";
 
@@ -81,9 +85,10 @@ pub(crate) struct Global {
     #[arg(default_value = WeightFormat::Float32.name())]
     weights: WeightFormat,
 
-    /// Maximum memory of the activations of one photo
-    #[arg(long, global = true, value_name = "MIB", default_value_t = 8192)]
-    pub(crate) memory_limit: u32,
+    /// Maximum memory of the program, all threads together [default: half of the machine's, at
+    /// least 8192]
+    #[arg(long, global = true, value_name = "MIB", value_parser = memory_limit())]
+    pub(crate) memory_limit: Option<u32>,
 
     /// Print errors only; no progress bar
     #[arg(long, short, global = true)]
@@ -103,7 +108,7 @@ impl Global {
             numerics: NumericOptions { compute: self.precision, weight_storage: self.weights },
             input: self.input.clone(),
             output: self.output.clone(),
-            memory_limit: u64::from(self.memory_limit) << 20,
+            memory_limit: u64::from(self.memory_limit.unwrap_or(MAX_ACTIVATIONS)) << 20,
             net: self.net.clone(),
             zoo: self.zoo_options()?,
             checkpoint: self.checkpoint.clone(),
@@ -139,6 +144,10 @@ impl Global {
 
 fn thread_count() -> impl clap::builder::TypedValueParser<Value = u16> {
     clap::value_parser!(u16).range(1..=MAX_THREADS)
+}
+
+fn memory_limit() -> impl clap::builder::TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(MIN_MEMORY..)
 }
 
 fn levels() -> impl clap::builder::TypedValueParser<Value = Level> {

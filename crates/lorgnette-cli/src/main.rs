@@ -19,6 +19,7 @@ mod arguments;
 mod bar;
 mod hints;
 mod interrupt;
+mod memory_limit;
 mod messages;
 mod model;
 mod output_paths;
@@ -31,10 +32,13 @@ mod stream;
 mod table;
 mod verbs;
 
-use std::process::ExitCode;
+use std::io::{self, Write as _};
+use std::process::{self, ExitCode};
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use console::Term;
+use lorgnette::net::file::exit_on_shortened_files;
+use lorgnette::net::memory::LimitedAllocator;
 
 use self::arguments::Global;
 use self::messages::Messages;
@@ -76,8 +80,14 @@ enum Outcome {
 /// Columns of help where standard output is no terminal.
 const HELP_COLUMNS: usize = 80;
 
+/// Every allocation counts against `--memory-limit`.
+#[global_allocator]
+static ALLOCATOR: LimitedAllocator = LimitedAllocator;
+
 fn main() -> ExitCode {
+    exit_on_shortened_files();
     let Command { verb, global } = parse();
+    memory_limit::set(global.memory_limit);
     let messages = Messages::new(global.quiet, global.verbose);
     match verb.run(&global, &messages) {
         Ok(Outcome::Done | Outcome::StdoutClosed) => ExitCode::SUCCESS,
@@ -95,6 +105,18 @@ fn main() -> ExitCode {
 fn parse() -> Command {
     let columns =
         Term::stdout().size_checked().map_or(HELP_COLUMNS, |(_, columns)| usize::from(columns));
-    let matches = Command::command().term_width(columns).get_matches();
-    Command::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    let matches = Command::command().term_width(columns).try_get_matches();
+    let command = matches.and_then(|matches| Command::from_arg_matches(&matches));
+    command.unwrap_or_else(|error| exit(&error))
+}
+
+/// Prints a usage error, or help, and ends. An argument may be the name of a stranger's file.
+fn exit(error: &clap::Error) -> ! {
+    let message = error.render().to_string();
+    let printable = printable::printable(&message);
+    if printable == message {
+        error.exit()
+    }
+    let _ = write!(io::stderr(), "{printable}");
+    process::exit(error.exit_code())
 }

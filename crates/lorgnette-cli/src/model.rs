@@ -10,10 +10,11 @@ use lorgnette::net::Network;
 use lorgnette::net::import::Signature;
 use lorgnette::preprocess::Preprocessor;
 use lorgnette::trained::TrainedModel;
-use lorgnette::{Labels, Model, ModelOptions, ModelRef, ModelStore, PreprocessSource};
+use lorgnette::{Error, Labels, Model, ModelOptions, ModelRef, ModelStore, PreprocessSource};
 
 use crate::arguments::{Global, InputArguments, Size};
 use crate::messages::{Messages, count};
+use crate::printable::path_text;
 
 /// The environment variable that replaces `--model`.
 const MODEL_VARIABLE: &str = "LORGNETTE_MODEL";
@@ -39,7 +40,7 @@ pub(crate) fn open_ref(
     messages: Messages,
 ) -> Result<Model> {
     let started = Instant::now();
-    let model = model_ref.open(options)?;
+    let model = model_ref.open(options).map_err(|error| with_file(error, model_ref))?;
     for note in model.notes() {
         messages.note(note);
     }
@@ -50,6 +51,19 @@ pub(crate) fn open_ref(
     }
     messages.detail(&format_args!("{}, opened in {:.0?}", describe(&model), started.elapsed()));
     Ok(model)
+}
+
+/// Adds the file to an error about a graph's nodes, which know no file.
+fn with_file(error: Error, model_ref: &ModelRef) -> anyhow::Error {
+    use lorgnette::net::Error::{Memory, Node, Unsupported};
+    let is_about_nodes =
+        matches!(error, Error::Network(Node { .. } | Unsupported(_) | Memory { .. }));
+    match model_ref {
+        ModelRef::File(path) if is_about_nodes => {
+            anyhow::Error::from(error).context(path_text(path))
+        }
+        _ => error.into(),
+    }
 }
 
 /// Builds the architecture of this name with random weights.

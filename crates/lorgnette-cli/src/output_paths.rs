@@ -4,7 +4,7 @@
 //! folders. All paths are determined before the first photo is opened, so they depend neither on
 //! threads nor on failures. No path is used twice, and none is a photo's own.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
@@ -36,13 +36,35 @@ pub(crate) struct OutputPaths<'a> {
     photos: &'a [Photo],
     /// Assigned paths and the photos themselves, in lower case for case-insensitive file systems.
     taken: HashSet<OsString>,
+    /// The files of the photos, which may have other names too.
+    photo_files: HashSet<FileId>,
+    /// The last number of each name in a folder.
+    numbers: HashMap<PathBuf, usize>,
 }
 
 impl<'a> OutputPaths<'a> {
     /// Creates the assignment for these photos.
     pub(crate) fn new(photos: &'a [Photo]) -> Self {
-        let paths = photos.iter().filter_map(Photo::path);
-        Self { photos, taken: paths.map(|path| key(&absolute(path))).collect() }
+        let paths = || photos.iter().filter_map(Photo::path);
+        Self {
+            photos,
+            taken: paths().map(|path| key(&absolute(path))).collect(),
+            photo_files: paths().filter_map(FileId::new).collect(),
+            numbers: HashMap::new(),
+        }
+    }
+
+    /// Assigns a path that is one file for all photos.
+    ///
+    /// # Errors
+    /// If it is a photo, under whatever name, or assigned already.
+    pub(crate) fn one_file(&mut self, out: &Path, option: &str) -> Result<()> {
+        ensure!(
+            self.take(out),
+            "{option} {}: this would overwrite a photo, or another output",
+            out.display()
+        );
+        Ok(())
     }
 
     /// Assigns a path for a picture of each photo: `out` itself, or files in the folder `out`,
@@ -113,22 +135,55 @@ impl<'a> OutputPaths<'a> {
     fn path_in(&mut self, folder: &Path, photo: &Photo, extension: &OsStr) -> PathBuf {
         let stem = photo.path().map_or(Some(STANDARD_INPUT_STEM.as_ref()), Path::file_stem);
         let stem = stem.unwrap_or("photo".as_ref());
-        let path = |number: usize| {
-            let mut name = stem.to_owned();
-            if number > 1 {
-                name.push(format!("-{number}"));
+        let mut whole_name = stem.to_owned();
+        whole_name.push(".");
+        whole_name.push(extension);
+        let whole_name = folder.join(whole_name);
+        let mut number = self.numbers.get(&whole_name).map_or(1, |last| last + 1);
+        loop {
+            let path = match number {
+                1 => whole_name.clone(),
+                _ => {
+                    let mut name = stem.to_owned();
+                    name.push(format!("-{number}."));
+                    name.push(extension);
+                    folder.join(name)
+                }
+            };
+            if self.take(&path) {
+                self.numbers.insert(whole_name, number);
+                return path;
             }
-            name.push(".");
-            name.push(extension);
-            folder.join(name)
-        };
-        let paths = (1..).map(path);
-        paths.into_iter().find(|path| self.take(path)).expect("there is no end of numbers")
+            number += 1;
+        }
     }
 
     /// Marks a path as taken; returns true if it was free.
     fn take(&mut self, path: &Path) -> bool {
-        self.taken.insert(key(&absolute(path)))
+        let is_photo = FileId::new(path).is_some_and(|file| self.photo_files.contains(&file));
+        !is_photo && self.taken.insert(key(&absolute(path)))
+    }
+}
+
+/// Identifies a file under all of its names. Written through one, it changes under all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct FileId {
+    device: u64,
+    number: u64,
+}
+
+impl FileId {
+    #[cfg(unix)]
+    fn new(path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        let metadata = path.metadata().ok()?;
+        Some(Self { device: metadata.dev(), number: metadata.ino() })
+    }
+
+    /// Other systems tell no numbers through the standard library.
+    #[cfg(not(unix))]
+    fn new(_path: &Path) -> Option<Self> {
+        None
     }
 }
 
@@ -215,4 +270,51 @@ fn absolute(path: &Path) -> PathBuf {
 
 fn key(path: &Path) -> OsString {
     path.as_os_str().to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::photos;
+
+    /// A folder with as many photos of one name, each in a folder of its own.
+    fn photos_of_one_name(count: usize) -> (tempfile::TempDir, Vec<Photo>) {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = (0..count).map(|number| {
+            let place = folder.path().join(number.to_string());
+            fs::create_dir(&place).unwrap();
+            fs::write(place.join("a.jpg"), "").unwrap();
+            place.join("a.jpg")
+        });
+        let photos = paths.map(photos::tests::photo).collect();
+        (folder, photos)
+    }
+
+    #[test]
+    fn photos_of_one_name_are_numbered() {
+        let (folder, photos) = photos_of_one_name(3);
+        let out = folder.path().join("out");
+        let mut output_paths = OutputPaths::new(&photos);
+        let paths = output_paths.paths(&out, "--out", PICTURES).unwrap();
+        assert_eq!(paths, ["a.png", "a-2.png", "a-3.png"].map(|name| out.join(name)));
+        // A name is not looked for from the first number again.
+        assert_eq!(output_paths.numbers[&out.join("a.png")], 3);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_photo_is_not_written_over_under_another_name() {
+        let (folder, photos) = photos_of_one_name(1);
+        let photo = photos[0].path().unwrap();
+        let (hard, soft) = (folder.path().join("hard.jpg"), folder.path().join("soft.jpg"));
+        fs::hard_link(photo, &hard).unwrap();
+        std::os::unix::fs::symlink(photo, &soft).unwrap();
+        for other in [photo, &hard, &soft] {
+            let mut output_paths = OutputPaths::new(&photos);
+            assert!(output_paths.one_file(other, "--npy").is_err(), "{}", other.display());
+            assert!(output_paths.paths(other, "--picture", PICTURES).is_err());
+        }
+        let free = folder.path().join("free.npy");
+        OutputPaths::new(&photos).one_file(&free, "--npy").unwrap();
+    }
 }

@@ -14,6 +14,7 @@ use lorgnette::picture::{OpenOptions, PictureError};
 
 use crate::arguments::PhotoArguments;
 use crate::pattern::{self, Match};
+use crate::printable::path_text;
 
 /// The path that stands for standard input.
 const STANDARD_INPUT: &str = "-";
@@ -35,6 +36,8 @@ pub(crate) struct Photo {
     source: Source,
     /// Folders between the named folder and the photo; empty if the photo itself was named.
     relative_dir: PathBuf,
+    /// The named folder it was found in, if any.
+    folder: Option<PathBuf>,
 }
 
 /// Source of a photo.
@@ -66,6 +69,15 @@ impl Photo {
         &self.relative_dir
     }
 
+    /// Returns the named folder that the photo was found in but does not lie in: a link leads to
+    /// it.
+    pub(crate) fn folder_left_by_a_link(&self) -> Option<&Path> {
+        let folder = self.folder.as_deref()?;
+        let place = self.path()?.parent()?.canonicalize().ok()?;
+        let is_within = folder.canonicalize().is_ok_and(|folder| place.starts_with(folder));
+        (!is_within).then_some(folder)
+    }
+
     /// Opens the photo.
     pub(crate) fn open(&self, options: &OpenOptions) -> Result<Picture> {
         Ok(self.open_with_file(options)?.0)
@@ -83,16 +95,17 @@ impl Photo {
     }
 
     fn file(path: PathBuf) -> Self {
-        let name = path.display().to_string();
+        let name = path_text(&path);
         let is_stream = DESCRIPTORS.iter().any(|descriptors| path.starts_with(descriptors));
         let source = if is_stream { Source::Stream(path) } else { Source::File(path) };
-        Self { name, source, relative_dir: PathBuf::new() }
+        Self { name, source, relative_dir: PathBuf::new(), folder: None }
     }
 
     fn in_folder(path: PathBuf, folder: &Path) -> Self {
         let relative_dir =
             path.strip_prefix(folder).ok().and_then(Path::parent).map(Path::to_owned);
-        Self { relative_dir: relative_dir.unwrap_or_default(), ..Self::file(path) }
+        let (relative_dir, folder) = (relative_dir.unwrap_or_default(), Some(folder.to_owned()));
+        Self { relative_dir, folder, ..Self::file(path) }
     }
 
     /// The same photo in a folder of this name among the outputs.
@@ -105,13 +118,14 @@ impl Photo {
             name: STANDARD_INPUT.into(),
             source: Source::Stream(STANDARD_INPUT.into()),
             relative_dir: PathBuf::new(),
+            folder: None,
         }
     }
 
     fn unavailable(name: &Path, why: &str) -> Self {
-        let name = name.display().to_string();
-        let why = format!("{name}: {why}");
-        Self { name, source: Source::Unavailable(why), relative_dir: PathBuf::new() }
+        let name = path_text(name);
+        let source = Source::Unavailable(format!("{name}: {why}"));
+        Self { name, source, relative_dir: PathBuf::new(), folder: None }
     }
 }
 
@@ -230,10 +244,12 @@ fn file_or_folder(path: PathBuf, depth: usize) -> Vec<Photo> {
 fn walk(folder: &Path, max_depth: usize) -> impl Iterator<Item = Photo> {
     let options = WalkOptions { max_depth, ..WalkOptions::default() };
     Walk::new(&[folder], &options).entries.into_iter().filter_map(move |entry| {
-        if matches!(entry.kind, EntryKind::Photo) {
-            return Some(Photo::in_folder(entry.path, folder));
-        }
-        let why = format!("cannot be read: {}", entry.error()?);
+        let why = match &entry.kind {
+            EntryKind::Photo => return Some(Photo::in_folder(entry.path, folder)),
+            // One that is called like a photo.
+            EntryKind::NotAFile => "is a pipe or a device, not a photo's file".to_owned(),
+            _ => format!("cannot be read: {}", entry.error()?),
+        };
         Some(Photo::unavailable(&entry.path, &why))
     })
 }
@@ -280,10 +296,15 @@ fn read_stream(path: &Path, options: &OpenOptions) -> Result<Vec<u8>, PictureErr
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::fs::{create_dir, write};
 
     use super::*;
+
+    /// A photo that is named by its path.
+    pub(crate) fn photo(path: PathBuf) -> Photo {
+        Photo::file(path)
+    }
 
     fn names(photos: &[Photo], folder: &Path) -> Vec<String> {
         let prefix = format!("{}{}", folder.display(), std::path::MAIN_SEPARATOR);
@@ -374,6 +395,37 @@ mod tests {
         let open = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
         let error = expand(&open, 1)[0].open(&OpenOptions::default()).unwrap_err();
         assert!(error.to_string().contains("is empty"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_photo_behind_a_link_is_known_to_lie_elsewhere() {
+        let (folder, outside) = (folder(), tempfile::tempdir().unwrap());
+        write(outside.path().join("other.jpg"), "").unwrap();
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("link")).unwrap();
+        let photos = expand(folder.path(), usize::MAX);
+        let outside: Vec<&str> = photos
+            .iter()
+            .filter(|photo| photo.folder_left_by_a_link().is_some())
+            .map(|photo| photo.path().unwrap().file_name().unwrap().to_str().unwrap())
+            .collect();
+        assert_eq!((photos.len(), outside), (4, vec!["other.jpg"]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_a_folder_is_named() {
+        let folder = folder();
+        let pipe = folder.path().join("pipe.jpg");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let photos = expand(folder.path(), usize::MAX);
+        let unavailable: Vec<&Photo> = photos
+            .iter()
+            .filter(
+                |photo| matches!(&photo.source, Source::Unavailable(why) if why.contains("pipe")),
+            )
+            .collect();
+        assert_eq!((photos.len(), unavailable.len()), (4, 1));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Text that cannot command a terminal: names come from strangers' files.
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::path::Path;
 
 /// Escapes control characters other than line feeds and tabs, as in `\u{1b}`.
 pub(crate) fn printable(text: &str) -> String {
@@ -13,6 +14,19 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     safe
+}
+
+/// Returns a path as text. Bytes that are no UTF-8 are shown as in `caf\xe9.jpg`, so that two such
+/// paths do not look the same.
+pub(crate) fn path_text(path: &Path) -> String {
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
 }
 
 /// True for control characters of ASCII and of Latin-1 (C0, DEL, C1) that text does not need, and
@@ -83,7 +97,7 @@ impl<W: Write> Write for PrintableWriter<W> {
 mod tests {
     use std::io::Write as _;
 
-    use super::{PrintableWriter, printable};
+    use super::{PrintableWriter, path_text, printable};
 
     #[test]
     fn escape_codes_are_shown_not_sent() {
@@ -101,6 +115,16 @@ mod tests {
             writer.write_all(&text.as_bytes()[cut..]).unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), printable(text), "cut at {cut}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_no_text_are_told_apart() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let text = |name: &[u8]| path_text(std::ffi::OsStr::from_bytes(name).as_ref());
+        assert_eq!(text(b"caf\xe9.jpg"), r"caf\xe9.jpg");
+        assert_ne!(text(b"\xe9.jpg"), text(b"\xe8.jpg"));
+        assert_eq!(text("größe/日本.jpg".as_bytes()), "größe/日本.jpg");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use lorgnette::FailedPhoto;
 pub(crate) use lorgnette::parallel::WorkSplit;
 use lorgnette::parallel::par_map_ordered;
+use lorgnette::spreadsheet;
 use serde::Serialize;
 
 use crate::Outcome;
@@ -114,14 +115,15 @@ pub(crate) fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Res
 }
 
 /// Writes lines of comma-separated values, formatted in memory first: csv's errors do not
-/// distinguish a closed pipe from a full disk.
+/// distinguish a closed pipe from a full disk. Cells are no formulas.
 pub(crate) fn write_csv_lines(
     out: &mut dyn Write,
     fill: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>,
 ) -> io::Result<()> {
     let mut lines = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     fill(&mut lines)?;
-    out.write_all(&lines.into_inner().map_err(csv::IntoInnerError::into_error)?)
+    let lines = lines.into_inner().map_err(csv::IntoInnerError::into_error)?;
+    out.write_all(&spreadsheet::cells(lines)?)
 }
 
 /// Writes a report that is not about a photo.

@@ -88,6 +88,7 @@ impl Real {
         let model_record = ModelRecord {
             name: "made up".into(),
             fingerprint: [7; 32],
+            former_fingerprint: None,
             settings,
             classes,
             features: features[0].len(),

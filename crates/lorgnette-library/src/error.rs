@@ -115,7 +115,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[doc(hidden)]
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Database(DatabaseError { library: None, error })
+        /// SQLite's words for a query of more conditions than it takes.
+        const TOO_DEEP: &str = "Expression tree is too large";
+        match &error {
+            rusqlite::Error::SqliteFailure(_, Some(what)) if what.starts_with(TOO_DEEP) => {
+                Self::Request("the query has more conditions than can be searched for".into())
+            }
+            _ => Self::Database(DatabaseError { library: None, error }),
+        }
     }
 }
 

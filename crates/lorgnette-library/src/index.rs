@@ -14,7 +14,7 @@ mod discover;
 mod read;
 mod write;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -187,7 +187,8 @@ pub fn index<A: PhotoAnalyser>(
             begun = observer.event(&Event::Inaccessible { path, error });
         }
     }
-    let mut indexing = Indexing { library, model, options, summary: Summary::default() };
+    let (summary, copies) = (Summary::default(), write::Copies::default());
+    let mut indexing = Indexing { library, model, options, summary, copies };
     indexing.summary.inaccessible = discovered.inaccessible.len();
     let work = indexing.compare(&discovered)?;
     if begun.is_continue() {
@@ -230,7 +231,8 @@ pub fn import(
 ) -> Result<usize> {
     let model = write::model(library, model_record)?;
     let options = IndexOptions::default();
-    let mut indexing = Indexing { library, model, options: &options, summary: Summary::default() };
+    let (summary, copies) = (Summary::default(), write::Copies::default());
+    let mut indexing = Indexing { library, model, options: &options, summary, copies };
     let mut pending = Vec::new();
     for photo in photos {
         let ImportedPhoto { path, digest, bytes, modified, taken, size, detections } = photo;
@@ -264,6 +266,7 @@ struct Indexing<'a> {
     model: i64,
     options: &'a IndexOptions,
     summary: Summary,
+    copies: write::Copies,
 }
 
 impl Indexing<'_> {
@@ -311,8 +314,9 @@ impl Indexing<'_> {
         let (model, open) = (self.model, &self.options.open);
         let worker = |mut analyser: A| -> Result<_> {
             let library = Library::open_read_only(&path)?;
+            let mut unreadable = Unreadable::default();
             Ok(move |_: usize, work: &Work| {
-                analyse_photo(&mut analyser, work, open, |digest| {
+                analyse_photo(&mut analyser, work, open, &mut unreadable, |digest| {
                     library.is_analysed(model, digest)
                 })
             })
@@ -351,7 +355,8 @@ impl Indexing<'_> {
         let transaction = self.library.transaction()?;
         let mut summary = self.summary;
         for (file, record) in pending.iter() {
-            write::Writer::new(&transaction, self.model).record(file, record, &mut summary)?;
+            let mut writer = write::Writer::new(&transaction, self.model, &mut self.copies);
+            writer.record(file, record, &mut summary)?;
         }
         transaction.commit()?;
         self.summary = summary;
@@ -371,11 +376,33 @@ fn known_file(connection: &Connection, model: i64, path: &Path) -> Result<Option
         .optional()?)
 }
 
+/// Contents that a worker could not decode, and why. A folder may have thousands of copies of one,
+/// none of which the library has an analysis of.
+#[derive(Debug, Default)]
+struct Unreadable {
+    reasons: HashMap<Digest, String>,
+}
+
+impl Unreadable {
+    /// Notes the error of a photo without the photo's name.
+    fn insert(&mut self, digest: Digest, photo: &Path, error: &str) {
+        let reason = error.strip_prefix(&format!("{}: ", photo.display())).unwrap_or(error);
+        self.reasons.insert(digest, reason.to_owned());
+    }
+
+    /// Returns the error for a photo of the same content.
+    fn error(&self, digest: &Digest, photo: &Path) -> Option<String> {
+        let reason = self.reasons.get(digest)?;
+        Some(format!("{}: {reason}", photo.display()))
+    }
+}
+
 /// Processes a photo.
 fn analyse_photo(
     analyser: &mut impl PhotoAnalyser,
     work: &Work,
     open: &OpenOptions,
+    unreadable: &mut Unreadable,
     is_analysed: impl Fn(&Digest) -> bool,
 ) -> Record {
     let contents = match read::contents(&work.file.path, open) {
@@ -383,6 +410,9 @@ fn analyse_photo(
         Err(error) => return Record::unreadable(None, error.to_string()),
     };
     let digest = contents.digest;
+    if let Some(error) = unreadable.error(&digest, &work.file.path) {
+        return Record::unreadable(Some(digest), error);
+    }
     let same = work
         .known_file
         .as_ref()
@@ -397,7 +427,11 @@ fn analyse_photo(
     }
     let picture = match contents.picture(open) {
         Ok(picture) => picture,
-        Err(error) => return Record::unreadable(Some(digest), error.to_string()),
+        Err(error) => {
+            let error = error.to_string();
+            unreadable.insert(digest, &work.file.path, &error);
+            return Record::unreadable(Some(digest), error);
+        }
     };
     let outcome = match analyser.analyse(&picture) {
         Ok(detections) => Outcome::Analysed(detections),

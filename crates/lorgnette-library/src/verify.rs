@@ -17,7 +17,7 @@ use crate::signature;
 const MAX_COMPLAINTS: usize = 100;
 
 /// Queries that return rows only if the library is inconsistent, with their meaning.
-const INCONSISTENCIES: [(&str, &str); 9] = [
+const INCONSISTENCIES: [(&str, &str); 11] = [
     ("SELECT id FROM region WHERE id NOT IN (SELECT id FROM region_box)", "a region has no box"),
     ("SELECT id FROM region_box WHERE id NOT IN (SELECT id FROM region)", "a box has no region"),
     (
@@ -28,6 +28,15 @@ const INCONSISTENCIES: [(&str, &str); 9] = [
     (
         "SELECT id FROM region_box WHERE x0 < 0 OR y0 < 0 OR x1 > 1.000001 OR y1 > 1.000001",
         "a box is outside of its photo",
+    ),
+    (
+        "SELECT id FROM region WHERE NOT (share BETWEEN 0 AND 1.000001 AND mean BETWEEN 0 AND 1.000001 \
+         AND peak BETWEEN 0 AND 1.000001)",
+        "a region's share or probability is not from 0 to 1",
+    ),
+    (
+        "SELECT photo FROM whole WHERE NOT probability BETWEEN 0 AND 1.000001",
+        "a photo's probability is not from 0 to 1",
     ),
     ("SELECT id FROM region WHERE class NOT IN (SELECT id FROM class)", "a region is of no class"),
     ("SELECT photo FROM whole WHERE class NOT IN (SELECT id FROM class)", "a photo is of no class"),

@@ -129,13 +129,13 @@ pub enum Error {
     #[error("{0}")]
     Input(String),
     /// More memory is needed than the limit allows.
-    #[error("{what} needs {} MiB, over the limit of {} MiB", .needed >> 20, .limit >> 20)]
+    #[error("{what} needs {} MiB, over the limit of {}", .needed.div_ceil(1 << 20), display_limit(*.limit))]
     Memory {
         /// The purpose of the memory.
         what: String,
         /// Bytes needed.
         needed: u64,
-        /// Bytes allowed.
+        /// Bytes allowed; 0 if the system refused them.
         limit: u64,
     },
 }
@@ -237,6 +237,13 @@ fn unsupported_message(nodes: &[UnsupportedNode]) -> String {
         message += &format!("\n  and {} more", nodes.len() - MAX_SHOWN);
     }
     message
+}
+
+fn display_limit(bytes: u64) -> String {
+    match bytes {
+        0 => "the system".into(),
+        _ => format!("{} MiB", bytes >> 20),
+    }
 }
 
 fn count(n: usize, noun: &str) -> String {

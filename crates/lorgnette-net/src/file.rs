@@ -1,10 +1,12 @@
-//! Memory-mapped files. This is the only module with `unsafe` code.
+//! Memory-mapped files. Beside [`crate::memory`], the only module with `unsafe` code.
 
 #![allow(unsafe_code)]
 
-use std::fs::File;
-use std::path::Path;
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -12,24 +14,63 @@ use crate::error::{Error, Result};
 
 /// Maps a file. A page is read at its first access, and shared by all clones and slices.
 ///
-/// If another program truncates the file while it is mapped, an access ends the process with a bus
-/// error, as with every mapped file. Changes by other programs become visible. Weights files must
-/// not be edited in place.
+/// If another program truncates the file while it is mapped, an access is a bus error, as with
+/// every mapped file; [`exit_on_shortened_files`] makes a message of it. Changes by other programs
+/// become visible.
 pub(crate) fn map(path: &Path) -> Result<Bytes> {
     MappedFile::open(path).map(|mapped_file| mapped_file.bytes)
+}
+
+/// Opens a file to read it. A pipe is refused, for it would wait for a writer, and so is a device.
+///
+/// # Errors
+/// If it cannot be opened, or is no regular file.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let metadata = path.metadata()?;
+    if !metadata.is_file() {
+        let what = if metadata.is_dir() { "a folder" } else { "neither a file nor a folder" };
+        let what = format!("it is {what}: a file is needed");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    File::open(path)
+}
+
+/// Reads a whole file as [`open_regular`] opens it.
+///
+/// # Errors
+/// As [`open_regular`]; if it is longer than `max_bytes`.
+pub fn read_regular(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    open_regular(path)?.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_bytes {
+        let what = format!("it has more than the {max_bytes} bytes allowed");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+    }
+    Ok(bytes)
 }
 
 /// Bytes of a mapped file, whose pages can be released after use.
 #[derive(Clone, Debug)]
 pub(crate) struct MappedFile {
-    map: Option<Arc<memmap2::Mmap>>,
+    mapping: Option<Arc<Mapping>>,
     bytes: Bytes,
+}
+
+/// A map, and the file as it was then.
+#[derive(Debug)]
+struct Mapping {
+    map: memmap2::Mmap,
+    file: File,
+    path: PathBuf,
+    length: u64,
+    modified: Option<SystemTime>,
 }
 
 /// Bytes in memory; releasing them has no effect.
 impl From<Bytes> for MappedFile {
     fn from(bytes: Bytes) -> Self {
-        Self { map: None, bytes }
+        Self { mapping: None, bytes }
     }
 }
 
@@ -37,19 +78,22 @@ impl MappedFile {
     /// Maps a file; see [`map`].
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let io = |source| Error::Io { path: path.into(), source };
-        let file = File::open(path).map_err(io)?;
-        let metadata = file.metadata().map_err(io)?;
         let format = |what: &str| Err(Error::Format { path: path.into(), what: what.into() });
-        if metadata.is_dir() {
+        if path.is_dir() {
             return format("this is a directory; a weights file is needed");
         }
+        let file = open_regular(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
         if metadata.len() == 0 {
             return format("the file is empty");
         }
         // SAFETY: the map is read-only and private to this process. That no program truncates the
         // file meanwhile is the documented condition of opening it.
-        let map = Arc::new(unsafe { memmap2::Mmap::map(&file) }.map_err(io)?);
-        Ok(Self { bytes: Bytes::from_owner(MapOwner(map.clone())), map: Some(map) })
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
+        let (length, modified) = stamp(&metadata);
+        let mapping = Arc::new(Mapping { map, file, path: path.into(), length, modified });
+        shortened::register(&mapping);
+        Ok(Self { bytes: Bytes::from_owner(MapOwner(mapping.clone())), mapping: Some(mapping) })
     }
 
     /// Returns the whole file.
@@ -57,10 +101,25 @@ impl MappedFile {
         &self.bytes
     }
 
+    /// Checks that the file has not been written to since it was mapped.
+    ///
+    /// # Errors
+    /// [`Error::Format`] if it has been; [`Error::Io`] if the system does not tell.
+    pub(crate) fn check_unchanged(&self) -> Result<()> {
+        let Some(mapping) = &self.mapping else { return Ok(()) };
+        let io = |source| Error::Io { path: mapping.path.clone(), source };
+        let now = mapping.file.metadata().map_err(io)?;
+        if stamp(&now) == (mapping.length, mapping.modified) {
+            return Ok(());
+        }
+        let what = "it was written to while it was in use: open it again".into();
+        Err(Error::Format { path: mapping.path.clone(), what })
+    }
+
     /// Returns true if `part` is a slice of these bytes and they belong to a mapped file.
     pub(crate) fn contains(&self, part: &[u8]) -> bool {
         let (all, part) = (self.bytes.as_ptr_range(), part.as_ptr_range());
-        self.map.is_some()
+        self.mapping.is_some()
             && all.start <= part.start
             && part.end <= all.end
             && part.start < part.end
@@ -72,7 +131,7 @@ impl MappedFile {
     pub(crate) fn release(&self, part: &[u8]) {
         /// The assumed maximum page size; partial pages are kept.
         const PAGE: usize = 64 << 10;
-        let Some(map) = &self.map else { return };
+        let Some(map) = self.mapping.as_ref().map(|mapping| &mapping.map) else { return };
         let Some(start) = (part.as_ptr() as usize).checked_sub(map.as_ptr() as usize) else {
             return;
         };
@@ -89,13 +148,140 @@ impl MappedFile {
     }
 }
 
+/// Returns length and time of change.
+fn stamp(metadata: &Metadata) -> (u64, Option<SystemTime>) {
+    (metadata.len(), metadata.modified().ok())
+}
+
 /// Shares a map with `Bytes`.
-struct MapOwner(Arc<memmap2::Mmap>);
+struct MapOwner(Arc<Mapping>);
 
 impl AsRef<[u8]> for MapOwner {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        &self.0.map
     }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        shortened::unregister(self);
+    }
+}
+
+/// Ends the process with a message that names the file, and exit code 2, where an access to a
+/// mapped file fails: another program has shortened it, or the disk has failed. Without this the
+/// system ends the process without a word. A program calls it once, when it begins.
+pub fn exit_on_shortened_files() {
+    shortened::install();
+}
+
+/// The mapped files of the process, for a signal handler, which can neither lock nor allocate.
+#[cfg(unix)]
+mod shortened {
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::ptr;
+    use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
+
+    use super::Mapping;
+
+    /// Maximum number of maps that are told apart; a model has a few files.
+    const MAX_MAPS: usize = 128;
+
+    /// A map: its addresses, and its file's path. Empty if `end` is 0.
+    struct Slot {
+        start: AtomicUsize,
+        end: AtomicUsize,
+        path: AtomicPtr<u8>,
+        path_len: AtomicUsize,
+    }
+
+    static SLOTS: [Slot; MAX_MAPS] = [const {
+        Slot {
+            start: AtomicUsize::new(0),
+            end: AtomicUsize::new(0),
+            path: AtomicPtr::new(ptr::null_mut()),
+            path_len: AtomicUsize::new(0),
+        }
+    }; MAX_MAPS];
+
+    /// Adds a map, if there is a slot left.
+    pub(super) fn register(mapping: &Mapping) {
+        let (start, path) = (mapping.map.as_ptr() as usize, mapping.path.as_os_str().as_bytes());
+        for slot in &SLOTS {
+            // Claimed by its start; complete with its end.
+            if slot.start.compare_exchange(0, start, SeqCst, SeqCst).is_ok() {
+                slot.path.store(path.as_ptr().cast_mut(), SeqCst);
+                slot.path_len.store(path.len(), SeqCst);
+                slot.end.store(start + mapping.map.len(), SeqCst);
+                return;
+            }
+        }
+    }
+
+    /// Removes a map.
+    pub(super) fn unregister(mapping: &Mapping) {
+        let start = mapping.map.as_ptr() as usize;
+        if let Some(slot) = SLOTS.iter().find(|slot| slot.start.load(SeqCst) == start) {
+            slot.end.store(0, SeqCst);
+            slot.start.store(0, SeqCst);
+        }
+    }
+
+    /// Installs the handler.
+    pub(super) fn install() {
+        let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) = on_bus_error;
+        // SAFETY: the action is filled in completely, and the handler calls only what a signal
+        // handler may call.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = handler as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            libc::sigemptyset(&mut action.sa_mask);
+            libc::sigaction(libc::SIGBUS, &action, ptr::null_mut());
+        }
+    }
+
+    extern "C" fn on_bus_error(
+        _signal: i32,
+        info: *mut libc::siginfo_t,
+        _context: *mut libc::c_void,
+    ) {
+        // SAFETY: the system passes a valid structure, which has an address for this signal.
+        let address = unsafe { (*info).si_addr() } as usize;
+        let holds =
+            |slot: &&Slot| slot.start.load(SeqCst) <= address && address < slot.end.load(SeqCst);
+        let Some(slot) = SLOTS.iter().find(holds) else {
+            // SAFETY: the default action is a valid one. The access fails again, and ends the
+            // process.
+            unsafe { libc::signal(libc::SIGBUS, libc::SIG_DFL) };
+            return;
+        };
+        let (path, length) = (slot.path.load(SeqCst), slot.path_len.load(SeqCst));
+        // SAFETY: the path belongs to the map, which is in use by the access that failed.
+        let path = unsafe { std::slice::from_raw_parts(path, length) };
+        for part in [
+            &b"lorgnette: "[..],
+            path,
+            b": it was shortened while it was in use, or the disk failed: open it again\n",
+        ] {
+            // SAFETY: the part is as long as it says.
+            unsafe { libc::write(libc::STDERR_FILENO, part.as_ptr().cast(), part.len()) };
+        }
+        // SAFETY: this ends the process without running anything else.
+        unsafe { libc::_exit(2) };
+    }
+}
+
+/// Other systems do not let a mapped file be shortened.
+#[cfg(not(unix))]
+mod shortened {
+    use super::Mapping;
+
+    pub(super) fn register(_mapping: &Mapping) {}
+
+    pub(super) fn unregister(_mapping: &Mapping) {}
+
+    pub(super) fn install() {}
 }
 
 #[cfg(test)]
@@ -113,5 +299,38 @@ mod tests {
         mapped_file.release(b"of another place");
         assert_eq!(mapped_file.bytes()[..], content);
         std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_written_to_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights");
+        std::fs::write(&path, [1; 100]).unwrap();
+        let mapped_file = MappedFile::open(&path).unwrap();
+        mapped_file.check_unchanged().unwrap();
+        // Longer than the resolution of file times.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::fs::write(&path, [2; 100]).unwrap();
+        let error = mapped_file.check_unchanged().unwrap_err().to_string();
+        assert!(error.contains("weights: it was written to"), "{error}");
+        // A file that is replaced stays what it was for those who mapped it.
+        let mapped_file = MappedFile::open(&path).unwrap();
+        crate::write_atomically(&path, b"new").unwrap();
+        mapped_file.check_unchanged().unwrap();
+        assert_eq!(mapped_file.bytes()[..], [2; 100]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.npy");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let error = MappedFile::open(&path).unwrap_err().to_string();
+        assert!(error.contains("neither a file nor a folder"), "{error}");
+        assert!(read_regular(&path, 10).is_err());
+        let file = folder.path().join("file");
+        std::fs::write(&file, [0; 11]).unwrap();
+        assert!(read_regular(&file, 10).unwrap_err().to_string().contains("10 bytes"));
     }
 }

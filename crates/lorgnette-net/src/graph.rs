@@ -94,12 +94,15 @@ impl Graph {
         &mut self.nodes[id.index()]
     }
 
-    /// Redirects all readers of `from`, and the outputs, to `to`. Readers come after both.
-    pub(crate) fn rename_reads(&mut self, from: NodeId, to: NodeId) {
-        let inputs = self.nodes.iter_mut().flat_map(|node| &mut node.inputs);
-        for id in inputs.chain(&mut self.outputs).filter(|id| **id == from) {
-            *id = to;
-        }
+    /// Redirects a node's reads of `from` to `to`, which must precede it. Returns whether there
+    /// were any.
+    pub(crate) fn redirect_reader(&mut self, reader: NodeId, from: NodeId, to: NodeId) -> bool {
+        redirect(&mut self.nodes[reader.index()].inputs, from, to)
+    }
+
+    /// Redirects the outputs that are `from` to `to`.
+    pub(crate) fn redirect_outputs(&mut self, from: NodeId, to: NodeId) {
+        redirect(&mut self.outputs, from, to);
     }
 
     /// Replaces a node by an input of unspecified shape, or by a constant.
@@ -169,4 +172,14 @@ impl Graph {
         }
         uses
     }
+}
+
+/// Replaces `from` by `to`; returns whether it was there.
+fn redirect(ids: &mut [NodeId], from: NodeId, to: NodeId) -> bool {
+    let mut found = false;
+    for id in ids.iter_mut().filter(|id| **id == from) {
+        *id = to;
+        found = true;
+    }
+    found
 }

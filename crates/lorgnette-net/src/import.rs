@@ -36,6 +36,7 @@ use crate::file::MappedFile;
 use crate::graph::TensorOrLazy;
 use crate::graph::{Graph, Op};
 use crate::lazy_tensor::{self, ByteRange, LazyTensor};
+use crate::memory;
 use crate::names::nearest;
 use crate::proto;
 use crate::tensor::{DType, Tensor};
@@ -83,6 +84,7 @@ impl GraphDef {
             path: path.into(),
             what: format!("not a MetaGraphDef (.meta): {what}"),
         };
+        check_decoded_size(path, proto::size::meta_graph_bytes(file.bytes()))?;
         let meta = proto::MetaGraphDef::decode(file.bytes().clone())
             .map_err(|error| bad(&error.to_string()))?;
         Self::new(file, meta.graph_def.ok_or_else(|| bad("there is no graph in it"))?, path)
@@ -107,6 +109,7 @@ impl GraphDef {
         if let Some(other) = identify(&bytes) {
             return Err(format(other.into()));
         }
+        check_decoded_size(path, proto::size::graph_bytes(&bytes))?;
         let length = bytes.len();
         let graph = proto::GraphDef::decode(bytes).map_err(|_| {
             format(format!(
@@ -257,19 +260,27 @@ impl GraphDef {
     /// Returns the value of a node that is a variable.
     pub(crate) fn variable(&self, node: &proto::NodeDef) -> Option<Result<TensorOrLazy>> {
         let index = self.by_name.get(&node.name).filter(|_| operation::is_variable(&node.op))?;
-        builder::build(self, &HashMap::new(), &[(*index, 0)])
-            .map(|graph: Graph| {
-                graph.outputs().first().and_then(|&id| TensorOrLazy::from_op(&graph.node(id).op))
-            })
-            .transpose()
+        builder::variable(self, *index).map(|op| TensorOrLazy::from_op(&op)).transpose()
     }
 
     /// Returns the value of a node that is a numeric constant.
     pub(crate) fn constant(&self, node: &proto::NodeDef) -> Option<Tensor> {
+        self.constant_within(node, &mut self.expansion())
+    }
+
+    /// Returns what the repeated values of all constants of a walk may take together.
+    pub(crate) fn expansion(&self) -> constant::Expansion {
+        constant::Expansion::for_file(self.file.bytes().len())
+    }
+
+    /// As [`GraphDef::constant`], where several constants share one `expansion`.
+    pub(crate) fn constant_within(
+        &self,
+        node: &proto::NodeDef,
+        expansion: &mut constant::Expansion,
+    ) -> Option<Tensor> {
         let proto = attributes::Attributes(node).tensor("value").filter(|_| node.op == "Const")?;
-        let tensor =
-            constant::tensor(proto, &mut constant::Expansion::for_file(self.file.bytes().len()))
-                .ok()?;
+        let tensor = constant::tensor(proto, expansion).ok()?;
         Some(tensor).filter(|tensor| tensor.dtype() != DType::String)
     }
 
@@ -281,9 +292,13 @@ impl GraphDef {
     }
 
     /// Returns the value of a numeric constant whose elements are in the mapped file, if it is
-    /// large enough to stay there.
+    /// large enough to stay there. Values that are listed, of which the last is repeated, are not.
     pub(crate) fn large_constant(&self, node: &proto::NodeDef) -> Option<TensorOrLazy> {
         const MIN_LAZY_BYTES: usize = 64 << 10;
+        let proto = attributes::Attributes(node).tensor("value")?;
+        if proto.tensor_content.is_empty() {
+            return None;
+        }
         let tensor = self.constant(node).filter(|tensor| tensor.bytes().len() >= MIN_LAZY_BYTES)?;
         if !self.file.contains(tensor.bytes()) {
             return Some(TensorOrLazy::Tensor(tensor));
@@ -309,6 +324,18 @@ impl GraphDef {
             nearest: nearest(node, self.names()),
         })?;
         Ok((*index, port))
+    }
+}
+
+/// Checks that a graph may take `bytes` when it is decoded: a small archive can hold a file of
+/// nothing but nodes.
+fn check_decoded_size(path: &Path, bytes: u64) -> Result<()> {
+    /// Maximum for any graph. The largest network of the zoo takes 10 MiB.
+    const MAX_BYTES: u64 = 4 << 30;
+    let what = format!("{}: the graph", path.display());
+    match bytes {
+        0..=MAX_BYTES => memory::check(&what, bytes),
+        needed => Err(Error::Memory { what, needed, limit: MAX_BYTES }),
     }
 }
 

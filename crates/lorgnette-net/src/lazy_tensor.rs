@@ -122,7 +122,8 @@ impl ByteRange {
     /// by piece: at most one piece is in memory at a time.
     ///
     /// # Errors
-    /// [`Error::Variable`] if the checksum is wrong; the visited data is then invalid.
+    /// [`Error::Variable`] if the checksum is wrong, [`Error::Format`] if the file was written to
+    /// meanwhile; the visited data is then invalid.
     pub(crate) fn in_pieces(
         &self,
         piece: usize,
@@ -142,7 +143,8 @@ impl ByteRange {
             self.file.release(&self.values[range.clone()]);
             start = range.end;
         }
-        verifier.map_or(Ok(()), |verifier| verifier.finish(pool))
+        verifier.map_or(Ok(()), |verifier| verifier.finish(pool))?;
+        self.file.check_unchanged()
     }
 }
 

@@ -24,7 +24,7 @@ use crate::onnx::{OnnxModel, is_onnx};
 use crate::options::{LoadOptions, RunOptions};
 use crate::plan::WeightCache;
 use crate::plan_cache::PlanCache;
-use crate::plan_file::{self, Opened};
+use crate::plan_file::{self, Opened, PlanFileIntegrity};
 use crate::source::{ModelSource, WithHead, ZooModel, check_no_zoo_options, node_name};
 use crate::tensor::DType;
 use crate::weights::Variables;
@@ -39,8 +39,18 @@ pub struct Network {
     model: Arc<SharedModel>,
     load_options: LoadOptions,
     run_options: RunOptions,
-    /// The plan file that was opened and found stale, and why.
-    stale: Option<Arc<(PathBuf, String)>>,
+    /// The plan file that was opened and found stale.
+    stale: Option<Arc<StalePlanFile>>,
+    /// The state of the plan file whose weights are used.
+    integrity: Option<Arc<PlanFileIntegrity>>,
+}
+
+/// A plan file that was opened and found stale.
+#[derive(Debug)]
+struct StalePlanFile {
+    path: PathBuf,
+    why: String,
+    may_be_replaced: bool,
 }
 
 #[derive(Debug)]
@@ -91,15 +101,18 @@ impl Network {
 
     fn open_plan_file(path: &Path, load: LoadOptions, run: RunOptions) -> Result<Self> {
         match plan_file::open(path, &load, &run)? {
-            Opened::Fresh { name, model, source, weight_cache, numerics } => {
+            Opened::Fresh { name, model, source, weight_cache, numerics, integrity } => {
                 let file = model.unwrap_or_else(|| path.into());
                 let model = SharedModel::new(name, Some(file), *source);
                 let model = SharedModel { weight_cache, ..model };
-                Ok(Self::new(model, load, RunOptions { numerics, ..run }))
+                let network = Self::new(model, load, RunOptions { numerics, ..run });
+                Ok(Self { integrity: Some(integrity), ..network })
             }
-            Opened::Stale { model, load, numerics, why } => {
+            Opened::Stale { model, load, numerics, why, contents } => {
                 let mut network = Self::open(&model, *load, RunOptions { numerics, ..run })?;
-                network.stale = Some(Arc::new((path.to_owned(), why)));
+                let may_be_replaced = contents.may_be_replaced_by(&network.model.source);
+                let stale = StalePlanFile { path: path.to_owned(), why, may_be_replaced };
+                network.stale = Some(Arc::new(stale));
                 Ok(network)
             }
         }
@@ -108,7 +121,13 @@ impl Network {
     /// The plan file that was opened and found stale, and why. This network is then the model that
     /// the file was made from; [`write_plan_file`](Self::write_plan_file) replaces it.
     pub fn stale_plan_file(&self) -> Option<(&Path, &str)> {
-        self.stale.as_deref().map(|(path, why)| (path.as_path(), why.as_str()))
+        self.stale.as_deref().map(|stale| (stale.path.as_path(), stale.why.as_str()))
+    }
+
+    /// Whether this network may replace the plan file that was found stale. It may not if the file
+    /// only names it: the file lies elsewhere, and its own contents are of another network.
+    pub fn may_replace_stale_plan_file(&self) -> bool {
+        self.stale.as_deref().is_some_and(|stale| stale.may_be_replaced)
     }
 
     /// A network of the zoo with variables from any source, such as
@@ -147,7 +166,8 @@ impl Network {
     }
 
     fn new(model: SharedModel, load_options: LoadOptions, run_options: RunOptions) -> Self {
-        Self { model: Arc::new(model), load_options, run_options, stale: None }
+        let model = Arc::new(model);
+        Self { model, load_options, run_options, stale: None, integrity: None }
     }
 
     /// The same network under another name, with the classification layer `head` on its features
@@ -165,7 +185,8 @@ impl Network {
         let source = ModelSource::WithHead(Box::new(with_head));
         let load = LoadOptions { input: None, output: None, ..self.load_options.clone() };
         let model = SharedModel::new(name.to_owned(), self.model.file.clone(), source);
-        Ok(Self::new(model, load, self.run_options.clone()))
+        let network = Self::new(model, load, self.run_options.clone());
+        Ok(Self { integrity: self.integrity.clone(), ..network })
     }
 
     /// The network of the zoo that these weights belong to; `None` for a frozen graph.
@@ -177,6 +198,24 @@ impl Network {
     /// memory.
     pub fn file(&self) -> Option<&Path> {
         self.model.file.as_deref()
+    }
+
+    /// The classification layer that [`with_head`](Self::with_head) put on the features; `None` if
+    /// the network has its own.
+    pub fn head(&self) -> Option<&Head> {
+        match &*self.model.source {
+            ModelSource::WithHead(with_head) => Some(with_head.head()),
+            _ => None,
+        }
+    }
+
+    /// True for a graph whose variables are not in its [file](Self::file) but in a checkpoint.
+    pub fn reads_checkpoint(&self) -> bool {
+        match &*self.model.source {
+            ModelSource::Graph(def) => def.has_variables(),
+            ModelSource::WithHead(with_head) => with_head.reads_checkpoint(),
+            _ => false,
+        }
     }
 
     /// The names of all nodes.

@@ -101,11 +101,22 @@ pub fn write(tensor: &Tensor) -> Vec<u8> {
         "{{'descr': '{name}', 'fortran_order': False, 'shape': ({}), }}",
         lengths.trim_end()
     );
-    // The elements start at a multiple of 64 bytes; the header ends with a line feed.
-    let padded = (MAGIC.len() + 4 + header.len() + 1).next_multiple_of(64) - MAGIC.len() - 4;
-    let header = format!("{header:<width$}\n", width = padded - 1);
-    let length = u16::try_from(header.len()).expect("tensors have few dimensions");
-    [MAGIC, &[1, 0], &length.to_le_bytes(), header.as_bytes(), &content].concat()
+    // The elements start at a multiple of 64 bytes; the header ends with a line feed. It is padded
+    // without a width in `format!`, which panics beyond 65,535.
+    let padded = |fixed: usize| {
+        let length = (fixed + header.len() + 1).next_multiple_of(64) - fixed;
+        header.clone() + &" ".repeat(length - 1 - header.len()) + "\n"
+    };
+    // A header of many dimensions takes version 2, which has a longer length.
+    let short = padded(MAGIC.len() + 4);
+    match u16::try_from(short.len()) {
+        Ok(length) => [MAGIC, &[1, 0], &length.to_le_bytes(), short.as_bytes(), &content].concat(),
+        Err(_) => {
+            let long = padded(MAGIC.len() + 6);
+            let length = (long.len() as u32).to_le_bytes();
+            [MAGIC, &[2, 0], &length, long.as_bytes(), &content].concat()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -114,7 +125,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        for shape in [vec![], vec![3], vec![2, 0, 5], vec![1, 2, 3, 4]] {
+        for shape in [vec![], vec![3], vec![2, 0, 5], vec![1, 2, 3, 4], vec![1; 30_000]] {
             let values = (0..shape.iter().product::<usize>()).map(|i| i as f32 - 1.5).collect();
             let tensor = Tensor::from_f32(&shape, values);
             let file = write(&tensor);

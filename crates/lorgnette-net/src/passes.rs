@@ -16,6 +16,8 @@ mod padding;
 mod residual;
 mod transposition;
 
+use std::cell::Cell;
+
 use crate::graph::op::Op;
 use crate::graph::shape::TypedGraph;
 use crate::graph::{Node, NodeId};
@@ -52,18 +54,57 @@ pub fn optimise(typed: TypedGraph) -> TypedGraph {
     rewriter.typed
 }
 
-/// A graph that is rewritten, with the number of readers of each result.
+/// A graph that is rewritten, with the readers of each result.
 #[derive(Debug)]
 pub struct Rewriter {
     typed: TypedGraph,
     uses: Vec<usize>,
+    /// The nodes that read each result; some may do so no more.
+    readers: Vec<Vec<NodeId>>,
+    /// Elements that new constants and epilogues may still have.
+    elements_left: Cell<usize>,
+    /// Nodes that redirections looked at.
+    #[cfg(test)]
+    looked_at: usize,
 }
 
 impl Rewriter {
-    /// Counts the readers of each result.
+    /// Finds the readers of each result.
     pub fn new(typed: TypedGraph) -> Self {
+        /// Elements that rewrites may add beside twice those of the constants. The networks of the
+        /// zoo need a hundred thousand.
+        const MAX_NEW_ELEMENTS: usize = 16 << 20;
         let uses = typed.graph.uses();
-        Self { typed, uses }
+        let (mut readers, mut constants) = (vec![Vec::new(); uses.len()], 0_usize);
+        for (id, node) in typed.graph.iter() {
+            for input in &node.inputs {
+                readers[input.index()].push(id);
+            }
+            if let Op::Const(tensor) = &node.op {
+                constants = constants.saturating_add(tensor.bytes().len());
+            }
+        }
+        let elements_left = Cell::new(constants.saturating_add(MAX_NEW_ELEMENTS));
+        Self {
+            typed,
+            uses,
+            readers,
+            elements_left,
+            #[cfg(test)]
+            looked_at: 0,
+        }
+    }
+
+    /// Takes elements from those that rewrites may add; false if there are not so many left, as in
+    /// a graph that was made to take memory.
+    fn reserve(&self, elements: usize) -> bool {
+        let left = self.elements_left.get().checked_sub(elements);
+        left.inspect(|&left| self.elements_left.set(left)).is_some()
+    }
+
+    /// True if a node or an output reads the result.
+    fn is_read(&self, id: NodeId) -> bool {
+        self.uses[id.index()] > 0
     }
 
     /// The graph in its present state.
@@ -118,6 +159,7 @@ impl Rewriter {
     fn replace(&mut self, id: NodeId, op: Op, inputs: Vec<NodeId>) {
         for input in &inputs {
             self.uses[input.index()] += 1;
+            self.readers[input.index()].push(id);
         }
         let node = self.typed.graph.node_mut(id);
         node.op = op;
@@ -160,7 +202,14 @@ impl Rewriter {
         if moved == 0 {
             return;
         }
-        self.typed.graph.rename_reads(from, to);
+        let mut readers = std::mem::take(&mut self.readers[from.index()]);
+        #[cfg(test)]
+        {
+            self.looked_at += readers.len();
+        }
+        readers.retain(|&reader| self.typed.graph.redirect_reader(reader, from, to));
+        self.readers[to.index()].append(&mut readers);
+        self.typed.graph.redirect_outputs(from, to);
         self.uses[to.index()] += moved;
         self.uses[from.index()] = 1;
         self.release(from);
@@ -169,3 +218,51 @@ impl Rewriter {
 
 #[cfg(test)]
 pub(crate) mod testing;
+
+#[cfg(test)]
+mod tests {
+    use lorgnette_kernels::{Binary, Clamp};
+
+    use super::testing::Sketch;
+    use super::{affine, identity};
+    use crate::graph::Op;
+    use crate::graph::op::Epilogue;
+
+    #[test]
+    fn a_redirect_looks_at_readers_alone() {
+        let looked_at = |length: usize| {
+            let mut s = Sketch::new();
+            let mut last = s.picture("x", [1, 1, 1, 1]);
+            for number in 0..length {
+                last = s.op(&format!("identity{number}"), Op::Identity, &[last]);
+            }
+            let out = s.relu("out", last);
+            let after = s.rewritten(&[out], identity::apply);
+            assert_eq!(after.names_of_live(), ["x", "out"]);
+            after.looked_at
+        };
+        assert_eq!([100, 200, 400].map(looked_at), [100, 200, 400]);
+    }
+
+    /// Each factor would become a vector of all channels.
+    #[test]
+    fn new_constants_are_bounded() {
+        const CHANNELS: usize = 1 << 20;
+        let mut s = Sketch::new();
+        let mut last = s.picture("x", [1, 1, 1, CHANNELS]);
+        let factor = s.number("factor", 0.5);
+        for number in 0..40 {
+            let op = Op::Binary(Binary::Mul, Clamp::RELU);
+            last = s.op(&format!("mul{number}"), op, &[last, factor]);
+        }
+        let after = s.rewritten(&[last], affine::apply);
+        let elements = |op: &Op| match op {
+            Op::Affine(Epilogue { scale: Some(scale), .. }) => scale.len(),
+            _ => 0,
+        };
+        let nodes = after.typed().graph.nodes();
+        let elements: usize = nodes.iter().map(|node| elements(&node.op)).sum();
+        assert!((CHANNELS..=32 * CHANNELS).contains(&elements), "{elements}");
+        assert!(matches!(after.op_named("mul39"), Op::Binary(..)), "it stays what it is");
+    }
+}

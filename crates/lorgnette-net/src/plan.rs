@@ -267,11 +267,12 @@ impl Plan {
     /// they are written.
     ///
     /// # Errors
-    /// [`Error::Memory`] if the system has no more.
+    /// [`Error::Memory`] if the system has no more, or the limit of the process is reached.
     pub fn activations(&self, threads: usize) -> Result<Activations> {
         let buffer = |len| {
             let out_of_memory =
                 |_| Error::Memory { what: "the activations".into(), needed: len as u64, limit: 0 };
+            crate::memory::check("the activations", len as u64)?;
             Buffer::zeroed(len).map_err(out_of_memory)
         };
         let per_sample = self

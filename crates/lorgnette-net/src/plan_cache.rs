@@ -137,7 +137,11 @@ impl PlanCache {
             Some(at) => Ok(all_idle.remove(at).activations),
             None => {
                 drop(all_idle);
-                planned.plan.activations(threads)
+                planned.plan.activations(threads).or_else(|_| {
+                    // Those of other sizes may have the room.
+                    self.release_idle();
+                    planned.plan.activations(threads)
+                })
             }
         }
     }

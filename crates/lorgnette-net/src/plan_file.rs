@@ -9,10 +9,10 @@
 //! only packed weights are needed.
 
 mod format;
+mod integrity;
 mod variables;
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,13 +20,16 @@ use std::time::UNIX_EPOCH;
 
 use lorgnette_kernels::{Level, NumericOptions, PACKED_LAYOUTS, Precision, WeightFormat};
 
-use self::format::{Header, Origin, Variable};
+use self::format::{Header, Origin, PlanFile, Variable};
+use self::integrity::Checked;
+pub(crate) use self::integrity::PlanFileIntegrity;
 use self::variables::PlanFileVariables;
 use crate::error::{Error, PlanFileOption, Result};
+use crate::file::open_regular;
 use crate::graph::TensorOrLazy;
 use crate::import::GraphDef;
 use crate::options::{LoadOptions, RunOptions};
-use crate::plan::WeightCache;
+use crate::plan::{PackedWeights, WeightCache};
 use crate::proto;
 use crate::source::{ModelSource, ZooModel};
 use crate::zoo::{self, ZooOptions};
@@ -41,6 +44,7 @@ pub(crate) enum Opened {
         weight_cache: WeightCache,
         /// The numeric options of the plans.
         numerics: NumericOptions,
+        integrity: Arc<PlanFileIntegrity>,
     },
     Stale {
         /// The original model, and the options to open it with.
@@ -48,14 +52,20 @@ pub(crate) enum Opened {
         load: Box<LoadOptions>,
         numerics: NumericOptions,
         why: String,
+        contents: PlanFileContents,
     },
+}
+
+/// The network that a plan file was made from, without the weights that are packed.
+pub(crate) struct PlanFileContents {
+    path: PathBuf,
+    header: Box<Header>,
 }
 
 /// Returns true if a file is a plan file.
 pub(crate) fn is_plan_file(path: &Path) -> bool {
     let mut start = [0; format::MAGIC.len()];
-    path.is_file()
-        && File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok()
+    open_regular(path).and_then(|mut file| file.read_exact(&mut start)).is_ok()
         && start == format::MAGIC
 }
 
@@ -66,7 +76,7 @@ pub(crate) fn is_plan_file(path: &Path) -> bool {
 /// when it was made.
 pub(crate) fn open(path: &Path, load: &LoadOptions, run: &RunOptions) -> Result<Opened> {
     check_options(path, load)?;
-    let (header, weights) = format::read(path)?;
+    let PlanFile { header, weights, file } = format::read(path)?;
     let origin = header.origin.clone().unwrap_or(Origin { use_ema: true, ..Origin::default() });
     let model = PathBuf::from(&origin.path);
     let model_exists = model.is_file();
@@ -74,7 +84,14 @@ pub(crate) fn open(path: &Path, load: &LoadOptions, run: &RunOptions) -> Result<
     let load = origin_options(&header, &origin, load)?;
     if let Some(why) = staleness(&header, &origin, run.level, numerics) {
         if model_exists {
-            return Ok(Opened::Stale { model, load: Box::new(load), numerics, why });
+            if is_plan_file(&model) {
+                let model = model.display();
+                let what = format!("{why}, and what it is from, {model}, is a plan file itself");
+                return Err(Error::Format { path: path.into(), what });
+            }
+            let contents = PlanFileContents { path: path.into(), header: Box::new(header) };
+            let load = Box::new(load);
+            return Ok(Opened::Stale { model, load, numerics, why, contents });
         }
         let missing_model = match origin.path.as_str() {
             "" => "it is from no file".to_owned(),
@@ -84,11 +101,71 @@ pub(crate) fn open(path: &Path, load: &LoadOptions, run: &RunOptions) -> Result<
         return Err(Error::Format { path: path.into(), what });
     }
     let weight_cache = WeightCache::default();
-    weights.into_iter().for_each(|(key, packed)| weight_cache.insert(key, packed));
+    let mut checked = Vec::with_capacity(weights.len());
+    for ((key, bytes), entry) in weights.into_iter().zip(&header.weights) {
+        let (filter, checksum) = (key.filter.clone(), entry.checksum.unwrap_or_default());
+        // Weights that are not aligned as kernels want them are packed again.
+        if let Some(packed) = PackedWeights::mapped(bytes.clone()) {
+            checked.push(Checked { filter, bytes, checksum });
+            weight_cache.insert(key, packed);
+        }
+    }
+    let integrity = PlanFileIntegrity::start(path.into(), file, checked);
     let name = header.name.clone();
     let variables = Arc::new(PlanFileVariables::new(path, header.variables.clone(), &model, load));
     let source = Box::new(source(path, &header, variables)?);
-    Ok(Opened::Fresh { name, model: model_exists.then_some(model), source, weight_cache, numerics })
+    let model = model_exists.then_some(model);
+    Ok(Opened::Fresh { name, model, source, weight_cache, numerics, integrity })
+}
+
+impl PlanFileContents {
+    /// Returns true if the plan file may be written again from `source`, which its header names: it
+    /// lies in the model's folder, or was made from that very network. A plan file of a stranger
+    /// may name any model of this machine, whose weights must not get into it.
+    pub(crate) fn may_be_replaced_by(&self, source: &ModelSource) -> bool {
+        let folder = |path: &Path| path.canonicalize().ok()?.parent().map(Path::to_owned);
+        let of_file = folder(&self.path);
+        let is_beside = of_file.is_some() && of_file == folder(source.file());
+        is_beside || self.is_of(source)
+    }
+
+    /// Returns true if the file was made from a network that equals `source` in everything that is
+    /// not packed.
+    fn is_of(&self, source: &ModelSource) -> bool {
+        let packed = |variable: &&Variable| variable.contents.is_none();
+        let packed: HashSet<&str> = self
+            .header
+            .variables
+            .iter()
+            .filter(packed)
+            .map(|stored| stored.name.as_str())
+            .collect();
+        match (source, &self.header.graph) {
+            (ModelSource::Graph(def), Some(graph)) => {
+                let is_same = |(stored, node): (&proto::NodeDef, &proto::NodeDef)| {
+                    stored.name == node.name
+                        && (packed.contains(node.name.as_str()) || stored == node)
+                };
+                graph.node.len() == def.nodes().len()
+                    && graph.node.iter().zip(def.nodes()).all(is_same)
+            }
+            (ModelSource::Zoo(zoo_model), None) if zoo_model.net.name == self.header.net => {
+                let variables: BTreeMap<String, TensorOrLazy> =
+                    zoo_model.sorted_variables().into_iter().collect();
+                let is_same = |stored: &Variable| {
+                    let Some(found) = variables.get(&stored.name) else { return false };
+                    let shape = found.shape().iter().map(|&length| length as u64);
+                    stored.dtype == found.dtype().tensorflow()
+                        && stored.shape.iter().copied().eq(shape)
+                        && stored.contents.as_ref().is_none_or(|contents| {
+                            found.tensor().is_ok_and(|tensor| tensor.bytes() == contents)
+                        })
+                };
+                self.header.variables.iter().all(is_same)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// The content of a plan file.
@@ -208,7 +285,8 @@ fn staleness(
     level: Level,
     numerics: NumericOptions,
 ) -> Option<String> {
-    if header.layouts_version != PACKED_LAYOUTS {
+    let has_checksums = header.weights.iter().all(|entry| entry.checksum.is_some());
+    if header.layouts_version != PACKED_LAYOUTS || !has_checksums {
         return Some("it was packed by another version of this program".into());
     }
     if header.level != level.name() {
@@ -323,13 +401,13 @@ impl ModelSource {
             Self::WithHead(_) => return Err(unsupported_head()),
             Self::Onnx(_) => return Err(no_onnx()),
         };
-        let mut found = BTreeMap::new();
+        let (mut found, mut expansion) = (BTreeMap::new(), def.expansion());
         for node in def.needed(fetches)? {
-            if let Some(value) = def.variable(node).transpose()?.or_else(|| {
-                def.constant(node)
-                    .filter(|_| filters.contains(node.name.as_str()))
-                    .map(TensorOrLazy::Tensor)
-            }) {
+            let mut value = def.variable(node).transpose()?;
+            if value.is_none() && filters.contains(node.name.as_str()) {
+                value = def.constant_within(node, &mut expansion).map(TensorOrLazy::Tensor);
+            }
+            if let Some(value) = value {
                 found.insert(node.name.clone(), value);
             }
         }
@@ -341,6 +419,7 @@ impl ModelSource {
 mod tests {
     use std::fs;
 
+    use bytes::Bytes;
     use tempfile::TempDir;
 
     use super::*;
@@ -381,9 +460,12 @@ mod tests {
     /// Opens the plan file after `change` modifies its header.
     fn changed(folder: &Path, change: impl FnOnce(&mut Header)) -> Result<Network> {
         let path = folder.join("lenet.plan");
-        let (mut header, weights) = format::read(&path)?;
+        let PlanFile { mut header, weights, .. } = format::read(&path)?;
         change(&mut header);
-        format::write_unchecked(&path, &header, &weights)?;
+        let packed = |bytes: Bytes| PackedWeights::mapped(bytes).unwrap();
+        let weights: Vec<_> =
+            weights.into_iter().map(|(key, bytes)| (key, packed(bytes))).collect();
+        format::write_unchecked(&path, &mut header, &weights)?;
         Network::open(&path, LoadOptions::default(), RunOptions::with_threads(Some(1)))
     }
 
@@ -411,6 +493,78 @@ mod tests {
                 && message.contains("the model is gone"),
             "{message}"
         );
+    }
+
+    fn open(path: &Path) -> Result<Network> {
+        Network::open(path, LoadOptions::default(), RunOptions::with_threads(Some(1)))
+    }
+
+    #[test]
+    fn a_bit_of_the_weights_is_noticed() {
+        let (folder, _) = lenet("lenet.pb");
+        let path = folder.path().join("lenet.plan");
+        let complete = fs::read(&path).unwrap();
+        let start = format::read(&path).unwrap().weights[0].1.len();
+        for at in [complete.len() - start / 2, complete.len() - 200_000] {
+            let mut damaged = complete.clone();
+            damaged[at] ^= 4;
+            fs::write(&path, damaged).unwrap();
+            let error = answer(&open(&path).unwrap()).unwrap_err().to_string();
+            assert!(error.contains("lenet.plan: a damaged plan file"), "{error}");
+        }
+        fs::write(&path, &complete).unwrap();
+        answer(&open(&path).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_written_to_gives_no_answers() {
+        let (folder, _) = lenet("lenet.pb");
+        let path = folder.path().join("lenet.plan");
+        let network = open(&path).unwrap();
+        answer(&network).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        std::io::Write::write_all(&mut &file, b"other").unwrap();
+        let error = answer(&network).unwrap_err().to_string();
+        assert!(error.contains("lenet.plan: it was written to"), "{error}");
+    }
+
+    /// Neither a file that is from itself nor two that are from one another.
+    #[test]
+    fn a_plan_file_is_not_from_a_plan_file() {
+        let (folder, _) = lenet("lenet.pb");
+        let path = folder.path().join("lenet.plan");
+        let other = folder.path().join("other.plan");
+        fs::copy(&path, &other).unwrap();
+        for model in [&path, &other] {
+            let error = changed(folder.path(), |header| {
+                header.level = "another".into();
+                header.origin.as_mut().unwrap().path = model.to_str().unwrap().into();
+            });
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("is a plan file itself"), "{error}");
+        }
+    }
+
+    /// A model of the same architecture elsewhere on the machine.
+    #[test]
+    fn a_strangers_plan_file_does_not_get_the_weights_of_a_model() {
+        let (folder, _) = lenet("lenet.pb");
+        let elsewhere = tempfile::tempdir().unwrap();
+        let private = elsewhere.path().join("private.pb");
+        let names_another = |header: &mut Header| {
+            header.level = "another".into();
+            header.origin.as_mut().unwrap().path = private.to_str().unwrap().into();
+        };
+        fs::copy(folder.path().join("lenet.pb"), &private).unwrap();
+        let network = changed(folder.path(), names_another).unwrap();
+        assert!(network.stale_plan_file().is_some() && network.may_replace_stale_plan_file());
+        let other = [("owner".to_owned(), "me".to_owned())];
+        let lenet = open(&folder.path().join("lenet.pb")).unwrap();
+        let logits = lenet.signature().unwrap().logits;
+        lenet.write_frozen(&private, &[&logits], [28, 28], &other).unwrap();
+        let network = changed(folder.path(), names_another).unwrap();
+        assert!(network.stale_plan_file().is_some() && !network.may_replace_stale_plan_file());
     }
 
     /// The product of a variable's lengths overflows.

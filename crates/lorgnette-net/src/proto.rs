@@ -3,6 +3,8 @@
 //!
 //! Other fields are skipped when reading. Tensor contents are slices of the decoded buffer.
 
+pub(crate) mod size;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;

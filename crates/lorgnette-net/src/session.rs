@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::graph::shape::Fact;
 use crate::plan::{Activations, Plan, Port};
 use crate::plan_cache::{PlanCache, PlannedRun};
+use crate::plan_file::PlanFileIntegrity;
 use crate::source::node_name;
 
 /// Runs a network for inputs of fixed shapes: fill [`input_mut`](Self::input_mut), call
@@ -37,6 +38,8 @@ pub struct Session {
     pool: Arc<ThreadPool>,
     max_idle_bytes: u64,
     activations: Option<Activations>,
+    /// The state of the plan file whose weights are used.
+    integrity: Option<Arc<PlanFileIntegrity>>,
 }
 
 impl Session {
@@ -46,7 +49,13 @@ impl Session {
         pool: Arc<ThreadPool>,
         max_idle_bytes: u64,
     ) -> Self {
-        Self { cache, planned, pool, max_idle_bytes, activations: None }
+        Self { cache, planned, pool, max_idle_bytes, activations: None, integrity: None }
+    }
+
+    /// Returns the session that also checks a plan file after each run.
+    pub(crate) fn checked_with(mut self, integrity: Option<Arc<PlanFileIntegrity>>) -> Self {
+        self.integrity = integrity;
+        self
     }
 
     /// The plan that it runs.
@@ -101,11 +110,12 @@ impl Session {
     /// Computes the outputs from the inputs.
     ///
     /// # Errors
-    /// [`Error::Memory`] if there is no memory for the activations.
+    /// [`Error::Memory`] if there is no memory for the activations; [`Error::Format`] if the plan
+    /// file that the weights are in is damaged, or was written to meanwhile.
     pub fn run(&mut self) -> Result<()> {
         let (planned, pool) = (self.planned.clone(), self.pool.clone());
         planned.plan.run(self.activations()?, &pool);
-        Ok(())
+        self.check_plan_file()
     }
 
     /// As [`run`](Self::run), with the time that each step of [`Plan::report`] took.
@@ -114,7 +124,13 @@ impl Session {
     /// As [`run`](Self::run).
     pub fn run_timed(&mut self) -> Result<Vec<Duration>> {
         let (planned, pool) = (self.planned.clone(), self.pool.clone());
-        Ok(planned.plan.run_timed(self.activations()?, &pool))
+        let times = planned.plan.run_timed(self.activations()?, &pool);
+        self.check_plan_file()?;
+        Ok(times)
+    }
+
+    fn check_plan_file(&self) -> Result<()> {
+        self.integrity.as_ref().map_or(Ok(()), |integrity| integrity.check())
     }
 
     /// The values of the output of that TensorFlow tensor name after a run.
@@ -167,7 +183,9 @@ impl Session {
 
 impl Clone for Session {
     fn clone(&self) -> Self {
-        Self::new(self.cache.clone(), self.planned.clone(), self.pool.clone(), self.max_idle_bytes)
+        let (cache, planned, pool) = (self.cache.clone(), self.planned.clone(), self.pool.clone());
+        let session = Self::new(cache, planned, pool, self.max_idle_bytes);
+        session.checked_with(self.integrity.clone())
     }
 }
 

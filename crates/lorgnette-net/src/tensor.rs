@@ -256,6 +256,14 @@ impl Tensor {
         }
     }
 
+    /// Returns the first element as an integer; `None` if there are none. Reads no other.
+    pub(crate) fn first_i64(&self) -> Option<i64> {
+        let bytes = self.bytes.get(..self.dtype.size())?;
+        let first =
+            Self { dtype: self.dtype, shape: vec![1], bytes: Bytes::copy_from_slice(bytes) };
+        first.to_i64().first().copied()
+    }
+
     fn chunks<const N: usize>(&self) -> impl Iterator<Item = [u8; N]> {
         self.bytes.as_chunks::<N>().0.iter().copied()
     }

@@ -24,6 +24,7 @@ use crate::model::Model;
 use crate::observer::{Observer, Progress, report};
 use crate::picture::Picture;
 use crate::preprocess::{Preprocessor, Unresized};
+use crate::scores::check_finite;
 
 mod axis;
 mod coco;
@@ -343,6 +344,7 @@ impl Segmenter {
         let last = |spans: &[TileSpan]| spans.last().map_or(0, |span| span.cells.end);
         let session = &mut dense.session;
         let input = session.inputs()[0].name.clone();
+        let logits = session.outputs()[0].name.clone();
         let shape = &session.outputs()[0].fact.shape;
         let (tile_columns, classes) = (shape[2], shape[3]);
         let width = last(columns);
@@ -356,6 +358,7 @@ impl Segmenter {
             unresized.tile(down.pixels.clone(), across.pixels.clone(), pixels);
             session.run()?;
             let values = session.output_at(0)?;
+            check_finite(self.model.name(), &logits, values, true)?;
             for (row, column) in
                 down.cells.clone().flat_map(|row| across.cells.clone().map(move |c| (row, c)))
             {

@@ -4,6 +4,8 @@
 //! panel on the photo, if there is room; small photos are enlarged, and predictions are on a strip
 //! below.
 
+use std::borrow::Cow;
+
 use self::canvas::{Canvas, Colour};
 use self::layout::Block;
 use self::text::{Font, Weight};
@@ -53,10 +55,33 @@ pub enum Placement {
     Below,
 }
 
+/// Maximum side of a drawing's picture, that of a JPEG. A picture of one row of millions of pixels
+/// would become one of many rows with text below it.
+const MAX_DRAWN_SIDE: usize = 65_535;
+
+/// Shrinks a picture whose longer side is beyond [`MAX_DRAWN_SIDE`].
+fn drawable(picture: &Picture) -> Cow<'_, Picture> {
+    let longer = picture.width().max(picture.height());
+    match longer {
+        0..=MAX_DRAWN_SIDE => Cow::Borrowed(picture),
+        _ => Cow::Owned(picture.scaled(MAX_DRAWN_SIDE as f64 / longer as f64)),
+    }
+}
+
+/// As [`drawable`], for a picture that is not needed otherwise.
+fn into_drawable(picture: Picture) -> Picture {
+    let shrunk = match drawable(&picture) {
+        Cow::Owned(shrunk) => Some(shrunk),
+        Cow::Borrowed(_) => None,
+    };
+    shrunk.unwrap_or(picture)
+}
+
 /// Draws names with their probabilities (0 to 1) on a photo, the first one emphasised.
 ///
 /// The result has the photo's size, unless it is small or predictions go below: then it is larger.
-/// Long names lose their last synonyms, then their end. Without names the photo is unchanged.
+/// Long names lose their last synonyms, then their end. Without names the photo is unchanged. A side
+/// of more than 65,535 pixels is shrunk to that.
 #[must_use]
 pub fn annotate<S: AsRef<str>>(
     picture: &Picture,
@@ -66,6 +91,8 @@ pub fn annotate<S: AsRef<str>>(
     if answers.is_empty() {
         return picture.clone();
     }
+    let drawable = drawable(picture);
+    let (picture, name) = (&*drawable, picture.name());
     let answers: Vec<(&str, f32)> =
         answers.iter().map(|(name, share)| (name.as_ref(), *share)).collect();
     let on_photo = Block::new(&answers, text_size(picture), MAX_COVERED.0 * picture.width() as f32);
@@ -74,7 +101,7 @@ pub fn annotate<S: AsRef<str>>(
     } else {
         annotate_below(picture, &answers)
     };
-    canvas.into_picture().named(picture.name())
+    canvas.into_picture().named(name)
 }
 
 /// Enlarges a network's input, pixel by pixel, with an optional caption below.

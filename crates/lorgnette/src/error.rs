@@ -55,6 +55,17 @@ pub enum Error {
         /// The fault.
         what: String,
     },
+    /// The network's output has values that are not finite: an answer would mean nothing.
+    #[error(
+        "{model}: its output '{output}' has values that are not finite: its weights are damaged, or \
+         the preprocessing is not that of the network"
+    )]
+    NotFinite {
+        /// The network's name.
+        model: String,
+        /// The output node.
+        output: String,
+    },
     /// The network needs another input than the picture.
     #[error("{model}: it has another input, '{input}', which no picture fills")]
     ExtraInput {

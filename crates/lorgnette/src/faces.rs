@@ -42,6 +42,7 @@ use crate::error::{Error, Result};
 use crate::model::{ModelOptions, run_options};
 use crate::observer::{Observer, Progress, report};
 use crate::picture::Picture;
+use crate::scores::check_finite;
 
 mod decode;
 mod level;
@@ -282,6 +283,7 @@ impl FaceDetector {
                 input.copy_tile([row.start, column.start], column.len, session.input_mut(INPUT)?);
                 session.run()?;
                 let maps = maps(&session)?;
+                maps.check_finite(self.network.name())?;
                 let size = [input.width() as f32, input.height() as f32];
                 let corner = [column.start as f32, row.start as f32];
                 let decoded = Decoded { maps, corner, size };
@@ -362,6 +364,15 @@ fn maps(session: &Session) -> Result<Maps<'_>> {
         offset: session.output_at(2)?,
         landmarks: session.output_at(3)?,
     })
+}
+
+impl Maps<'_> {
+    /// Checks that all values are finite.
+    fn check_finite(&self, network: &str) -> Result<()> {
+        let all = [self.probability, self.size, self.offset, self.landmarks];
+        let mut outputs = OUTPUTS.iter().zip(all);
+        outputs.try_for_each(|(name, values)| check_finite(network, name, values, false))
+    }
 }
 
 fn centre(face: &Face) -> [f32; 2] {

@@ -14,7 +14,6 @@ mod cache;
 mod retrain;
 
 use std::collections::HashSet;
-use std::fs;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -172,9 +171,9 @@ impl Extractor {
         let photo = &requests.example.photo;
         let name = photo.display().to_string();
         let (read, reading) =
-            timed(|| fs::read(photo).map(|bytes| (Digest::from_bytes(&bytes), bytes)));
+            timed(|| self.open.read(photo).map(|bytes| (Digest::from_bytes(&bytes), bytes)));
         timings.reading = reading;
-        let (digest, bytes) = read.map_err(|error| format!("{name}: cannot be read: {error}"))?;
+        let (digest, bytes) = read.map_err(|error| error.to_string())?;
         if digest != requests.example.digest {
             return Err(format!("{name}: it was changed while it was read: start again"));
         }

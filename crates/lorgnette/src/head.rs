@@ -324,11 +324,21 @@ pub fn train(
     let single = ThreadPool::new(1);
     let task =
         &TrainingTask { pool: if task.fits_one_thread() { &single } else { task.pool }, ..*task };
-    match (task.options.recipe, task.options.hidden) {
+    let trained = match (task.options.recipe, task.options.hidden) {
         (Recipe::Default, None) => lbfgs_trainer::train(task, from, watcher),
         _ => sgd::train(task, from, watcher),
+    }?;
+    if !trained.layers.is_finite() {
+        let what = "the training diverged (its weights are not finite): lower the learning rate, \
+                    or look for photos whose features are extreme";
+        return Err(HeadError::Settings(what.into()));
     }
+    Ok(trained)
 }
+
+/// Maximum units of a hidden layer, of photos in a batch.
+const MAX_UNITS: usize = 1 << 16;
+const MAX_BATCH: usize = 1 << 20;
 
 /// Number of products below which a second thread does not pay.
 const MIN_PARALLEL_PRODUCTS: usize = 1 << 22;
@@ -352,6 +362,12 @@ fn check(task: &TrainingTask<'_>) -> Result<(), HeadError> {
     }
     if *hidden == Some(0) || *batch == Some(0) {
         return invalid("a hidden layer and a batch have at least one element");
+    }
+    if hidden.is_some_and(|units| units > MAX_UNITS) {
+        return invalid("a hidden layer has at most 65,536 units");
+    }
+    if batch.is_some_and(|photos| photos > MAX_BATCH) {
+        return invalid("a batch has at most 1,048,576 photos");
     }
     if penalty.is_some_and(|penalty| !(penalty >= 0.0 && penalty.is_finite())) {
         return invalid("the penalty must be 0 or more");

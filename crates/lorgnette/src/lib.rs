@@ -122,6 +122,7 @@ pub mod preprocess;
 pub mod pull;
 pub mod report;
 mod scores;
+pub mod spreadsheet;
 pub mod train;
 pub mod trained;
 pub mod wordnet;

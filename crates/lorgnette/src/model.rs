@@ -21,7 +21,7 @@ use crate::picture::{Picture, PictureRef};
 use crate::preprocess::{
     ChannelOrder, Chosen, PreprocessRule, Preprocessing, Preprocessor, choose, decoded_image,
 };
-use crate::scores::score_names;
+use crate::scores::{check_finite, score_names};
 use crate::trained::card::Card;
 
 /// MobileNet V1 1.0 224 with Google's ImageNet weights: the frozen graph as TensorFlow wrote it,
@@ -379,14 +379,17 @@ impl Model {
 
     /// Writes the plan file that this model was opened by once more, if it was stale, and returns
     /// its path. `None` if there is nothing to do: no plan file was opened, or it is up to date, or
-    /// it is for another CPU level than this machine's best, which was chosen explicitly.
+    /// it is for another CPU level than this machine's best, which was chosen explicitly, or it only
+    /// names this model (see [`Network::may_replace_stale_plan_file`]).
     ///
     /// # Errors
     /// As [`Network::write_plan_file`].
     pub fn refresh_plan_file(&self) -> Result<Option<&Path>> {
         let stale = self.info.stale.as_ref();
-        let Some(network) = stale.filter(|network| network.run_options().level == Level::best())
-        else {
+        let may_write = |network: &&Network| {
+            network.run_options().level == Level::best() && network.may_replace_stale_plan_file()
+        };
+        let Some(network) = stale.filter(may_write) else {
             return Ok(None);
         };
         let Some((path, _)) = network.stale_plan_file() else { return Ok(None) };
@@ -469,7 +472,7 @@ impl Model {
         self.info.preprocess_into(picture, values).map_err(|what| self.model_error(&what))?;
         let preprocessing = started.elapsed();
         session.run()?;
-        Ok((read(&outputs(&session)?), preprocessing))
+        Ok((read(&self.outputs(&session)?), preprocessing))
     }
 
     /// Runs the network on pictures, several at a time where it computes each by itself; passes
@@ -520,13 +523,25 @@ impl Model {
             self.info.preprocess_into(*picture, input).map_err(|what| self.model_error(&what))?;
         }
         session.run()?;
-        let outputs = outputs(&session)?;
+        let outputs = self.outputs(&session)?;
         let mut answers = Vec::with_capacity(pictures.len());
         for at in 0..pictures.len() {
             let outputs = outputs.iter().map(|output| output.of_picture(at, pictures.len()));
             answers.push(read(&outputs.collect::<Vec<_>>()));
         }
         Ok(answers)
+    }
+
+    /// The outputs of a run, whose values are finite.
+    fn outputs<'s>(&self, session: &'s Session) -> Result<Vec<Output<'s>>> {
+        let mut outputs = Vec::with_capacity(session.outputs().len());
+        for (index, port) in session.outputs().iter().enumerate() {
+            let values = session.output_at(index)?;
+            let is_logits = port.name == self.info.signature.logits;
+            check_finite(&self.info.name, &port.name, values, is_logits)?;
+            outputs.push(Output { shape: &port.fact.shape, values });
+        }
+        Ok(outputs)
     }
 
     /// True for networks of the zoo, which treat each picture of a batch by itself; another graph
@@ -580,14 +595,6 @@ impl<'a> Output<'a> {
         let length = self.values.len() / batch;
         Self { shape: self.shape, values: &self.values[at * length..][..length] }
     }
-}
-
-fn outputs(session: &Session) -> Result<Vec<Output<'_>>> {
-    let mut outputs = Vec::with_capacity(session.outputs().len());
-    for (index, port) in session.outputs().iter().enumerate() {
-        outputs.push(Output { shape: &port.fact.shape, values: session.output_at(index)? });
-    }
-    Ok(outputs)
 }
 
 impl ModelInfo {

@@ -11,6 +11,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lorgnette_net::file::read_regular;
 use lorgnette_net::weights::archive::Cache;
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +77,10 @@ impl ModelStore {
     /// The record of a model's download; `None` if the file was put there by hand.
     #[must_use]
     pub fn download_record(&self, entry: &Entry) -> Option<DownloadRecord> {
-        serde_json::from_slice(&fs::read(with_suffix(&self.path(entry), ".json")).ok()?).ok()
+        /// Maximum bytes of a record.
+        const MAX_BYTES: u64 = 1 << 20;
+        let record = read_regular(&with_suffix(&self.path(entry), ".json"), MAX_BYTES);
+        serde_json::from_slice(&record.ok()?).ok()
     }
 
     /// Removes a model with its unpacked and partial files. Returns the bytes freed, `None` if

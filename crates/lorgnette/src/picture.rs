@@ -16,6 +16,9 @@
 //! - Colour profiles (ICC) and gamma are ignored, as TensorFlow ignores them.
 
 use std::path::Path;
+use std::sync::Arc;
+
+use lorgnette_net::memory::Reservation;
 
 pub use self::error::PictureError;
 pub use self::exif::exif_block;
@@ -64,7 +67,23 @@ pub struct Picture {
     source_channels: u8,
     format: Option<PictureFormat>,
     pixels: Pixels,
+    reserved: Reserved,
 }
+
+/// The memory that was reserved for a picture's pixels. It does not distinguish pictures.
+#[derive(Clone, Debug, Default)]
+struct Reserved {
+    /// Released with the last copy.
+    _reservation: Option<Arc<Reservation>>,
+}
+
+impl PartialEq for Reserved {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Reserved {}
 
 impl Picture {
     /// Opens a picture file with the default [`OpenOptions`]: orientation honoured, up to 200
@@ -109,6 +128,7 @@ impl Picture {
             source_channels: 3,
             format: None,
             pixels,
+            reserved: Reserved::default(),
         })
     }
 

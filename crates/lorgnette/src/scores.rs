@@ -3,6 +3,8 @@
 use lorgnette_net::import::Signature;
 use lorgnette_net::scores::softmax;
 
+use crate::error::{Error, Result};
+
 /// The outputs that scores are read from: the logits, and the probabilities if the graph has them.
 pub(crate) fn score_names(signature: &Signature) -> Vec<&str> {
     let Signature { logits, probabilities, .. } = signature;
@@ -11,6 +13,32 @@ pub(crate) fn score_names(signature: &Signature) -> Vec<&str> {
         Some(probabilities) => vec![logits, probabilities],
         None => vec![logits],
     }
+}
+
+/// Checks the values of an output. Every answer comes from values that were checked here.
+///
+/// A logit may be negative infinity, the logarithm of a probability of 0, if others are not.
+///
+/// # Errors
+/// [`Error::NotFinite`].
+pub(crate) fn check_finite(
+    model: &str,
+    output: &str,
+    values: &[f32],
+    is_logits: bool,
+) -> Result<()> {
+    let mut all = values.iter();
+    let is_valid = match is_logits {
+        false => all.all(|value| value.is_finite()),
+        true => {
+            all.all(|&value| value < f32::INFINITY)
+                && (values.is_empty() || values.iter().any(|value| value.is_finite()))
+        }
+    };
+    if is_valid {
+        return Ok(());
+    }
+    Err(Error::NotFinite { model: model.into(), output: output.into() })
 }
 
 /// Probability and logit of each class.
@@ -111,6 +139,17 @@ mod tests {
         let logits = ClassScores::new(&signature(None), &[&[0.9, 0.06, 0.05]], 3);
         assert!(logits.probabilities[0] < 0.6);
         assert_eq!(score_names(&signature(Some("logits"))), ["logits"]);
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_no_answers() {
+        let check = |values: &[f32], is_logits| check_finite("m", "o", values, is_logits).is_ok();
+        let infinity = f32::INFINITY;
+        for values in [&[1.0, f32::NAN][..], &[infinity, 0.0], &[-infinity, -infinity]] {
+            assert!(!check(values, true) && !check(values, false), "{values:?}");
+        }
+        assert!(check(&[-infinity, 0.0], true) && !check(&[-infinity, 0.0], false));
+        assert!(check(&[], true) && check(&[1.0, -2.0], false));
     }
 
     #[test]

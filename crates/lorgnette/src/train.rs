@@ -27,7 +27,7 @@ use crate::metrics::Evaluation;
 use crate::model::ModelOptions;
 use crate::model_ref::ModelRef;
 use crate::picture::OpenOptions;
-use crate::trained::{Card, TrainedModel};
+use crate::trained::{self, Card, TrainedModel};
 
 pub use error::TrainError;
 pub use event::{Event, Stage, TrainObserver};
@@ -122,7 +122,12 @@ impl Trainer {
             observer,
         )?;
         let features = samples::drop_unusable(&mut self.dataset, extracted)?;
-        tables::write_left_out(&self.options.folder.path().join(LEFT_OUT), &self.dataset)?;
+        let folder = self.options.folder.path();
+        if !TrainedModel::is_in(folder) {
+            // Whatever comes of the training. A model that is there keeps its own.
+            let path = folder.join(LEFT_OUT);
+            trained::replace(&path, &tables::left_out(&path, &self.dataset)?)?;
+        }
         event::send(observer, &Event::Usable(&self.dataset))?;
         let splits = self.dataset.split(&self.options.split)?;
         event::send(observer, &Event::Split { dataset: &self.dataset, splits: &splits })?;

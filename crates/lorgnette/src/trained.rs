@@ -7,19 +7,21 @@
 //! labels.txt       the classes, one a line
 //! split.csv        every photo: path, SHA-256 of its content, classes, split
 //! ```
-//! The base network is not copied: the card has its path and a fingerprint.
+//! The base network is not copied: the card has its path and a fingerprint. It also has checksums of
+//! the layers' files.
 
 mod base;
 pub(crate) mod card;
+pub(crate) mod files;
 
-use std::fs;
-use std::io::Write as _;
+use std::io::ErrorKind;
 use std::path::Path;
 
+use lorgnette_net::file::read_regular;
 use lorgnette_net::head::{Head, Layer, OutputKind};
-use lorgnette_net::{AtomicFile, Tensor, npy, write_atomically};
+use lorgnette_net::{Tensor, npy, write_atomically};
 
-use crate::error::{Result, format_error, io_error};
+use crate::error::{Error, Result, format_error, io_error};
 use crate::labels::Labels;
 use crate::model::{Model, ModelOptions};
 
@@ -45,7 +47,7 @@ impl TrainedModel {
     /// Whether a folder holds a trained model.
     #[must_use]
     pub fn is_in(folder: &Path) -> bool {
-        folder.join(CARD).is_file()
+        files::path_in(folder, CARD).is_file()
     }
 
     /// Reads a folder without opening the base network.
@@ -53,9 +55,26 @@ impl TrainedModel {
     /// # Errors
     /// If it is no trained model, or damaged.
     pub fn read(folder: &Path) -> Result<Self> {
-        let card = Card::read(&folder.join(CARD))?;
+        /// A model may be replaced while it is read.
+        const MAX_ATTEMPTS: u32 = 3;
+        let mut read = Self::read_once(folder);
+        for _ in 1..MAX_ATTEMPTS {
+            if !read.as_ref().is_err_and(may_be_replaced) {
+                break;
+            }
+            read = Self::read_once(folder);
+        }
+        read
+    }
+
+    fn read_once(folder: &Path) -> Result<Self> {
+        let (card, checksums) = Card::read(&files::path_in(folder, CARD))?;
         let layer = |prefix: &str| -> Result<Layer> {
-            let tensor = |name: &str| read_array(&folder.join(format!("{prefix}{name}.npy")));
+            let tensor = |name: &str| {
+                let name = format!("{prefix}{name}.npy");
+                let checksum = checksums.get(&name).map(String::as_str);
+                read_array(&files::path_in(folder, &name), checksum)
+            };
             Ok(Layer { weights: tensor("weights")?, biases: tensor("biases")? })
         };
         let hidden = card.hidden.map(|_| layer("hidden_")).transpose()?;
@@ -79,29 +98,19 @@ impl TrainedModel {
 
     /// Writes the folder, replacing a model in it as a whole.
     ///
-    /// All files are first written under temporary names. The old card is removed before the first
-    /// file is replaced, and the new one comes last: a folder with a card is one model, whenever
-    /// the process ends.
+    /// Whenever the process ends, the folder has the model that was in it or this one, whole.
     ///
     /// # Errors
-    /// If a file cannot be written.
+    /// If a file cannot be written; the model that was in the folder is then unchanged.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        fs::create_dir_all(folder).map_err(|source| io_error(folder, source))?;
-        let mut staged = Vec::new();
-        for (name, content) in self.files() {
-            let path = folder.join(name);
-            let mut file = AtomicFile::create(&path).map_err(|source| io_error(&path, source))?;
-            file.write_all(&content).map_err(|source| io_error(&path, source))?;
-            staged.push((file, path));
-        }
-        let card = folder.join(CARD);
-        if card.exists() {
-            fs::remove_file(&card).map_err(|source| io_error(&card, source))?;
-        }
-        for (file, path) in staged {
-            file.commit().map_err(|source| io_error(&path, source))?;
-        }
-        Ok(())
+        self.write_with(folder, Vec::new())
+    }
+
+    /// As [`TrainedModel::write`], with other files that belong to the model: names and contents.
+    pub(crate) fn write_with(&self, folder: &Path, others: Vec<(String, Vec<u8>)>) -> Result<()> {
+        let mut new_files = others;
+        new_files.extend(self.files());
+        files::replace(folder, &new_files)
     }
 
     /// Returns the names and contents of all files; the card is the last.
@@ -113,8 +122,10 @@ impl TrainedModel {
                 files.push((format!("{prefix}{name}.npy"), npy::write(tensor)));
             }
         }
+        let checksums =
+            files.iter().map(|(name, content)| (name.clone(), checksum(content))).collect();
         files.push((LABELS.into(), labels_text(&self.card.classes).into_bytes()));
-        files.push((CARD.into(), self.card.to_json()));
+        files.push((CARD.into(), self.card.to_json(&checksums)));
         files
     }
 
@@ -138,10 +149,38 @@ fn labels_text(classes: &[String]) -> String {
     classes.iter().map(|class| class.replace(['\n', '\r'], " ") + "\n").collect()
 }
 
-fn read_array(path: &Path) -> Result<Tensor> {
-    let bytes = fs::read(path).map_err(|source| io_error(path, source))?;
+/// True if an error may come from a model that is being replaced by another.
+fn may_be_replaced(error: &Error) -> bool {
+    match error {
+        Error::Network(lorgnette_net::Error::Io { source, .. }) => {
+            source.kind() == ErrorKind::NotFound
+        }
+        Error::Network(lorgnette_net::Error::Format { .. }) => true,
+        _ => false,
+    }
+}
+
+/// Returns the checksum of a file as the card has it.
+fn checksum(content: &[u8]) -> String {
+    format!("crc32c:{:08x}", crc32c::crc32c(content))
+}
+
+/// Reads an array of finite numbers; `stored` is its file's checksum on the card.
+fn read_array(path: &Path, stored: Option<&str>) -> Result<Tensor> {
+    /// Maximum bytes of a file: a layer of 100,000 features and 10,000 classes.
+    const MAX_BYTES: u64 = 4 << 30;
+    let bytes = read_regular(path, MAX_BYTES).map_err(|source| io_error(path, source))?;
+    if stored.is_some_and(|stored| stored != checksum(&bytes)) {
+        let what = "its checksum is not that on the card (model.json): the file is damaged, or of \
+                    another model; train it again";
+        return Err(format_error(path, what));
+    }
     let tensor = npy::read(&bytes).map_err(|what| format_error(path, what))?;
-    Ok(Tensor::from_f32(tensor.shape(), tensor.to_f32()))
+    let values = tensor.to_f32();
+    if !values.iter().all(|value| value.is_finite()) {
+        return Err(format_error(path, "it has numbers that are not finite: train it again"));
+    }
+    Ok(Tensor::from_f32(tensor.shape(), values))
 }
 
 /// Replaces a file.

@@ -4,6 +4,7 @@
 mod server;
 
 use std::fs;
+use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -324,6 +325,22 @@ fn a_stalled_server_is_given_up() {
     let silent = Server::answering(|_, _, _| stall());
     let error = Stage::from(&[&silent.url]).badly();
     assert!(error.contains("timeout") && error.contains("tried 3 times"), "{error}");
+}
+
+/// A byte every so often, which no timeout of the next bytes notices.
+#[test]
+fn a_dripping_server_is_given_up() {
+    let server = Server::answering(|_, asked, stream| {
+        send_at_most(stream, asked, (FILE, TAG), 0);
+        for byte in &FILE[first(asked)..] {
+            if stream.write_all(&[*byte]).is_err() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let error = Stage::from(&[&server.url]).badly();
+    assert!(error.contains("500 bytes a second"), "{error}");
 }
 
 #[test]

@@ -159,6 +159,7 @@ fn model_record() -> ModelRecord {
     ModelRecord {
         name: "made up".into(),
         fingerprint: [7; 32],
+        former_fingerprint: None,
         settings: "{}".into(),
         classes,
         features: FEATURES,

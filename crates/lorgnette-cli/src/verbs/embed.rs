@@ -14,6 +14,7 @@ use crate::Outcome;
 use crate::arguments::{DecodeArguments, Format, Global, InputArguments, PhotoArguments};
 use crate::messages::Messages;
 use crate::model;
+use crate::output_paths::OutputPaths;
 use crate::photos::{self, Photo};
 use crate::stream::{WorkSplit, answer_photos, write_csv_lines, write_json};
 
@@ -63,6 +64,9 @@ struct Answer {
 /// Embeds the photos.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let photos = photos::find(&arguments.photos)?;
+    if let Some(path) = &arguments.npy {
+        OutputPaths::new(&photos).one_file(path, "--npy")?;
+    }
     let model = model::open_for_photos(&arguments.input, global, messages)?;
     let open_options = arguments.decode.open_options(
         &arguments.photos.open_options(),

@@ -10,6 +10,7 @@ mod export;
 mod faces;
 mod forms;
 mod graph;
+mod hostile;
 mod library;
 mod map;
 mod models;

@@ -4,6 +4,7 @@ use std::io;
 
 use ::csv::{IntoInnerError, Writer};
 use lorgnette::net::AtomicFile;
+use lorgnette::spreadsheet;
 
 use super::{Cell, ColumnType, Table};
 
@@ -44,7 +45,7 @@ impl Table for Csv {
                 Cell::Empty if matches!(column_type, ColumnType::FloatList(_)) => {
                     return Err(io::Error::other("no numbers"));
                 }
-                other => self.writer.write_field(text(other))?,
+                other => self.writer.write_field(&*spreadsheet::cell(&text(other)))?,
             }
         }
         Ok(self.writer.write_record(None::<&[u8]>)?)

@@ -28,8 +28,8 @@ pub(crate) struct Discovered {
     pub(crate) roots: Vec<PathBuf>,
     /// Distinct files in the order of paths.
     pub(crate) files: BTreeSet<File>,
-    /// Unreadable folders and broken links, with the error.
-    pub(crate) inaccessible: Vec<(PathBuf, String)>,
+    /// Unreadable folders, broken links and pipes, with the error.
+    pub(crate) inaccessible: BTreeMap<PathBuf, String>,
     /// Number of other files by extension, in lower case; empty for none.
     pub(crate) others: BTreeMap<String, usize>,
 }
@@ -76,7 +76,7 @@ pub(crate) fn discover(
 impl Discovered {
     /// Returns whether a path is in a folder that could not be read.
     pub(crate) fn is_inaccessible(&self, path: &Path) -> bool {
-        self.inaccessible.iter().any(|(folder, _)| path.starts_with(folder))
+        path.ancestors().any(|folder| self.inaccessible.contains_key(folder))
     }
 
     fn add(&mut self, entry: Entry) -> Result<()> {
@@ -104,13 +104,17 @@ impl Discovered {
                 let name = name(&entry.path);
                 return Err(Error::Request(format!("{name}: it is neither a folder nor a file")));
             }
+            EntryKind::NotAFile if has_photo_extension(&entry.path) => {
+                let what = "is a pipe or a device, not a photo's file";
+                self.inaccessible.insert(entry.path, what.into());
+            }
             _ => {}
         }
         Ok(())
     }
 
     fn add_inaccessible(&mut self, path: PathBuf, error: &io::Error) {
-        self.inaccessible.push((path, format!("cannot be read: {error}")));
+        self.inaccessible.insert(path, format!("cannot be read: {error}"));
     }
 }
 

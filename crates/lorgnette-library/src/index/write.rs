@@ -1,5 +1,6 @@
 //! Writing of photos and detections; no other module changes them.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,10 +24,22 @@ pub(super) fn model(library: &mut Library, model_record: &ModelRecord) -> Result
         transaction.query_row(sql, [model_record.fingerprint], |row| row.get(0)).optional()?;
     let model = match existing {
         Some(model) => model,
-        None => new_model(&transaction, model_record)?,
+        None => match former(&transaction, model_record)? {
+            Some(model) => model,
+            None => new_model(&transaction, model_record)?,
+        },
     };
     transaction.commit()?;
     Ok(model)
+}
+
+/// Finds the model as an earlier program stored it, and gives it its present fingerprint.
+fn former(connection: &Connection, model_record: &ModelRecord) -> Result<Option<i64>> {
+    let Some(former) = model_record.former_fingerprint else { return Ok(None) };
+    let sql = "UPDATE model SET fingerprint = ?1 WHERE fingerprint = ?2 RETURNING id";
+    let updated =
+        connection.query_row(sql, params![model_record.fingerprint, former], |row| row.get(0));
+    Ok(updated.optional()?)
 }
 
 fn new_model(connection: &Connection, model_record: &ModelRecord) -> Result<i64> {
@@ -104,19 +117,35 @@ fn is_missing(path: &Path) -> bool {
     matches!(fs::exists(path), Ok(false))
 }
 
+/// Copies that were looked for on the disk.
+#[derive(Debug, Default)]
+pub(super) struct Copies {
+    /// For each content, the last photo of those whose files are known to be there.
+    last_present: HashMap<Digest, i64>,
+    /// Files that were looked for.
+    #[cfg(test)]
+    looked_for: usize,
+}
+
 /// Writes results of workers.
 pub(super) struct Writer<'a> {
     connection: &'a Connection,
     model: i64,
+    copies: &'a mut Copies,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(connection: &'a Connection, model: i64) -> Self {
-        Self { connection, model }
+    pub(super) fn new(connection: &'a Connection, model: i64, copies: &'a mut Copies) -> Self {
+        Self { connection, model, copies }
     }
 
     /// Writes a photo and its detections.
-    pub(super) fn record(&self, file: &File, record: &Record, summary: &mut Summary) -> Result<()> {
+    pub(super) fn record(
+        &mut self,
+        file: &File,
+        record: &Record,
+        summary: &mut Summary,
+    ) -> Result<()> {
         let photo = self.upsert_photo(file, record, summary)?;
         match &record.outcome {
             Outcome::Analysed(detections) => {
@@ -132,7 +161,7 @@ impl<'a> Writer<'a> {
 
     /// Updates the row of the photo's path, else that of a missing photo with the same bytes, else
     /// inserts one. Returns its id.
-    fn upsert_photo(&self, file: &File, record: &Record, summary: &mut Summary) -> Result<i64> {
+    fn upsert_photo(&mut self, file: &File, record: &Record, summary: &mut Summary) -> Result<i64> {
         let sql = "SELECT id, digest FROM photo WHERE path = ?";
         let mut statement = self.connection.prepare_cached(sql)?;
         let existing: Option<(i64, Option<Digest>)> = statement
@@ -159,14 +188,23 @@ impl<'a> Writer<'a> {
         Ok(photo)
     }
 
-    /// Finds a photo with these bytes whose file is gone.
-    fn find_orphan(&self, digest: &Digest) -> Result<Option<i64>> {
-        let sql = "SELECT id, path FROM photo WHERE digest = ? ORDER BY id";
+    /// Finds a photo with these bytes whose file is gone. Each file is looked for once a run,
+    /// however many copies there are.
+    fn find_orphan(&mut self, digest: &Digest) -> Result<Option<i64>> {
+        let sql = "SELECT id, path FROM photo WHERE digest = ?1 AND id > ?2 ORDER BY id";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([digest])?;
+        let last_present = self.copies.last_present.get(digest).copied();
+        let mut rows = statement.query(params![digest, last_present.unwrap_or(i64::MIN)])?;
         while let Some(row) = rows.next()? {
+            let photo = row.get(0)?;
+            // One that is gone gets the new path, so its file is there from now on.
+            self.copies.last_present.insert(*digest, photo);
+            #[cfg(test)]
+            {
+                self.copies.looked_for += 1;
+            }
             if is_missing(&bytes::to_path(row.get_ref(1)?.as_blob()?)) {
-                return Ok(Some(row.get(0)?));
+                return Ok(Some(photo));
             }
         }
         Ok(None)
@@ -236,5 +274,38 @@ impl<'a> Writer<'a> {
             photo,
             self.model,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::read::CaptureInfo;
+
+    /// Number of files that are looked for when `copies` photos of one content are indexed.
+    fn looked_for(copies: usize) -> usize {
+        let folder = tempfile::tempdir().unwrap();
+        let library = Library::create(folder.path().join("photos.lgn")).unwrap();
+        let (mut found, mut summary) = (Copies::default(), Summary::default());
+        for number in 0..copies {
+            let path = folder.path().join(format!("{number}.jpg"));
+            fs::write(&path, "").unwrap();
+            let file = File { path, bytes: 1, modified: 0 };
+            let record = Record {
+                digest: Some([7; 32]),
+                capture: CaptureInfo::default(),
+                size: None,
+                outcome: Outcome::Unreadable("it is empty".into()),
+            };
+            let mut writer = Writer::new(library.connection(), 1, &mut found);
+            writer.record(&file, &record, &mut summary).unwrap();
+        }
+        assert_eq!((summary.failed, summary.moved), (copies, 0));
+        found.looked_for
+    }
+
+    #[test]
+    fn each_copy_is_looked_for_once() {
+        assert_eq!([10, 20, 40].map(looked_for), [9, 19, 39]);
     }
 }

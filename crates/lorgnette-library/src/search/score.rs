@@ -66,6 +66,15 @@ pub(super) struct MatchedRow<'q> {
     pub(super) score: f64,
 }
 
+/// The best way on from a region.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    /// Score of the chain from here.
+    score: f64,
+    /// Index of the next region; of this one at the end.
+    next: usize,
+}
+
 /// A matching object, then the objects it is related to.
 type Chain<'q> = Vec<MatchedRow<'q>>;
 
@@ -196,8 +205,7 @@ impl Target {
         count: Option<Count>,
         facts: &PhotoFacts,
     ) -> Option<(f64, Vec<Chain<'q>>)> {
-        let mut chains: Vec<Chain<'q>> =
-            facts.regions.iter().filter_map(|row| self.best_chain(row, facts)).collect();
+        let mut chains = self.best_chains(&facts.regions);
         if self.is_anywhere(count) {
             chains.extend(self.image_matches(facts).map(|matched| vec![matched]));
         }
@@ -248,21 +256,53 @@ impl Target {
         })
     }
 
-    /// Returns the best chain of matches that begins at a region: the object with the score of the
-    /// chain, then the objects it is related to.
-    fn best_chain<'q>(&'q self, row: &DetectionRow, facts: &PhotoFacts) -> Option<Chain<'q>> {
-        let score = self.own_score(row)?;
-        let Some((relation, other)) = &self.related else {
-            return Some(vec![self.matched(*row, score, false)]);
+    /// Returns the best chain of matches that begins at each region that has one: the object with
+    /// the score of the chain, then the objects it is related to.
+    ///
+    /// The best rest of a chain depends on where it begins alone, so it is found once for each
+    /// region and object: tried one by one, the chains of `n` objects over `m` regions are `mⁿ`.
+    fn best_chains<'q>(&'q self, regions: &[DetectionRow]) -> Vec<Chain<'q>> {
+        let mut targets = vec![self];
+        while let Some((_, other)) = &targets[targets.len() - 1].related {
+            targets.push(other);
+        }
+        let mut steps: Vec<Vec<Option<Step>>> = Vec::with_capacity(targets.len());
+        for target in targets.iter().rev() {
+            let rest = steps.last();
+            let best = (0..regions.len()).map(|at| target.best_step(at, regions, rest));
+            steps.push(best.collect());
+        }
+        steps.reverse();
+        let chain = |start: usize| {
+            let (mut at, mut chain) = (start, Vec::with_capacity(targets.len()));
+            for (target, steps) in targets.iter().zip(&steps) {
+                let step = steps[at]?;
+                chain.push(target.matched(regions[at], step.score, false));
+                at = step.next;
+            }
+            Some(chain)
         };
-        let others = facts.regions.iter().filter(|another| another.id != row.id);
-        let best = others.filter_map(|another| {
-            let chain = other.best_chain(another, facts)?;
-            let score = score * chain[0].score * relation.fit(&row.bounds, &another.bounds);
-            (score > 0.0).then_some((score, chain))
+        (0..regions.len()).filter_map(chain).collect()
+    }
+
+    /// Returns the step from region `at` to the one that the best chain goes on with; `rest` has
+    /// the steps from there.
+    fn best_step(
+        &self,
+        at: usize,
+        regions: &[DetectionRow],
+        rest: Option<&Vec<Option<Step>>>,
+    ) -> Option<Step> {
+        let row = &regions[at];
+        let own = self.own_score(row)?;
+        let Some(((relation, _), rest)) = self.related.as_ref().zip(rest) else {
+            return Some(Step { score: own, next: at });
+        };
+        let steps = regions.iter().zip(rest).enumerate().filter_map(|(next, (another, step))| {
+            let score = own * (*step)?.score * relation.fit(&row.bounds, &another.bounds);
+            (another.id != row.id && score > 0.0).then_some(Step { score, next })
         });
-        let (score, chain) = best.max_by(|a, b| a.0.total_cmp(&b.0))?;
-        Some(std::iter::once(self.matched(*row, score, false)).chain(chain).collect())
+        steps.max_by(|a, b| a.score.total_cmp(&b.score))
     }
 
     /// Returns the probability times the fit to the places; `None` if a constraint fails.

@@ -257,3 +257,24 @@ fn the_order_is_that_of_the_statement_that_ranked() {
     }
     assert_eq!(ranking.lines().count(), recorded.lines().count());
 }
+
+/// Tried one by one, the chains of 24 objects over sixteen regions are 15²³.
+#[test]
+fn a_long_chain_takes_no_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = library(&folder);
+    let (connection, numbers) = (library.connection(), &mut Numbers(5));
+    for _ in 0..16 {
+        let sql = "INSERT INTO region (photo, class, share, mean, peak, source) \
+                   VALUES (1, 3, 0.1, 0.9, 0.9, 0)";
+        connection.execute(sql, []).unwrap();
+        let id = connection.last_insert_rowid();
+        let (x, y) = (0.9 * numbers.share(), 0.9 * numbers.share());
+        let sql = "INSERT INTO region_box VALUES (?, 3, 3, ?, ?, ?, ?)";
+        connection.execute(sql, params![id, x, x + 0.1, y, y + 0.1]).unwrap();
+    }
+    let chain = vec!["beagle"; 24].join(" near ");
+    let found = library.search(&Query::parse(&chain).unwrap(), &SearchOptions::default()).unwrap();
+    assert!(found.total >= 1);
+    assert_eq!(found.hits[0].matches.len(), 24);
+}

@@ -60,7 +60,14 @@ pub(crate) fn model_record(name: &str) -> ModelRecord {
         .iter()
         .map(|(synset, name)| (synset.map(str::to_owned), (*name).to_owned()))
         .collect();
-    ModelRecord { name: name.into(), fingerprint, settings: "{}".into(), classes, features: 64 }
+    ModelRecord {
+        name: name.into(),
+        fingerprint,
+        former_fingerprint: None,
+        settings: "{}".into(),
+        classes,
+        features: 64,
+    }
 }
 
 /// A photo whose halves have these colours, and whose pixels are nobody else's.

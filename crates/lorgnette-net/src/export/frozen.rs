@@ -59,13 +59,13 @@ pub(crate) fn variables(def: &GraphDef, fetches: &[&str]) -> Result<Vec<(String,
     let needed = def.needed(fetches)?;
     let read: HashSet<&str> =
         needed.iter().filter(|node| reads_a_variable(node)).map(|node| input_name(node)).collect();
-    let mut found = BTreeMap::new();
+    let (mut found, mut expansion) = (BTreeMap::new(), def.expansion());
     for node in &needed {
-        if let Some(value) = def.variable(node).transpose()?.or_else(|| {
-            def.constant(node)
-                .filter(|_| read.contains(node.name.as_str()))
-                .map(TensorOrLazy::Tensor)
-        }) {
+        let mut value = def.variable(node).transpose()?;
+        if value.is_none() && read.contains(node.name.as_str()) {
+            value = def.constant_within(node, &mut expansion).map(TensorOrLazy::Tensor);
+        }
+        if let Some(value) = value {
             found.insert(node.name.clone(), value);
         }
     }

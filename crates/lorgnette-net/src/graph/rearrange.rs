@@ -3,6 +3,7 @@
 //! One description serves shape inference, constant folding and the plan's fallback kernel.
 
 use super::op::{Op, PadMode, SliceMasks};
+use super::shape::few_numbers;
 use crate::tensor::Tensor;
 
 /// A result that consists of elements of the input.
@@ -72,13 +73,16 @@ pub fn rearrangement(
 ) -> Option<Result<Rearrangement, String>> {
     let data = if matches!(op, Op::Split { .. }) { 1 } else { 0 };
     let x = *shapes.get(data)?;
-    let numbers = |input: usize| -> Result<Vec<i64>, String> {
+    let constant = |input: usize| -> Result<&Tensor, String> {
         let tensor = parameters.get(input).ok_or("an input is missing")?;
-        Ok(tensor.ok_or_else(|| format!("input {input} must be a constant here"))?.to_i64())
+        tensor.ok_or_else(|| format!("input {input} must be a constant here"))
     };
+    let numbers = |input: usize| few_numbers(constant(input)?, input);
     let single = |input: usize| {
-        numbers(input)?.first().copied().ok_or_else(|| format!("input {input} is empty"))
+        constant(input)?.first_i64().ok_or_else(|| format!("input {input} is empty"))
     };
+    // As many as there are elements or parts.
+    let many = |input: usize| Ok::<_, String>(constant(input)?.to_i64());
     Some(match op {
         Op::Transpose => numbers(1).and_then(|permutation| transpose(x, &permutation)),
         Op::Slice => numbers(1).and_then(|begin| slice(x, &begin, &numbers(2)?)),
@@ -88,10 +92,10 @@ pub fn rearrangement(
             single(0).and_then(|a| split(x, axis(a, x.len())?, *count, *index))
         }
         Op::SplitV { index } => {
-            single(2).and_then(|a| split_v(x, axis(a, x.len())?, &numbers(1)?, *index))
+            single(2).and_then(|a| split_v(x, axis(a, x.len())?, &many(1)?, *index))
         }
         Op::Unpack { axis: a, index } => axis(*a, x.len()).and_then(|a| unpack(x, a, *index)),
-        Op::Gather => single(2).and_then(|a| gather(x, &numbers(1)?, shapes[1], axis(a, x.len())?)),
+        Op::Gather => single(2).and_then(|a| gather(x, &many(1)?, shapes[1], axis(a, x.len())?)),
         Op::Reverse => numbers(1).and_then(|axes| reverse(x, &axes)),
         Op::Tile => numbers(1).and_then(|multiples| tile(x, &multiples)),
         Op::BroadcastTo => numbers(1).and_then(|shape| broadcast_to(x, &lengths(&shape)?)),

@@ -8,6 +8,9 @@ use super::rearrange::{axis, lengths, rearrangement};
 use super::{Graph, NodeId};
 use crate::tensor::{DType, Tensor, elements};
 
+/// Maximum number of dimensions, as in TensorFlow.
+pub(crate) const MAX_RANK: usize = 254;
+
 /// The type and shape of a node's result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fact {
@@ -107,14 +110,12 @@ fn infer_unscaled(
 ) -> Result<Fact, String> {
     let x = || inputs.first().copied().ok_or_else(|| "it has no inputs".to_owned());
     let input = |i: usize| inputs.get(i).copied().ok_or_else(|| format!("input {i} is missing"));
-    let numbers = |i: usize| -> Result<Vec<i64>, String> {
+    let constant = |i: usize| -> Result<&Tensor, String> {
         let tensor = constants.get(i).ok_or_else(|| format!("input {i} is missing"))?;
-        Ok(tensor
-            .ok_or_else(|| format!("input {i} depends on more than the input's size"))?
-            .to_i64())
+        tensor.ok_or_else(|| format!("input {i} depends on more than the input's size"))
     };
-    let single =
-        |i: usize| numbers(i)?.first().copied().ok_or_else(|| format!("input {i} is empty"));
+    let numbers = |i: usize| few_numbers(constant(i)?, i);
+    let single = |i: usize| constant(i)?.first_i64().ok_or_else(|| format!("input {i} is empty"));
     let shapes: Vec<&[usize]> = inputs.iter().map(|fact| fact.shape.as_slice()).collect();
     if let Some(moved) = rearrangement(op, &shapes, constants) {
         let dtype = if matches!(op, Op::Split { .. }) { input(1)?.dtype } else { x()?.dtype };
@@ -206,6 +207,16 @@ fn infer_unscaled(
             return Err("an input is missing".into());
         }
     })
+}
+
+/// Returns the numbers of a constant that has one or two for each dimension. A few bytes can stand
+/// for a constant of any length, which many nodes may read.
+pub(crate) fn few_numbers(tensor: &Tensor, input: usize) -> Result<Vec<i64>, String> {
+    const MAX_NUMBERS: usize = 4 * MAX_RANK;
+    match tensor.len() {
+        0..=MAX_NUMBERS => Ok(tensor.to_i64()),
+        count => Err(format!("input {input} has {count} numbers, more than there are dimensions")),
+    }
 }
 
 /// Returns true if the result is boolean.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::evaluate::evaluate;
 use super::op::{MatMul, Op};
 use super::quantized::QuantizedKind;
-use super::shape::{Fact, TypedGraph, infer};
+use super::shape::{Fact, MAX_RANK, TypedGraph, infer};
 use super::{Graph, Node, NodeId};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor, elements};
@@ -53,6 +53,7 @@ pub fn infer_shapes(graph: &Graph, sizes: &HashMap<String, Vec<usize>>) -> Resul
     let mut intermediates = Intermediates::new(graph);
     for node in graph.nodes() {
         read_variables(node, &mut typed.graph)?;
+        budget.spend_on_indices(node, &typed)?;
         let fact = infer_fact(node, &typed, sizes)?;
         let op = fold_constant(node, &fact, &typed, &mut budget)?;
         let is_folded = matches!(op, Op::Const(_)) && !matches!(node.op, Op::Const(_));
@@ -140,6 +141,11 @@ fn infer_fact(
         }
         _ => infer_result(node, typed)?,
     };
+    // Chains of nodes that each add a dimension would take memory by the square of their number.
+    if fact.shape.len() > MAX_RANK {
+        let what = format!("the result has {} dimensions of at most {MAX_RANK}", fact.shape.len());
+        return Err(Error::node(&node.name, node.op.name(), what));
+    }
     let volume: Vec<usize> = fact.shape.iter().map(|&n| n.max(1)).collect();
     if elements(&volume).is_none_or(|count| count > MAX_ELEMENTS) {
         return Err(Error::node(
@@ -241,8 +247,21 @@ impl Budget {
             needed: fact.len() as u64 * 4,
             limit: self.elements as u64 * 4,
         })?;
-        let left = self.work.checked_sub(work(&node.op, inputs, fact));
-        self.work = left.ok_or_else(|| {
+        self.spend_work(node, work(&node.op, inputs, fact))
+    }
+
+    /// Spends the numbers that the shape of a node's result depends on, where their number is not
+    /// that of dimensions.
+    fn spend_on_indices(&mut self, node: &Node, typed: &TypedGraph) -> Result<()> {
+        if !matches!(node.op, Op::Gather | Op::SplitV { .. }) {
+            return Ok(());
+        }
+        let indices = node.inputs.get(1).and_then(|&id| typed.graph.constant_of(id));
+        self.spend_work(node, indices.map_or(0, Tensor::len))
+    }
+
+    fn spend_work(&mut self, node: &Node, work: usize) -> Result<()> {
+        self.work = self.work.checked_sub(work).ok_or_else(|| {
             Error::node(&node.name, node.op.name(), "too much work on mere constants")
         })?;
         Ok(())
@@ -277,4 +296,45 @@ pub(crate) fn shape_value(op: &Op, shape: &[usize], fact: &Fact) -> Tensor {
         _ => vec![shape.len() as i64],
     };
     Tensor::from_i64(fact.dtype, &fact.shape, &values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A chain of nodes, each of which adds a dimension.
+    fn expanded(length: usize) -> Result<TypedGraph> {
+        let mut graph = Graph::new();
+        let axis = graph.constant("axis", Tensor::from_i64(DType::I32, &[], &[0]));
+        let shape = Some(vec![Some(1)]);
+        let mut last = graph.add("x", Op::Input { dtype: DType::F32, shape }, &[]);
+        for number in 0..length {
+            last = graph.add(format!("expand{number}"), Op::ExpandDims, &[last, axis]);
+        }
+        graph.set_outputs(vec![last]);
+        infer_shapes(&graph, &HashMap::new())
+    }
+
+    #[test]
+    fn dimensions_are_bounded() {
+        expanded(MAX_RANK - 1).unwrap();
+        let error = expanded(MAX_RANK).unwrap_err().to_string();
+        assert!(error.contains("expand253") && error.contains("255 dimensions"), "{error}");
+    }
+
+    /// Eight million numbers, of which an axis is the first.
+    #[test]
+    fn a_long_constant_is_no_shape_and_its_first_number_an_axis() {
+        let mut graph = Graph::new();
+        let numbers = graph.constant("n", Tensor::from_i64(DType::I32, &[2000], &[0; 2000]));
+        let shape = Some(vec![Some(1); 2]);
+        let x = graph.add("x", Op::Input { dtype: DType::F32, shape }, &[]);
+        let expanded = graph.add("expanded", Op::ExpandDims, &[x, numbers]);
+        graph.set_outputs(vec![expanded]);
+        infer_shapes(&graph, &HashMap::new()).unwrap();
+        let reshaped = graph.add("reshaped", Op::Reshape, &[x, numbers]);
+        graph.set_outputs(vec![reshaped]);
+        let error = infer_shapes(&graph, &HashMap::new()).unwrap_err().to_string();
+        assert!(error.contains("2000 numbers"), "{error}");
+    }
 }

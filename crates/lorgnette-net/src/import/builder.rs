@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::GraphDef;
 use super::attributes::Attributes;
-use super::branches::{self, Branch};
+use super::branches::{self, Branch, Conditions};
 use super::constant::Expansion;
 use super::layout::PictureLayout;
 use super::operation::{self, Piece};
@@ -42,6 +42,7 @@ pub(super) fn build(
         order: &order,
         graph: Graph::new(),
         branches: HashMap::new(),
+        conditions: Conditions::default(),
         unsupported: Vec::new(),
         failure: None,
         expansion: Expansion::for_file(def.file.bytes().len()),
@@ -50,6 +51,30 @@ pub(super) fn build(
         builder.node(node);
     }
     builder.finish(fetches)
+}
+
+/// Returns the operation of a node that is a variable. Looks at no other node: a graph may have
+/// many variables.
+pub(super) fn variable(def: &GraphDef, index: usize) -> Result<Op> {
+    let order = Order::of(index);
+    let mut builder = Builder {
+        def,
+        fed: &HashMap::new(),
+        ports: HashMap::new(),
+        order: &order,
+        graph: Graph::new(),
+        branches: HashMap::new(),
+        conditions: Conditions::default(),
+        unsupported: Vec::new(),
+        failure: None,
+        expansion: Expansion::for_file(0),
+    };
+    let variable = builder.variable(index).map_err(|what| {
+        builder.refuse(index, what);
+        let unsupported = std::mem::take(&mut builder.unsupported);
+        builder.failure.take().unwrap_or(Error::Unsupported(unsupported))
+    })?;
+    Ok(builder.graph.node(variable).op.clone())
 }
 
 /// Returns, for each node, the outputs that are read.
@@ -75,6 +100,7 @@ struct Builder<'a> {
     graph: Graph,
     /// The state of each output of each node.
     branches: HashMap<(usize, usize), Branch>,
+    conditions: Conditions,
     unsupported: Vec<UnsupportedNode>,
     /// The error of a failed read of a variable.
     failure: Option<Error>,
@@ -160,7 +186,7 @@ impl Builder<'_> {
         }
         match (def.op.as_str(), inputs) {
             ("Switch", &[data, condition]) => {
-                let both = branches::switch(&self.graph, data, condition)
+                let both = branches::switch(&self.graph, data, condition, &mut self.conditions)
                     .ok_or("its condition is not a constant")?;
                 return Ok(ports
                     .iter()

@@ -23,6 +23,13 @@ pub(super) struct Order {
     pub(super) by_value: HashSet<usize>,
 }
 
+impl Order {
+    /// Returns the order of a single node without inputs.
+    pub(super) fn of(node: usize) -> Self {
+        Self { nodes: vec![node], inputs: Vec::new(), by_value: HashSet::from([node]) }
+    }
+}
+
 /// Collects the nodes that `fetches` need. `stop` tells which nodes are computed from nothing.
 ///
 /// Control edges matter to inference in one case: they tell which branch of a Switch a node is in.

@@ -154,7 +154,8 @@ impl Network {
 
     fn session_for(&self, planned: Arc<PlannedRun>) -> Session {
         let (cache, pool) = (self.model.plans.clone(), self.run_options.pool.clone());
-        Session::new(cache, planned, pool, self.run_options.max_idle_bytes)
+        let session = Session::new(cache, planned, pool, self.run_options.max_idle_bytes);
+        session.checked_with(self.integrity.clone())
     }
 
     fn plan_key(

@@ -25,7 +25,8 @@ fn as_affine(graph: &Rewriter, id: NodeId) -> Option<(NodeId, Epilogue)> {
     let node = graph.node(id);
     if let Op::Unary(Unary::Neg) = node.op {
         let x = *node.inputs.first()?;
-        return Some((x, scaled(vec![-1.0; *graph.shape(x).last()?])));
+        let channels = *graph.shape(x).last()?;
+        return graph.reserve(channels).then(|| (x, scaled(vec![-1.0; channels])));
     }
     let &Op::Binary(op, clamp) = &node.op else { return None };
     let &[a, b] = node.inputs.as_slice() else { return None };
@@ -70,11 +71,16 @@ fn per_channel(graph: &Rewriter, x: NodeId, constant: NodeId) -> Option<Vec<f32>
     if matches!(graph.op(x), Op::Const(_)) {
         return None;
     }
-    let values = graph.constant(constant)?;
+    // Twice for a subtraction from the constant.
+    if !matches!(graph.op(constant), Op::Const(_))
+        || (last != 1 && last != channels)
+        || !graph.reserve(2 * channels)
+    {
+        return None;
+    }
     match last {
-        1 => Some(vec![values[0]; channels]),
-        n if n == channels => Some(values),
-        _ => None,
+        1 => Some(vec![graph.constant_number(constant)?; channels]),
+        _ => graph.constant(constant),
     }
 }
 

@@ -21,10 +21,16 @@ fn as_affine(graph: &Rewriter, id: NodeId) -> Option<Epilogue> {
     let node = graph.node(id);
     let Op::BatchNorm { epsilon } = node.op else { return None };
     let channels = *graph.shape(id).last()?;
-    let parameter = |i: usize| match graph.constant(*node.inputs.get(i)?)? {
-        values if values.len() == channels => Some(values),
-        values if values.len() == 1 => Some(vec![values[0]; channels]),
-        _ => None,
+    if !graph.reserve(2 * channels) {
+        return None;
+    }
+    let parameter = |i: usize| {
+        let id = *node.inputs.get(i)?;
+        match graph.typed().graph.constant_of(id)?.len() {
+            count if count == channels => graph.constant(id),
+            1 => Some(vec![graph.constant_number(id)?; channels]),
+            _ => None,
+        }
     };
     let (gamma, beta, mean, variance) =
         (parameter(1)?, parameter(2)?, parameter(3)?, parameter(4)?);

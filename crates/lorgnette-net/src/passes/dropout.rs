@@ -1,7 +1,9 @@
 //! Removes dropout that has no effect: a comparison or rounding of uniform random numbers whose
 //! result is the same for every number in [0, 1).
 
-use lorgnette_kernels::{Binary, Unary};
+use std::collections::HashMap;
+
+use lorgnette_kernels::{Binary, Clamp, Unary};
 
 use super::Rewriter;
 use crate::graph::NodeId;
@@ -9,61 +11,81 @@ use crate::graph::op::Op;
 use crate::tensor::Tensor;
 
 pub(super) fn apply(graph: &mut Rewriter) {
+    let mut masks = Masks::default();
     for id in graph.ids() {
-        if let Some(value) = constant_value(graph, id) {
-            let shape = graph.shape(id).to_vec();
-            let dtype = graph.typed().fact(id).dtype;
-            let count = shape.iter().product();
-            let tensor = if dtype.is_float() {
-                Tensor::from_f32(&shape, vec![value; count])
-            } else {
-                Tensor::from_i64(dtype, &shape, &vec![value as i64; count])
+        if let Some(value) = masks.settle(graph, id) {
+            masks.values.insert(id, Some(value));
+            masks.settled.push((id, value));
+        }
+    }
+    for id in graph.ids() {
+        multiply_by_one(graph, &mut masks, id);
+    }
+    // Few are still read. A mask takes no memory before: a few bytes can stand for one of any size.
+    for (id, value) in masks.settled {
+        let shape = graph.shape(id).to_vec();
+        let count = shape.iter().product();
+        if graph.is_read(id) && graph.reserve(count) {
+            let tensor = match graph.typed().fact(id).dtype {
+                dtype if dtype.is_float() => Tensor::from_f32(&shape, vec![value; count]),
+                dtype => Tensor::from_i64(dtype, &shape, &vec![value as i64; count]),
             };
             graph.replace(id, Op::Const(tensor), Vec::new());
         }
     }
-    for id in graph.ids() {
-        multiply_by_one(graph, id);
-    }
 }
 
-/// The constant value of a node that depends on random numbers without varying.
-fn constant_value(graph: &Rewriter, id: NodeId) -> Option<f32> {
-    let node = graph.node(id);
-    let input = |i: usize| node.inputs.get(i).copied();
-    match node.op {
-        // ⌊keep_prob + random⌋ is always 1 if keep_prob is 1.
-        Op::Unary(Unary::Floor) => {
-            let (low, high) = range(graph, input(0)?, 0)?;
-            (low.floor() == high.next_down().floor()).then_some(low.floor())
-        }
-        // random ≥ rate is always true if the rate is 0.
-        Op::Binary(op @ (Binary::GreaterEqual | Binary::Less), _) => {
-            let ((low, high), limit) = (range(graph, input(0)?, 0)?, number(graph, input(1)?)?);
-            let at_least = if low >= limit {
-                Some(true)
-            } else if high <= limit {
-                Some(false)
-            } else {
-                None
-            }?;
-            Some(f32::from(u8::from(at_least == (op == Binary::GreaterEqual))))
-        }
-        // The mask as a number, or after an identity.
-        Op::Cast(_) | Op::Identity => match graph.op(input(0)?) {
-            Op::Const(mask) if mask.len() > 1 || !mask.dtype().is_float() => {
-                constant_mask(graph, input(0)?)
+/// Nodes whose elements are all equal.
+#[derive(Debug, Default)]
+struct Masks {
+    /// The value of each node that was looked at; `None` if its elements differ.
+    values: HashMap<NodeId, Option<f32>>,
+    /// Nodes that depend on random numbers without varying, and their values.
+    settled: Vec<(NodeId, f32)>,
+}
+
+impl Masks {
+    /// Returns the constant value of a node that depends on random numbers without varying.
+    fn settle(&mut self, graph: &Rewriter, id: NodeId) -> Option<f32> {
+        let node = graph.node(id);
+        let input = |i: usize| node.inputs.get(i).copied();
+        match node.op {
+            // ⌊keep_prob + random⌋ is always 1 if keep_prob is 1.
+            Op::Unary(Unary::Floor) => {
+                let (low, high) = range(graph, input(0)?, 0)?;
+                (low.floor() == high.next_down().floor()).then_some(low.floor())
+            }
+            // random ≥ rate is always true if the rate is 0.
+            Op::Binary(op @ (Binary::GreaterEqual | Binary::Less), _) => {
+                let ((low, high), limit) = (range(graph, input(0)?, 0)?, number(graph, input(1)?)?);
+                let at_least = if low >= limit {
+                    Some(true)
+                } else if high <= limit {
+                    Some(false)
+                } else {
+                    None
+                }?;
+                Some(f32::from(u8::from(at_least == (op == Binary::GreaterEqual))))
+            }
+            // The mask as a number, or after an identity.
+            Op::Cast(_) | Op::Identity => {
+                let mask = input(0)?;
+                let fact = graph.typed().fact(mask);
+                let is_mask = fact.len() > 1 || !fact.dtype.is_float();
+                if is_mask { self.value(graph, mask) } else { None }
             }
             _ => None,
-        },
-        _ => None,
+        }
     }
-}
 
-fn constant_mask(graph: &Rewriter, id: NodeId) -> Option<f32> {
-    let values = graph.constant(id)?;
-    let first = *values.first()?;
-    values.iter().all(|v| *v == first).then_some(first)
+    /// Returns the value that all elements of a node have. Reads a constant once.
+    fn value(&mut self, graph: &Rewriter, id: NodeId) -> Option<f32> {
+        *self.values.entry(id).or_insert_with(|| {
+            let values = graph.constant(id)?;
+            let first = *values.first()?;
+            values.iter().all(|value| *value == first).then_some(first)
+        })
+    }
 }
 
 /// The half-open range of a node's values, if they are computed from uniform random numbers by
@@ -98,32 +120,23 @@ fn number(graph: &Rewriter, id: NodeId) -> Option<f32> {
 }
 
 /// Matches `x · 1`, and the selection of `x` by a mask that is always true.
-fn multiply_by_one(graph: &mut Rewriter, id: NodeId) {
+fn multiply_by_one(graph: &mut Rewriter, masks: &mut Masks, id: NodeId) {
     let node = graph.node(id);
-    let all = |input: usize, wanted: f32| constant_mask(graph, node.inputs[input]) == Some(wanted);
-    let keep_probability = match node.op {
-        Op::Binary(Binary::Mul, clamp) if clamp == lorgnette_kernels::Clamp::NONE => {
-            if all(1, 1.0) {
-                Some(0)
-            } else if all(0, 1.0) {
-                Some(1)
-            } else {
-                None
-            }
-        }
-        Op::Binary(Binary::Div, clamp)
-            if clamp == lorgnette_kernels::Clamp::NONE && all(1, 1.0) =>
-        {
-            Some(0)
-        }
+    let mut all = |input: usize, wanted: f32| {
+        node.inputs.get(input).and_then(|&mask| masks.value(graph, mask)) == Some(wanted)
+    };
+    let kept = match node.op {
+        Op::Binary(Binary::Mul, Clamp::NONE) if all(1, 1.0) => Some(0),
+        Op::Binary(Binary::Mul, Clamp::NONE) if all(0, 1.0) => Some(1),
+        Op::Binary(Binary::Div, Clamp::NONE) if all(1, 1.0) => Some(0),
         Op::Select if all(0, 1.0) => Some(1),
         Op::Select if all(0, 0.0) => Some(2),
         _ => None,
     };
-    if let Some(keep_probability) = keep_probability.map(|input| node.inputs[input])
-        && graph.shape(keep_probability) == graph.shape(id)
+    if let Some(kept) = kept.map(|input| node.inputs[input])
+        && graph.shape(kept) == graph.shape(id)
     {
-        graph.redirect(id, keep_probability);
+        graph.redirect(id, kept);
     }
 }
 
@@ -150,6 +163,23 @@ mod tests {
         let scaled = s.op("div", Op::Binary(Binary::Div, Clamp::NONE), &[x, keep]);
         let out = s.op("mul", Op::Binary(Binary::Mul, Clamp::NONE), &[scaled, mask]);
         assert_eq!(live_after(s, out), ["x"]);
+    }
+
+    /// Whatever the masks' size, none is made.
+    #[test]
+    fn a_mask_takes_no_memory() {
+        let mut s = Sketch::new();
+        let x = s.picture("x", [1, 30_000, 30_000, 1]);
+        let shape = s.integers("shape", &[1, 30_000, 30_000, 1]);
+        let random = s.op("random", Op::RandomUniform, &[shape]);
+        let floor = s.op("floor", Op::Unary(Unary::Floor), &[random]);
+        let zero = s.number("zero", 0.0);
+        let mask = s.op("mask", Op::Binary(Binary::GreaterEqual, Clamp::NONE), &[random, zero]);
+        let out = s.op("out", Op::Select, &[mask, x, x]);
+        let after = s.rewritten(&[out, floor], super::apply);
+        assert!(!after.names_of_live().contains(&"mask".to_owned()));
+        // One that is itself the answer is left to the planner, which knows the memory limit.
+        assert!(matches!(after.op_named("floor"), Op::Unary(Unary::Floor)));
     }
 
     #[test]

@@ -121,6 +121,9 @@ pub(super) struct WeightEntry {
     /// In bytes.
     #[prost(uint64, tag = "6")]
     pub(super) length: u64,
+    /// CRC-32C of the weights; `None` in files of earlier programs.
+    #[prost(fixed32, optional, tag = "7")]
+    pub(super) checksum: Option<u32>,
 }
 
 impl WeightEntry {
@@ -138,7 +141,7 @@ pub(super) fn write(
 ) -> Result<()> {
     let mut start = 0;
     for (key, packed) in packed {
-        let entry = entry(key, start, packed.bytes().len());
+        let entry = entry(key, start, packed.bytes());
         start = (entry.start + entry.length).next_multiple_of(LINE);
         header.weights.push(entry);
     }
@@ -170,17 +173,20 @@ fn write_entries<'a>(
     })
 }
 
-/// Writes a plan file with an arbitrary header.
+/// Writes a plan file with an arbitrary header, and checksums of what it says.
 #[cfg(test)]
 pub(super) fn write_unchecked(
     path: &Path,
-    header: &Header,
+    header: &mut Header,
     packed: &[(WeightKey, PackedWeights)],
 ) -> Result<()> {
+    for (entry, (_, packed)) in header.weights.iter_mut().zip(packed) {
+        entry.checksum = Some(crc32c::crc32c(&packed.bytes()[..entry.length as usize]));
+    }
     write_entries(path, header, packed.iter().map(|(_, packed)| packed.bytes()))
 }
 
-fn entry(key: &WeightKey, start: u64, bytes: usize) -> WeightEntry {
+fn entry(key: &WeightKey, start: u64, bytes: &[u8]) -> WeightEntry {
     let WeightKey { filter, layout, scale } = key.clone();
     let is_scaled = scale.is_some();
     WeightEntry {
@@ -189,20 +195,30 @@ fn entry(key: &WeightKey, start: u64, bytes: usize) -> WeightEntry {
         is_scaled,
         scale: scale.unwrap_or_default(),
         start,
-        length: bytes as u64,
+        length: bytes.len() as u64,
+        checksum: Some(crc32c::crc32c(bytes)),
     }
 }
 
-/// Reads a plan file's header, and its weights as slices of the mapped file.
-pub(super) fn read(path: &Path) -> Result<(Header, Vec<(WeightKey, PackedWeights)>)> {
-    let bytes = MappedFile::open(path)?.bytes().clone();
-    parse(&bytes).map_err(|what| Error::Format {
-        path: path.into(),
-        what: format!("a damaged plan file: {what}"),
-    })
+/// A plan file that is open.
+pub(super) struct PlanFile {
+    pub(super) header: Header,
+    /// The weights as slices of the mapped file, in the header's order.
+    pub(super) weights: Vec<(WeightKey, Bytes)>,
+    pub(super) file: MappedFile,
 }
 
-fn parse(bytes: &Bytes) -> Result<(Header, Vec<(WeightKey, PackedWeights)>), String> {
+/// Reads a plan file's header. Its weights stay in the mapped file.
+pub(super) fn read(path: &Path) -> Result<PlanFile> {
+    let file = MappedFile::open(path)?;
+    let (header, weights) = parse(file.bytes()).map_err(|what| Error::Format {
+        path: path.into(),
+        what: format!("a damaged plan file: {what}"),
+    })?;
+    Ok(PlanFile { header, weights, file })
+}
+
+fn parse(bytes: &Bytes) -> Result<(Header, Vec<(WeightKey, Bytes)>), String> {
     let [version, length, checksum, _] = fixed_header(bytes).ok_or("it ends before its header")?;
     if version != VERSION {
         return Err(format!(
@@ -233,8 +249,8 @@ fn fixed_header(bytes: &[u8]) -> Option<[u32; 4]> {
     Some(std::array::from_fn(|_| numbers.next().unwrap_or(0)))
 }
 
-fn read_weights(data: &Bytes, entry: &WeightEntry) -> Option<PackedWeights> {
+fn read_weights(data: &Bytes, entry: &WeightEntry) -> Option<Bytes> {
     let start = usize::try_from(entry.start).ok()?;
     let end = start.checked_add(usize::try_from(entry.length).ok()?)?;
-    (end <= data.len()).then(|| data.slice(start..end)).and_then(PackedWeights::mapped)
+    (end <= data.len()).then(|| data.slice(start..end))
 }

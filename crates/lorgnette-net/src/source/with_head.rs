@@ -51,6 +51,16 @@ impl WithHead {
         Ok(with_head)
     }
 
+    /// Returns the head.
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Returns true if the base is a graph whose variables are in a checkpoint.
+    pub(crate) fn reads_checkpoint(&self) -> bool {
+        matches!(&*self.base, ModelSource::Graph(def) if def.has_variables())
+    }
+
     /// Checks that the head's names are free. The base may be a retrained network with a hidden
     /// layer of its own.
     fn check_names(&self) -> Result<()> {

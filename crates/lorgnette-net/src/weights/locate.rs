@@ -1,7 +1,6 @@
 //! Finds the files of a checkpoint from any of its paths.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -9,7 +8,11 @@ use std::time::SystemTime;
 use super::table::{Table, is_table};
 use super::{archive, format_error, state};
 use crate::error::{Choice, Error, Result};
+use crate::file::{open_regular, read_regular};
 use crate::names::nearest;
+
+/// Maximum bytes of a `checkpoint` file, which lists a few paths.
+const MAX_STATE_BYTES: u64 = 1 << 20;
 
 /// The files of one checkpoint.
 pub(super) enum Files {
@@ -238,7 +241,7 @@ fn candidates(folder: &Path, depth: usize) -> Result<Vec<PathBuf>> {
 /// name in this folder, because folders are moved. If none exists, returns the newest of `own`.
 fn named_by_state(folder: &Path, own: &[PathBuf]) -> Option<PathBuf> {
     let path = folder.join("checkpoint");
-    let text = std::fs::read(&path).ok().filter(|_| !ends_as_table(&path))?;
+    let text = read_regular(&path, MAX_STATE_BYTES).ok().filter(|_| !ends_as_table(&path))?;
     let named = state::paths(&String::from_utf8_lossy(&text));
     named
         .iter()
@@ -298,7 +301,7 @@ fn folder_of(path: &Path) -> PathBuf {
 
 fn ends_as_table(path: &Path) -> bool {
     let mut end = [0; 8];
-    let read = File::open(path).and_then(|mut file| {
+    let read = open_regular(path).and_then(|mut file| {
         file.seek(SeekFrom::End(-8))?;
         file.read_exact(&mut end)
     });
@@ -309,7 +312,7 @@ fn ends_as_table(path: &Path) -> bool {
 fn describe_non_checkpoint(path: &Path) -> Result<String> {
     let io = |source| Error::Io { path: path.into(), source };
     let mut start = Vec::new();
-    File::open(path).map_err(io)?.take(512).read_to_end(&mut start).map_err(io)?;
+    open_regular(path).map_err(io)?.take(512).read_to_end(&mut start).map_err(io)?;
     if archive::ArchiveKind::from_magic(&start).is_some() {
         return Ok("this is an archive; it has to be opened with a folder to unpack it to".into());
     }

@@ -12,6 +12,8 @@ use crate::picture::{Metadata, Picture, PictureError, PictureFormat};
 const DEFAULT_STRIDE: usize = 32;
 /// Minimum number of mosaic squares along a photo's longer side.
 const BLOCKS_PER_SIDE: usize = 30;
+/// Maximum of margin and feather, in pixels.
+const MAX_MARGIN: usize = 1 << 20;
 /// Number of mosaic squares along a face's longer side.
 const BLOCKS_PER_FACE: f32 = 6.0;
 /// Minimum probability of the classes together at one scale of a pyramid.
@@ -88,12 +90,13 @@ impl Mask {
     /// Covers the pixels of levels above 0, and a margin around them.
     fn from_levels(width: usize, levels: &[u8], areas: Vec<Area>, options: &BlurOptions) -> Self {
         let height = levels.len() / width;
-        let margin = options.margin.unwrap_or(DEFAULT_STRIDE);
-        let feather = options.feather.unwrap_or(margin / 2);
+        let longer_side = width.max(height);
+        let margin = options.margin.unwrap_or(DEFAULT_STRIDE).min(MAX_MARGIN);
+        let feather = options.feather.unwrap_or(margin / 2).min(MAX_MARGIN);
         let block = options
             .block
-            .unwrap_or_else(|| DEFAULT_STRIDE.max(width.max(height) / BLOCKS_PER_SIDE))
-            .max(1);
+            .unwrap_or_else(|| DEFAULT_STRIDE.max(longer_side / BLOCKS_PER_SIDE))
+            .clamp(1, (4 * longer_side).max(4 * DEFAULT_STRIDE));
         let cover = if areas.is_empty() {
             vec![0; levels.len()]
         } else {

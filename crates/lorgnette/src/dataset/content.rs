@@ -173,6 +173,9 @@ pub(super) fn deduplicate(listing: Listing, digests: Vec<Result<Digest, String>>
     Dataset { classes, examples, rejected, notes, multi_label }
 }
 
+/// Maximum number of copies that a message names.
+const MAX_NAMED_COPIES: usize = 4;
+
 /// Returns the rejected photos of one content.
 fn rejected_duplicates(contents: &Content, photos: &[ListedPhoto]) -> Vec<RejectedPhoto> {
     let rejection =
@@ -195,15 +198,54 @@ fn rejected_duplicates(contents: &Content, photos: &[ListedPhoto]) -> Vec<Reject
     let all: Vec<&ListedPhoto> =
         [contents.first].iter().chain(&contents.others).map(|&n| &photos[n]).collect();
     let contradiction = |listed: &&ListedPhoto| {
-        let others: Vec<String> = all
+        // There may be thousands of copies, such as a page that says a photo is gone.
+        let mut named: Vec<String> = all
             .iter()
             .filter(|other| (&other.photo, &other.labels) != (&listed.photo, &listed.labels))
+            .take(MAX_NAMED_COPIES)
             .map(|other| format!("{} ('{}')", other.photo.display(), other.labels.join("', '")))
             .collect();
+        let others = all.len() - 1;
+        if others > MAX_NAMED_COPIES {
+            named.push(format!("{} others", others - named.len()));
+        }
         let (photo, labels) = (listed.photo.display(), listed.labels.join("', '"));
         let message =
-            format!("{photo}: it is '{labels}', and the same photo as {}", others.join(" and "));
+            format!("{photo}: it is '{labels}', and the same photo as {}", named.join(" and "));
         rejection(RejectionReason::ConflictingLabels, &listed.photo, message)
     };
     all.iter().map(contradiction).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The messages of `copies` photos of one content under two classes.
+    fn messages(copies: usize) -> Vec<String> {
+        let photos = (0..copies).map(|number| ListedPhoto {
+            photo: format!("{number}.jpg").into(),
+            labels: vec![["cat", "dog"][number % 2].into()],
+            split: None,
+        });
+        let listing = Listing {
+            photos: photos.collect(),
+            classes: vec!["cat".into(), "dog".into()],
+            rejected: Vec::new(),
+            notes: Vec::new(),
+            multi_label: false,
+        };
+        let digests = vec![Ok(Digest([7; 32])); copies];
+        let rejected = deduplicate(listing, digests).rejected;
+        rejected.into_iter().map(|rejected| rejected.message).collect()
+    }
+
+    #[test]
+    fn contradictions_are_named_in_linear_memory() {
+        let two = messages(2);
+        assert_eq!(two[0], "0.jpg: it is 'cat', and the same photo as 1.jpg ('dog')");
+        let length = |copies| messages(copies).iter().map(String::len).sum::<usize>();
+        assert!(length(4000) < 2 * length(2000) + 4000 * 8);
+        assert!(messages(9)[0].ends_with(" and 4 others"), "{}", messages(9)[0]);
+    }
 }

@@ -3,7 +3,7 @@
 use super::canvas::Colour;
 use super::legend::{HEADING, INK, Legend, heading};
 use super::palette::viridis;
-use super::{MIN_TEXT_SIZE, text_size};
+use super::{MIN_TEXT_SIZE, into_drawable, text_size};
 use crate::dense::SegmentationMap;
 use crate::drawing::{Drawing, TextStyle};
 use crate::labels::Labels;
@@ -138,7 +138,7 @@ pub fn heat(
     classes: &[usize],
     caption: [&str; 2],
 ) -> Drawing {
-    let painted = heat_picture(picture, map, classes);
+    let painted = into_drawable(heat_picture(picture, map, classes));
     let em = legend_text_size(picture);
     let margin = MARGIN * em;
     let scale = (em * 5.5).ceil();
@@ -177,6 +177,7 @@ fn draw_with_legend(
     legend: &Legend,
     caption: [&str; 2],
 ) -> Drawing {
+    let picture = into_drawable(picture);
     let (width, height) = ((picture.width() * times) as f32, (picture.height() * times) as f32);
     let margin = (MARGIN * em).ceil();
     let (legend_width, legend_height) = legend.size(em);

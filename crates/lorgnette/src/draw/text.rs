@@ -102,21 +102,42 @@ pub(crate) fn draw_upwards(
 
 /// Shortens a name to the width: drops its last synonyms, or cuts the first with an ellipsis.
 pub(crate) fn shorten(name: &str, weight: Weight, em: f32, max_width: f32) -> String {
-    let fits_width = |name: &str| text_width(name, weight, em) <= max_width;
-    let mut name = name.trim();
-    while !fits_width(name) {
-        let Some((synonyms, _)) = name.rsplit_once(',') else { return truncate(name, fits_width) };
-        name = synonyms.trim_end();
+    let name = name.trim();
+    let fitting = fitting_length(name, weight, em, max_width);
+    if fitting == name.len() {
+        return name.into();
     }
-    name.into()
+    // Blanks before a comma do not count.
+    let next = name[fitting..].find(',').map(|at| name[..fitting + at].trim_end());
+    let last = name[..fitting].rfind(',').map(|at| name[..at].trim_end());
+    match next.filter(|synonyms| synonyms.len() <= fitting).or(last) {
+        Some(synonyms) => synonyms.into(),
+        None => {
+            let first = name.split(',').next().unwrap_or_default().trim_end();
+            truncate(first, |name| text_width(name, weight, em) <= max_width)
+        }
+    }
+}
+
+/// Bytes of the longest beginning of a name that is not wider than `max_width`.
+fn fitting_length(name: &str, weight: Weight, em: f32, max_width: f32) -> usize {
+    let font = Font { weight, em }.scaled();
+    let mut width = 0.0;
+    for (at, letter) in name.char_indices() {
+        width += font.h_advance(font.glyph_id(letter));
+        if width > max_width {
+            return at;
+        }
+    }
+    name.len()
 }
 
 /// The longest prefix of a name that fits with an ellipsis; only the ellipsis if nothing fits.
 fn truncate(name: &str, fits_width: impl Fn(&str) -> bool) -> String {
-    let starts = name.char_indices().map(|(end, _)| format!("{}…", name[..end].trim_end()));
-    let starts: Vec<String> = starts.collect();
-    let fitting = starts.partition_point(|start| fits_width(start));
-    starts.get(fitting.saturating_sub(1)).cloned().unwrap_or_default()
+    let ends: Vec<usize> = name.char_indices().map(|(end, _)| end).collect();
+    let start = |end: usize| format!("{}…", name[..end].trim_end());
+    let fitting = ends.partition_point(|&end| fits_width(&start(end)));
+    ends.get(fitting.saturating_sub(1)).map(|&end| start(end)).unwrap_or_default()
 }
 
 /// Wraps a text at spaces; a word that is too long for a line is cut.
@@ -133,4 +154,41 @@ pub(crate) fn wrapped(text: &str, weight: Weight, em: f32, max_width: f32) -> Ve
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shortens by cutting synonyms off one after another, as long names may not be.
+    fn cut_one_by_one(name: &str, max_width: f32) -> String {
+        let fits = |name: &str| text_width(name, Weight::Medium, 20.0) <= max_width;
+        let mut name = name.trim();
+        while !fits(name) {
+            let Some((synonyms, _)) = name.rsplit_once(',') else { return truncate(name, fits) };
+            name = synonyms.trim_end();
+        }
+        name.into()
+    }
+
+    #[test]
+    fn names_lose_synonyms_then_letters() {
+        for name in ["school bus", "tabby, tabby cat", "a  , b ,c,dddd", ", x", "größe,日本語", ""]
+        {
+            for width in 0..200 {
+                let width = width as f32;
+                let short = shorten(name, Weight::Medium, 20.0, width);
+                assert_eq!(short, cut_one_by_one(name, width), "'{name}' in {width}");
+            }
+        }
+    }
+
+    /// The beginnings of this name have 45 GB together.
+    #[test]
+    fn a_name_may_be_long() {
+        for name in ["x".repeat(300_000), "x,".repeat(150_000)] {
+            let short = shorten(&name, Weight::Medium, 20.0, 100.0);
+            assert!(!short.is_empty() && short.len() < 30, "{short}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::event::{EvaluationObserver, Event, send};
 use super::ground_truth::GroundTruth;
 use crate::dataset::{self, Digest, Split};
 use crate::observer::Progress;
-use crate::trained::{self, TrainedModel};
+use crate::trained::{self, TrainedModel, files};
 
 /// Splits of a trained model's photos, by digest.
 pub(super) struct TrainedOn {
@@ -32,7 +32,7 @@ impl TrainedOn {
     /// # Errors
     /// [`EvaluateError::Damaged`].
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, EvaluateError> {
-        let path = folder.join(trained::SPLIT);
+        let path = files::path_in(folder, trained::SPLIT);
         if !TrainedModel::is_in(folder) || !path.is_file() {
             return Ok(None);
         }

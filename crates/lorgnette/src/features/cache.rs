@@ -260,7 +260,10 @@ impl FeatureCache {
 
     /// Returns the position of the next valid record header.
     fn find_next_record(&self, mut from: u64, length: u64) -> Result<Option<u64>, CacheError> {
-        const PIECE: u64 = 1 << 20;
+        /// Bytes read at a time: few at first, for false heads may follow one another.
+        const MIN_PIECE: u64 = 4 << 10;
+        const MAX_PIECE: u64 = 1 << 20;
+        let mut length_of_piece = MIN_PIECE;
         let is_head = |window: &[u8]| {
             window[..4] == MARK.to_le_bytes() && window.first_chunk().and_then(parse).is_some()
         };
@@ -268,13 +271,14 @@ impl FeatureCache {
             let mut piece = Vec::new();
             let mut file = &self.file;
             file.seek(SeekFrom::Start(from)).map_err(|error| self.io(error))?;
-            file.take(PIECE + HEAD as u64)
+            file.take(length_of_piece + HEAD as u64)
                 .read_to_end(&mut piece)
                 .map_err(|error| self.io(error))?;
             if let Some(position) = piece.windows(HEAD).position(is_head) {
                 return Ok(Some(from + position as u64));
             }
-            from += PIECE;
+            from += length_of_piece;
+            length_of_piece = (2 * length_of_piece).min(MAX_PIECE);
         }
         Ok(None)
     }

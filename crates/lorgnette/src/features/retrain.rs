@@ -3,9 +3,12 @@
 //!
 //! They name neither the photo's content nor the network; the caller guarantees both.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+
+use lorgnette_net::file::open_regular;
 
 use super::{CacheError, Extractor, FeatureCache, FeatureRequest};
 use crate::dataset::Example;
@@ -60,8 +63,9 @@ pub fn import_retrain(
         return Ok(outcome);
     };
     let mut relative_errors = Vec::new();
+    let mut bottlenecks = Bottlenecks::default();
     for example in examples {
-        let Some(file) = bottleneck(folder, &example.photo) else {
+        let Some(file) = bottlenecks.find(folder, &example.photo) else {
             outcome.missing += 1;
             continue;
         };
@@ -99,29 +103,46 @@ fn relative_error(example: &Example, values: &[f32], extractor: &Extractor) -> O
     Some(computed.iter().zip(values).fold(0.0f32, |most, (a, b)| most.max((a - b).abs())) / largest)
 }
 
-/// The file with a photo's values.
-fn bottleneck(folder: &Path, photo: &Path) -> Option<PathBuf> {
-    let (name, class) = (photo.file_name()?.to_string_lossy(), photo.parent()?.file_name()?);
-    let folder = folder.join(class);
-    let exact = folder.join(format!("{name}.txt"));
-    if exact.is_file() {
-        return Some(exact);
+/// The names of the files of values in each folder that was looked at, sorted.
+#[derive(Debug, Default)]
+struct Bottlenecks {
+    names: HashMap<PathBuf, Vec<String>>,
+}
+
+impl Bottlenecks {
+    /// Finds the file with a photo's values.
+    fn find(&mut self, folder: &Path, photo: &Path) -> Option<PathBuf> {
+        let (name, class) = (photo.file_name()?.to_string_lossy(), photo.parent()?.file_name()?);
+        let folder = folder.join(class);
+        let exact = folder.join(format!("{name}.txt"));
+        if exact.is_file() {
+            return Some(exact);
+        }
+        let names = self.names.entry(folder.clone()).or_insert_with(|| text_files(&folder));
+        let start = format!("{name}_");
+        let first = names.partition_point(|other| *other < start);
+        let mut found = names[first..].iter().take_while(|other| other.starts_with(&start));
+        // Values of several modules are ambiguous.
+        match (found.next(), found.next()) {
+            (Some(name), None) => Some(folder.join(name)),
+            _ => None,
+        }
     }
-    let of_photo = |path: &PathBuf| {
-        let file = path.file_name().unwrap_or_default().to_string_lossy();
-        file.strip_prefix(&*name)
-            .is_some_and(|rest| rest.starts_with('_') && rest.ends_with(".txt"))
-    };
-    let mut found: Vec<PathBuf> =
-        fs::read_dir(&folder).ok()?.flatten().map(|entry| entry.path()).filter(of_photo).collect();
-    found.sort();
-    // Values of several modules are ambiguous.
-    if found.len() == 1 { found.pop() } else { None }
+}
+
+/// Returns the names of the text files in a folder, sorted.
+fn text_files(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.retain(|name| name.ends_with(".txt"));
+    names.sort();
+    names
 }
 
 fn read(file: &Path, width: usize) -> Result<Vec<f32>, String> {
     let mut text = String::new();
-    let opened = fs::File::open(file).map_err(|error| error.to_string())?;
+    let opened = open_regular(file).map_err(|error| error.to_string())?;
     opened.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| error.to_string())?;
     let value = |word: &str| word.trim().parse().ok().filter(|value: &f32| value.is_finite());
     let values: Option<Vec<f32>> = text.split(',').map(value).collect();
@@ -130,5 +151,31 @@ fn read(file: &Path, width: usize) -> Result<Vec<f32>, String> {
     match values.len() == width {
         true => Ok(values),
         false => Err(format!("it has {} values, and the network {width} features", values.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_listed_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let class = folder.path().join("roses");
+        fs::create_dir(&class).unwrap();
+        for name in ["a.jpg_module.txt", "b.jpg.txt", "c.jpg_1.txt", "c.jpg_2.txt", "d.jpg_x.csv"] {
+            fs::write(class.join(name), "1").unwrap();
+        }
+        let mut bottlenecks = Bottlenecks::default();
+        let mut find = |name: &str| {
+            let found = bottlenecks.find(folder.path(), &Path::new("photos/roses").join(name));
+            found.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+        };
+        assert_eq!(find("a.jpg").as_deref(), Some("a.jpg_module.txt"));
+        assert_eq!(find("b.jpg").as_deref(), Some("b.jpg.txt"));
+        fs::write(class.join("e.jpg_late.txt"), "1").unwrap();
+        for name in ["c.jpg", "d.jpg", "e.jpg"] {
+            assert_eq!(find(name), None, "{name}");
+        }
     }
 }

@@ -7,10 +7,10 @@
 //! the arrays in order.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 
+use lorgnette_net::file::read_regular;
 use lorgnette_net::write_atomically;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -95,7 +95,7 @@ impl Checkpoint {
     /// Reads the checkpoint; `None` if it is missing, damaged, or of another task.
     #[must_use]
     pub fn read(path: &Path, task: Digest) -> Option<Self> {
-        let bytes = fs::read(path).ok()?;
+        let bytes = read_regular(path, u64::MAX).ok()?;
         let (content, digest) = bytes.split_last_chunk::<32>()?;
         let sound = content.starts_with(MAGIC) && Sha256::digest(content)[..] == digest[..];
         let rest = content.get(16..).filter(|_| sound)?;
@@ -129,6 +129,8 @@ impl Checkpoint {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

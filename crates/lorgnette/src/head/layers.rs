@@ -81,6 +81,14 @@ pub struct Layers {
 }
 
 impl Layers {
+    /// True if all weights and biases are finite.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        let layers = self.hidden.iter().chain([&self.last]);
+        let mut values = layers.flat_map(|layer| layer.weights.iter().chain(&layer.biases));
+        values.all(|value| value.is_finite())
+    }
+
     /// Returns scores, `[examples][classes]`.
     #[must_use]
     pub fn scores(&self, features: &[f32], level: Level, pool: &ThreadPool) -> Vec<f32> {

@@ -12,6 +12,11 @@
 /// and 86 that were made smaller by a third; of 44,850 pairs of other photos of five kinds of
 /// flowers, none (`bench/near_duplicates.py`).
 pub const NEAR_DUPLICATE_COSINE: f32 = 0.8;
+/// Maximum number of pairs that are kept, those of the largest cosines.
+const MAX_NEAR_DUPLICATES: usize = 10_000;
+/// Maximum number of earlier photos that one is compared with: the frames of a film are all nearly
+/// the same.
+const MAX_COMPARED: usize = 256;
 /// Bits of a signature.
 const BITS: usize = 256;
 const WORDS: usize = BITS / 64;
@@ -52,7 +57,7 @@ impl NearDuplicateFinder {
     }
 
     /// Returns the pairs with a cosine of at least `threshold` for which `are_apart` holds, such as
-    /// those in two splits; the largest cosine first.
+    /// those in two splits; the largest cosine first, at most 10,000.
     #[must_use]
     pub fn pairs(
         &self,
@@ -62,23 +67,31 @@ impl NearDuplicateFinder {
         let most = max_differing_bits(threshold);
         let mut pairs = Vec::new();
         for second in 1..self.features.len() {
-            for first in 0..second {
-                if differing_bits(&self.signatures[first], &self.signatures[second]) > most
-                    || !are_apart(first, second)
-                {
-                    continue;
-                }
+            let is_near = |first: &usize| {
+                differing_bits(&self.signatures[*first], &self.signatures[second]) <= most
+                    && are_apart(*first, second)
+            };
+            for first in (0..second).filter(is_near).take(MAX_COMPARED) {
                 let cosine = dot(&self.features[first], &self.features[second]);
                 if cosine >= threshold {
                     pairs.push(NearDuplicate { first, second, cosine });
                 }
             }
+            if pairs.len() >= 2 * MAX_NEAR_DUPLICATES {
+                keep_largest(&mut pairs);
+            }
         }
-        pairs.sort_by(|a, b| {
-            b.cosine.total_cmp(&a.cosine).then((a.first, a.second).cmp(&(b.first, b.second)))
-        });
+        keep_largest(&mut pairs);
         pairs
     }
+}
+
+/// Sorts pairs by descending cosine, and drops those beyond the maximum.
+fn keep_largest(pairs: &mut Vec<NearDuplicate>) {
+    pairs.sort_by(|a, b| {
+        b.cosine.total_cmp(&a.cosine).then((a.first, a.second).cmp(&(b.first, b.second)))
+    });
+    pairs.truncate(MAX_NEAR_DUPLICATES);
 }
 
 fn mean(features: &[&[f32]]) -> Vec<f64> {
@@ -188,6 +201,21 @@ mod tests {
         let pairs = NearDuplicateFinder::new(&vectors)
             .pairs(NEAR_DUPLICATE_COSINE, |first, second| (first < 50) != (second < 150));
         assert_eq!(pairs.len(), 0);
+    }
+
+    /// Frames of a film: the number of pairs does not grow with the square.
+    #[test]
+    fn pairs_of_many_equal_photos_are_bounded() {
+        let frames = |count: usize| {
+            let features: Vec<Vec<f32>> =
+                (0..count).map(|photo| vec![1.0, (photo % 2) as f32, 0.5]).collect();
+            let vectors: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();
+            NearDuplicateFinder::new(&vectors).pairs(NEAR_DUPLICATE_COSINE, |_, _| true)
+        };
+        let [some, many] = [200, 400].map(|count| frames(count).len());
+        assert!(some > 200 && many <= MAX_NEAR_DUPLICATES, "{some} {many}");
+        let pairs = frames(400);
+        assert!(pairs.windows(2).all(|two| two[0].cosine >= two[1].cosine));
     }
 
     #[test]

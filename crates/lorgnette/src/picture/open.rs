@@ -1,16 +1,19 @@
 //! Opens pictures: checks limits, then calls the decoder of the format.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
 use image::metadata::Orientation;
 use lorgnette_jpeg::Transform;
+use lorgnette_net::memory::{self, Reservation};
 
 use super::orientation::reorient;
-use super::{Picture, PictureError, PictureFormat, Pixels, format, jpeg, raster, raw};
+use super::{Picture, PictureError, PictureFormat, Pixels, Reserved, format, jpeg, raster, raw};
 
 /// Options and limits for opening pictures.
 ///
@@ -92,7 +95,8 @@ impl OpenOptions {
     pub fn decode(&self, bytes: &[u8], name: &str) -> Result<Picture, PictureError> {
         self.check_bytes(bytes.len() as u64, name)?;
         let format = format::detect(bytes, name)?;
-        let source = Source { bytes, name, format, options: self };
+        let reservation = RefCell::new(None);
+        let source = Source { bytes, name, format, options: self, reservation: &reservation };
         let mut decoded = catch_panic(&source, || match format {
             PictureFormat::Jpeg => jpeg::decode(&source),
             PictureFormat::Raw => raw::decode(&source),
@@ -114,6 +118,7 @@ impl OpenOptions {
             source_channels,
             format: Some(format),
             pixels,
+            reserved: Reserved { _reservation: reservation.into_inner().map(Arc::new) },
         })
     }
 
@@ -159,10 +164,13 @@ pub(super) struct Source<'a> {
     pub(super) name: &'a str,
     pub(super) format: PictureFormat,
     pub(super) options: &'a OpenOptions,
+    /// The memory reserved for a large picture.
+    pub(super) reservation: &'a RefCell<Option<Reservation>>,
 }
 
 impl Source<'_> {
-    /// Rejects a header that states no pixels, or more than allowed.
+    /// Rejects a header that states no pixels, or more than allowed. Reserves memory for many, for
+    /// which other threads that decode photos may have to be waited for.
     pub(super) fn check_size(&self, width: usize, height: usize) -> Result<(), PictureError> {
         if width == 0 || height == 0 {
             return Err(self.damaged(format!("its header says {width} x {height} pixels")));
@@ -175,6 +183,27 @@ impl Source<'_> {
             );
             return Err(PictureError::TooLarge { name: self.name.into(), what });
         }
+        self.reserve(pixels)
+    }
+
+    fn reserve(&self, pixels: u64) -> Result<(), PictureError> {
+        /// Pixels from which a picture counts.
+        const MIN_PIXELS: u64 = 8 << 20;
+        /// Bytes of each pixel at its most: sixteen bits of each channel, as stored and converted.
+        const PIXEL_BYTES: u64 = 16;
+        /// Those of a JPEG, which has eight.
+        const JPEG_PIXEL_BYTES: u64 = 8;
+        if pixels < MIN_PIXELS || self.reservation.borrow().is_some() {
+            return Ok(());
+        }
+        let bytes = match self.format {
+            PictureFormat::Jpeg => JPEG_PIXEL_BYTES * pixels,
+            _ => PIXEL_BYTES * pixels,
+        };
+        let reserved = memory::reserve("its decoder", bytes).map_err(|error| {
+            PictureError::TooLarge { name: self.name.into(), what: error.to_string() }
+        })?;
+        *self.reservation.borrow_mut() = Some(reserved);
         Ok(())
     }
 

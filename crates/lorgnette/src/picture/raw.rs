@@ -73,7 +73,7 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
             // The orientation of the preview itself is that of the file, if there is one.
             options.ignore_orientation |= orientation.is_some();
             let format = PictureFormat::Jpeg;
-            jpeg::decode(&Source { bytes: preview, format, name: source.name, options: &options })?
+            jpeg::decode(&Source { bytes: preview, format, options: &options, ..*source })?
         }
         None => decode_plain(source)?,
     };

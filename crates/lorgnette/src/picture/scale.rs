@@ -3,7 +3,7 @@
 use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, Primitive, Rgb};
 
-use super::{Picture, Pixels};
+use super::{Picture, Pixels, Reserved};
 
 /// Scales each side by `scale` with a triangle filter: bilinear where it grows, an average where it
 /// shrinks.
@@ -27,6 +27,7 @@ pub(super) fn scaled(picture: &Picture, scale: f64) -> Picture {
         height,
         source_size: (width, height),
         pixels,
+        reserved: Reserved::default(),
         ..*picture
     }
 }

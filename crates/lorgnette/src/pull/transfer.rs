@@ -65,6 +65,8 @@ impl<'a> Transfer<'a> {
         let (mut max_received, mut attempts_without_progress, mut pause) =
             (self.bytes(), 0, retry_policy.pause);
         let mut resumed = max_received > 0;
+        // What comes more slowly is no progress.
+        let min_progress = (http::MIN_RATE * retry_policy.stall.as_secs_f64()) as u64 + 1;
         for attempt in 1_u32.. {
             let why = match self.attempt(observer) {
                 Ok(()) => return Ok(resumed),
@@ -83,7 +85,7 @@ impl<'a> Transfer<'a> {
             };
             let bytes = self.bytes();
             resumed |= bytes > 0;
-            if bytes > max_received {
+            if bytes >= max_received.saturating_add(min_progress) {
                 (max_received, attempts_without_progress, pause) = (bytes, 0, retry_policy.pause);
             } else {
                 attempts_without_progress += 1;
@@ -200,7 +202,8 @@ impl<'a> Transfer<'a> {
     ) -> Result<(), AttemptFailure> {
         let Received { mut file, mut bytes, total } = into;
         let max_bytes = total.or(self.expected_bytes).unwrap_or(self.options.max_bytes);
-        let mut body = response.into_body().into_with_config().limit(u64::MAX).reader();
+        let body = response.into_body().into_with_config().limit(u64::MAX).reader();
+        let mut body = http::Paced::new(body, self.options.retry_policy.stall);
         let mut buffer = vec![0; 1 << 16];
         if bytes == 0 {
             let mut start = Vec::new();

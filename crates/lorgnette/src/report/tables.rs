@@ -2,6 +2,7 @@
 
 use super::Report;
 use crate::metrics::{Epoch, Evaluation, ScoredPhoto};
+use crate::spreadsheet;
 
 /// The confusion matrix: a row for each true class, a column for each class the model says, the
 /// classes' names first.
@@ -108,5 +109,6 @@ fn csv(rows: impl Iterator<Item = Vec<String>>) -> String {
         writer.write_record(row).expect("rows are as long as their header, and memory takes them");
     }
     let bytes = writer.into_inner().expect("memory takes what is written");
+    let bytes = spreadsheet::cells(bytes).expect("these lines were just written");
     String::from_utf8(bytes).expect("it was written from text")
 }

@@ -1,6 +1,5 @@
 //! Training and calibrating the head.
 
-use std::fs;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -60,11 +59,7 @@ impl Run<'_> {
         let trained = head::train(&task, checkpoint, &mut writer)?;
         writer.finish()?;
         let _ = observer.event(&Event::Trained(&trained));
-        let fitted = self.calibrate(options, trained, validation);
-        if !fitted.trained.interrupted {
-            let _ = fs::remove_file(&path);
-        }
-        Ok(fitted)
+        Ok(self.calibrate(options, trained, validation))
     }
 
     /// Trains on other splits, without checkpoints. Returns the test examples too.

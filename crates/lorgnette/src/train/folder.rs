@@ -5,7 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::TrainError;
-use crate::trained::TrainedModel;
+use crate::trained::{TrainedModel, files};
 
 /// File with the checkpoint of an unfinished training.
 pub const CHECKPOINT: &str = "training.state";
@@ -51,6 +51,9 @@ impl TrainingFolder {
         let lock = lock(path)?;
         // Another training may have written a model before the lock was taken.
         check(path, existing)?;
+        // One that was ended may not have moved its files.
+        files::finish(path)?;
+        files::remove_unfinished(path);
         Ok(Self { path: path.into(), resumes: existing == Existing::Resume, _lock: lock })
     }
 
@@ -90,7 +93,7 @@ fn check(path: &Path, existing: Existing) -> Result<(), TrainError> {
         Existing::Resume => is_training,
         Existing::Overwrite => true,
     };
-    match is_free || is_allowed {
+    match (is_free && !TrainedModel::is_in(path)) || is_allowed {
         true => Ok(()),
         false if is_training => Err(TrainError::HasModel { path: path.into() }),
         false => Err(TrainError::HasOtherFiles { path: path.into() }),

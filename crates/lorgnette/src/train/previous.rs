@@ -24,7 +24,7 @@ impl PreviousModel {
     /// If the folder has no trained model, or its list of photos is damaged.
     pub fn read(folder: &Path) -> Result<Self, TrainError> {
         let model = TrainedModel::read(folder)?;
-        let rows = read_splits(&folder.join(trained::SPLIT))?;
+        let rows = read_splits(folder)?;
         Ok(Self { folder: folder.into(), model, rows })
     }
 

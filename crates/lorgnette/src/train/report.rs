@@ -1,13 +1,15 @@
 //! Evaluation of a trained head, the model's folder and its report.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
 use super::event::{Event, Stage, TrainObserver};
 use super::fit::{Fitted, Run};
-use super::tables::write_splits;
+use super::folder::{CHECKPOINT, LEFT_OUT};
+use super::tables;
 use super::{TrainError, TrainingResult};
 use crate::dataset::{Dataset, Digest, Example, RejectionReason, Split};
 use crate::head::OutputKind;
@@ -27,7 +29,6 @@ pub(super) fn write(
     fitted: &Fitted,
     observer: &mut TrainObserver<'_>,
 ) -> Result<TrainingResult, TrainError> {
-    let folder = run.options.folder.path();
     let scored = Split::ALL.map(|split| scored(run, fitted, split));
     let names = &run.samples.dataset.classes;
     let [training, validation, test] =
@@ -37,8 +38,7 @@ pub(super) fn write(
         card: card(run, fitted, &evaluations)?,
         head: fitted.layers.head(run.extractor.embedder().end_point(), fitted.options.answer),
     };
-    write_splits(&folder.join(trained::SPLIT), run.samples.dataset, run.samples.splits)?;
-    model.write(folder)?;
+    write_model(run, fitted, &model)?;
     let _ = observer.event(&Event::Finished(Stage::Evaluation));
     let held_out = held_out(run, fitted, &scored, observer);
     let _ = observer.event(&Event::Finished(Stage::LabelIssues));
@@ -57,6 +57,20 @@ pub(super) fn write(
     });
     let interrupted = fitted.trained.interrupted;
     Ok(TrainingResult { model, evaluations, has_unusable_photos, interrupted })
+}
+
+/// Writes the model with its lists of photos, and removes the checkpoint that it makes needless.
+fn write_model(run: &Run<'_>, fitted: &Fitted, model: &TrainedModel) -> Result<(), TrainError> {
+    let (folder, dataset) = (run.options.folder.path(), run.samples.dataset);
+    let splits = tables::splits(&folder.join(trained::SPLIT), dataset, run.samples.splits)?;
+    let left_out = tables::left_out(&folder.join(LEFT_OUT), dataset)?;
+    let lists = vec![(trained::SPLIT.to_owned(), splits), (LEFT_OUT.to_owned(), left_out)];
+    model.write_with(folder, lists)?;
+    if !fitted.trained.interrupted {
+        // One that stays is stale, which the next training notices.
+        let _ = fs::remove_file(folder.join(CHECKPOINT));
+    }
+    Ok(())
 }
 
 /// Returns the probabilities of the photos of a split.

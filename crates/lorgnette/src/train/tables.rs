@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use lorgnette_net::file::open_regular;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use crate::dataset::{Dataset, Split};
-use crate::trained;
+use crate::spreadsheet;
+use crate::trained::{self, files};
 
 /// Row of `split.csv`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,8 +20,8 @@ pub(super) struct SplitRow {
     pub(super) split: Split,
 }
 
-/// Writes the photos that were left out, and why.
-pub(super) fn write_left_out(path: &Path, dataset: &Dataset) -> Result<(), TrainError> {
+/// Returns a file of the photos that were left out, and why; `path` is for messages.
+pub(super) fn left_out(path: &Path, dataset: &Dataset) -> Result<Vec<u8>, TrainError> {
     let mut lines = csv::Writer::from_writer(Vec::new());
     let mut write = || -> csv::Result<()> {
         lines.write_record(["path", "fault", "what"])?;
@@ -30,15 +32,15 @@ pub(super) fn write_left_out(path: &Path, dataset: &Dataset) -> Result<(), Train
         Ok(())
     };
     write().map_err(|error| csv_error(path, &error))?;
-    finish(path, lines)
+    content(path, lines)
 }
 
-/// Writes the split of each photo.
-pub(super) fn write_splits(
+/// Returns a file with the split of each photo; `path` is for messages.
+pub(super) fn splits(
     path: &Path,
     dataset: &Dataset,
     splits: &[Split],
-) -> Result<(), TrainError> {
+) -> Result<Vec<u8>, TrainError> {
     let mut rows: Vec<SplitRow> = Vec::new();
     for (example, &split) in dataset.examples.iter().zip(splits) {
         let photo = std::path::absolute(&example.photo).unwrap_or_else(|_| example.photo.clone());
@@ -56,21 +58,28 @@ pub(super) fn write_splits(
     for row in &rows {
         lines.serialize(row).map_err(|error| csv_error(path, &error))?;
     }
-    finish(path, lines)
+    content(path, lines)
 }
 
-/// Reads the rows of `split.csv`.
-pub(super) fn read_splits(path: &Path) -> Result<Vec<SplitRow>, TrainError> {
-    let mut reader = csv::Reader::from_path(path).map_err(|error| csv_error(path, &error))?;
+/// Reads the rows of `split.csv` of the model in `folder`.
+pub(super) fn read_splits(folder: &Path) -> Result<Vec<SplitRow>, TrainError> {
+    let path = &files::path_in(folder, trained::SPLIT);
+    let file = open_regular(path).map_err(|source| TrainError::Io { path: path.into(), source })?;
+    let mut reader = csv::Reader::from_reader(file);
     let rows: csv::Result<Vec<SplitRow>> = reader.deserialize().collect();
-    rows.map_err(|error| csv_error(path, &error))
+    let mut rows = rows.map_err(|error| csv_error(path, &error))?;
+    for row in &mut rows {
+        row.path = spreadsheet::text_of(&row.path).to_owned();
+        row.classes = spreadsheet::text_of(&row.classes).to_owned();
+    }
+    Ok(rows)
 }
 
-fn finish(path: &Path, lines: csv::Writer<Vec<u8>>) -> Result<(), TrainError> {
+fn content(path: &Path, lines: csv::Writer<Vec<u8>>) -> Result<Vec<u8>, TrainError> {
     let content = lines
         .into_inner()
         .map_err(|error| TrainError::Io { path: path.into(), source: error.into_error() })?;
-    Ok(trained::replace(path, &content)?)
+    spreadsheet::cells(content).map_err(|error| csv_error(path, &error))
 }
 
 fn csv_error(path: &Path, error: &csv::Error) -> TrainError {

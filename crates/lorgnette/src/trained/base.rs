@@ -129,6 +129,16 @@ impl BaseCard {
             .options(shape, options)
             .map_err(|what| format_error(&folder.join(super::CARD), what))?;
         let base = self.base(folder)?;
+        // It could be this very folder, or lead back to it.
+        if let ModelRef::File(path) = &base
+            && super::TrainedModel::is_in(path)
+        {
+            let what = format!(
+                "the network it was trained on, {}, is a trained model itself",
+                path.display()
+            );
+            return Err(format_error(&folder.join(super::CARD), what));
+        }
         let model = base.open(&options)?;
         if let ModelRef::File(path) = &base {
             self.check(path, &model, folder)?;

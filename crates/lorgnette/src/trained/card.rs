@@ -1,9 +1,9 @@
 //! `model.json`: the card of a trained model.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
+use lorgnette_net::file::read_regular;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, format_error, io_error};
@@ -168,13 +168,18 @@ pub struct SplitCounts {
 }
 
 impl Card {
-    /// Reads the file.
-    pub(super) fn read(path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|source| io_error(path, source))?;
+    /// Reads the file. Returns also the checksums of other files by name, which cards of earlier
+    /// programs do not have.
+    pub(super) fn read(path: &Path) -> Result<(Self, BTreeMap<String, String>)> {
+        /// Maximum bytes of a card, which has the names of all classes.
+        const MAX_BYTES: u64 = 64 << 20;
+        let bytes = read_regular(path, MAX_BYTES).map_err(|source| io_error(path, source))?;
         #[derive(Deserialize)]
         struct Start {
             format: String,
             version: u32,
+            #[serde(default)]
+            checksums: BTreeMap<String, String>,
         }
         let start: Start = serde_json::from_slice(&bytes).map_err(|error| {
             format_error(path, format!("it is not the description of a trained model: {error}"))
@@ -194,12 +199,21 @@ impl Card {
                 ),
             ));
         }
-        serde_json::from_slice(&bytes).map_err(|error| format_error(path, error.to_string()))
+        let card = serde_json::from_slice(&bytes);
+        let card = card.map_err(|error| format_error(path, error.to_string()))?;
+        Ok((card, start.checksums))
     }
 
-    /// Returns the file's content.
-    pub(super) fn to_json(&self) -> Vec<u8> {
-        let mut json = serde_json::to_vec_pretty(self).expect("names and numbers can be written");
+    /// Returns the file's content, with the checksums of other files.
+    pub(super) fn to_json(&self, checksums: &BTreeMap<String, String>) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct WithChecksums<'a> {
+            #[serde(flatten)]
+            card: &'a Card,
+            checksums: &'a BTreeMap<String, String>,
+        }
+        let file = WithChecksums { card: self, checksums };
+        let mut json = serde_json::to_vec_pretty(&file).expect("names and numbers can be written");
         json.push(b'\n');
         json
     }

@@ -45,6 +45,9 @@ fn heats(arguments: &Arguments) -> impl Iterator<Item = (&str, &Path)> {
 impl Drawings {
     pub(super) fn new(arguments: &Arguments, photos: &[Photo], model: &Model) -> Result<Self> {
         let mut output_paths = OutputPaths::new(photos);
+        if let Some(path) = &arguments.coco {
+            output_paths.one_file(path, "--coco")?;
+        }
         let pictures = output_paths.paths_for(&arguments.picture, "--picture", FIGURES)?;
         let overlays = output_paths.paths_for(&arguments.overlay, "--overlay", FIGURES)?;
         let arrays = output_paths.paths_for(&arguments.npy, "--npy", ARRAYS)?;

@@ -268,8 +268,10 @@ impl ModelDescription {
     }
 
     fn write_lists(&self, out: &mut dyn Write, all: bool) -> io::Result<()> {
+        /// Maximum width of a column; a width in a format panics beyond 65,535.
+        const MAX_WIDTH: usize = 200;
         let longest = |names: &mut dyn Iterator<Item = &str>| {
-            names.map(|name| name.chars().count()).max().unwrap_or(0)
+            names.map(|name| name.chars().count()).max().unwrap_or(0).min(MAX_WIDTH)
         };
         if !self.scopes.is_empty() {
             writeln!(out, "\nscopes (variables, parameters)")?;

@@ -19,6 +19,7 @@ use crate::graph::evaluate::conv_window;
 use crate::graph::op::{Conv, Epilogue, MatMul};
 use crate::graph::{Node, NodeId};
 use crate::lazy_tensor::ByteRange;
+use crate::memory;
 use crate::tensor::Tensor;
 
 /// A kernel whose weights are not packed yet.
@@ -408,5 +409,6 @@ pub(super) fn pack_all(
 pub(super) fn buffer(len: usize) -> Result<Buffer> {
     let out_of_memory =
         |_| Error::Memory { what: "the packed weights".into(), needed: len as u64, limit: 0 };
+    memory::check("the packed weights", len as u64)?;
     Buffer::zeroed(len).map_err(out_of_memory)
 }

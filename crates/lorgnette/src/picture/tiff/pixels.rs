@@ -313,6 +313,7 @@ impl<'a> Layout<'a> {
             name: source.name,
             format: PictureFormat::Jpeg,
             options: &options,
+            ..*source
         };
         let decoded = jpeg::decode(&jpeg)?;
         let Pixels::Rgb8(rgb) = decoded.pixels else {

@@ -1,0 +1,348 @@
+//! Files and moments that are chosen to do harm: what the program does then is an error with a
+//! sentence, or right.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::Instant;
+
+use lorgnette::Picture;
+use lorgnette::trained::TrainedModel;
+
+use crate::program::{Ended, Folder, lorgnette, photo, program};
+
+/// The embedded network as a file, with eight bytes at `at` that are no number.
+fn without_number(folder: &Folder, at: usize) -> String {
+    let network =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../lorgnette/models/mobilenet_v1_1.0_224.pb");
+    let mut bytes = fs::read(network).unwrap();
+    bytes[at..at + 8].fill(0xff);
+    let path = folder.text(&format!("mobilenet_v1_{at}.pb"));
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// A small photo of a colour, unlike those of other numbers.
+fn coloured(path: &Path, colour: [u8; 3], number: usize) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let level = |i: usize| colour[i % 3].wrapping_add((i * (2 * number + 1) % 251 / 10) as u8);
+    Picture::from_rgb8(40, 30, (0..40 * 30 * 3).map(level).collect()).unwrap().save(path).unwrap();
+}
+
+/// Twelve photos of each of two classes.
+fn two_classes(folder: &Folder, place: &str, names: [&str; 2]) {
+    for number in 0..12 {
+        for (name, colour) in names.iter().zip([[190, 20, 20], [20, 20, 190]]) {
+            let path = folder.path(&format!("{place}/{name}/{number}.png"));
+            coloured(&path, colour, number + 50 * usize::from(colour[0] == 20));
+        }
+    }
+}
+
+/// The arguments of a training of the photos in `place`.
+fn training(folder: &Folder, place: &str, more: &[&str]) -> Vec<String> {
+    let (photos, out, cache) = (folder.text(place), folder.text("model"), folder.text("cache"));
+    let fixed = ["train", &photos, "--out", &out, "--cache", &cache, "--quiet"];
+    fixed.iter().chain(more).map(|&argument| argument.to_owned()).collect()
+}
+
+fn ended(child: Child) -> Ended {
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn begun(arguments: &[String]) -> Child {
+    let mut command = program(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn values_that_are_not_finite_are_an_error_in_every_verb() {
+    let folder = Folder::new().with_photo("photos/tabby/chelsea.jpg", "chelsea.jpg");
+    two_classes(&folder, "classes", ["red", "blue"]);
+    let (photos, chelsea) = (folder.text("photos"), folder.text("photos/tabby/chelsea.jpg"));
+    let (library, copy) = (folder.text("photos.lgn"), folder.text("copy.jpg"));
+    // In the classification layer, and in the layers before it.
+    let (last, first) = (without_number(&folder, 15_000_000), without_number(&folder, 1_000_000));
+    let cases: [(&[&str], &str); 6] = [
+        (&["classify", &chelsea], &last),
+        (&["map", &chelsea], &last),
+        (&["blur", &chelsea, "--class", "cat", "--out", &copy], &last),
+        (&["index", &photos, "--library", &library], &last),
+        (&["evaluate", &last, &photos], &last),
+        (&["embed", &chelsea], &first),
+    ];
+    for (arguments, model) in cases {
+        let ended = lorgnette(&[arguments, &["--model", model]].concat());
+        assert!(ended.code == Some(1) || ended.code == Some(2), "{arguments:?}: {}", ended.err);
+        assert!(ended.err.contains("not finite"), "{arguments:?}: {}", ended.err);
+        assert!(!ended.out.contains("NaN") && !ended.out.contains("null"), "{}", ended.out);
+    }
+    assert!(!folder.path("copy.jpg").exists(), "a photo is not copied without a look at it");
+    let ended = lorgnette(&training(&folder, "classes", &["--model", &first]));
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+}
+
+/// Killed at moments spread over a whole run, a training leaves the old model or the new one.
+#[test]
+fn a_training_that_is_killed_leaves_a_whole_model() {
+    const MOMENTS: u32 = 12;
+    let folder = Folder::new();
+    two_classes(&folder, "old", ["old red", "old blue"]);
+    two_classes(&folder, "new", ["new red", "new blue"]);
+    lorgnette(&training(&folder, "old", &[])).well();
+    let again = |place: &str| training(&folder, place, &["--overwrite"]);
+    let started = Instant::now();
+    lorgnette(&again("new")).well();
+    let whole = started.elapsed();
+    lorgnette(&again("old")).well();
+    let model = folder.path("model");
+    for moment in 0..MOMENTS {
+        let place = ["new", "old"][moment as usize % 2];
+        let mut child = begun(&again(place));
+        sleep(whole * moment / MOMENTS);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let TrainedModel { card, .. } = TrainedModel::read(&model).unwrap();
+        let of = card.classes[0].split(' ').next().unwrap().to_owned();
+        assert_eq!(card.classes, [format!("{of} blue"), format!("{of} red")]);
+        let place = folder.text(&of);
+        let split = ["--split", "test", "--format", "json"];
+        let evaluated =
+            lorgnette(&[&["evaluate", model.to_str().unwrap(), &place], &split[..]].concat());
+        assert_eq!(evaluated.well().json()[0]["accuracy"], 1.0);
+    }
+    lorgnette(&again("new")).well();
+    let left = fs::read_dir(&model).unwrap().flatten();
+    let left: Vec<_> = left.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    assert!(!left.iter().any(|name| name.starts_with(".lorgnette")), "{left:?}");
+}
+
+#[test]
+fn of_two_trainings_at_once_one_is_told_to_wait() {
+    let folder = Folder::new();
+    two_classes(&folder, "one", ["a", "b"]);
+    two_classes(&folder, "two", ["c", "d"]);
+    let children = ["one", "two"].map(|place| begun(&training(&folder, place, &["--overwrite"])));
+    let all = children.map(ended);
+    let failed: Vec<&Ended> = all.iter().filter(|ended| ended.code != Some(0)).collect();
+    for ended in &failed {
+        assert!(ended.err.contains("another training"), "{}", ended.err);
+    }
+    assert!(failed.len() < 2);
+    TrainedModel::read(&folder.path("model")).unwrap();
+}
+
+/// A disk that takes no report: its file is a folder.
+#[test]
+fn a_model_is_not_lost_with_its_report() {
+    let folder = Folder::new().with("model/report.html/x", b"");
+    two_classes(&folder, "photos", ["a", "b"]);
+    let ended = lorgnette(&training(&folder, "photos", &["--overwrite"]));
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("report.html"), "{}", ended.err);
+    TrainedModel::read(&folder.path("model")).unwrap();
+}
+
+#[test]
+fn two_first_indexings_of_a_library_both_succeed() {
+    let folder = Folder::new()
+        .with_photo("a/chelsea.jpg", "chelsea.jpg")
+        .with_photo("b/rocket.jpg", "rocket.jpg");
+    let library = folder.text("photos.lgn");
+    let children = ["a", "b"].map(|place| {
+        begun(&["index", &folder.text(place), "--library", &library].map(str::to_owned))
+    });
+    for ended in children.map(ended) {
+        ended.well();
+    }
+    let found = lorgnette(&["search", "cat or rocket", "--library", &library, "--format", "json"]);
+    assert_eq!(found.well().json().len(), 2);
+}
+
+#[test]
+fn a_library_notices_that_a_model_was_trained_again() {
+    let folder = Folder::new();
+    two_classes(&folder, "first", ["red", "blue"]);
+    // The other way round.
+    two_classes(&folder, "second", ["blue", "red"]);
+    let (photos, library) = (folder.text("first/red"), folder.text("photos.lgn"));
+    let model = folder.text("model");
+    let index = || {
+        let arguments = ["index", &photos, "--library", &library, "--model", &model];
+        lorgnette(&arguments).well().out
+    };
+    lorgnette(&training(&folder, "first", &[])).well();
+    index();
+    let unchanged = index();
+    assert!(unchanged.contains("12 unchanged"), "{unchanged}");
+    lorgnette(&training(&folder, "second", &["--overwrite"])).well();
+    let again = index();
+    assert!(!again.contains("unchanged"), "{again}");
+}
+
+#[test]
+fn a_model_that_is_its_own_base_is_an_error() {
+    let folder = Folder::new();
+    two_classes(&folder, "photos", ["a", "b"]);
+    lorgnette(&training(&folder, "photos", &[])).well();
+    let card = folder.path("model/model.json");
+    let text = fs::read_to_string(&card).unwrap();
+    let text = text
+        .replace("\"embedded\"", "\"file\"")
+        .replace("\"relative\": null", "\"relative\": \".\"");
+    fs::write(&card, text).unwrap();
+    let model = folder.text("model");
+    let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--model", &model]);
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(ended.err.contains("is a trained model itself"), "{}", ended.err);
+}
+
+#[test]
+fn a_bit_of_a_trained_layer_is_noticed() {
+    let folder = Folder::new();
+    two_classes(&folder, "photos", ["a", "b"]);
+    lorgnette(&training(&folder, "photos", &[])).well();
+    let (model, weights) = (folder.text("model"), folder.path("model/weights.npy"));
+    let mut bytes = fs::read(&weights).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&weights, bytes).unwrap();
+    let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--model", &model]);
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(ended.err.contains("weights.npy: its checksum"), "{}", ended.err);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_plan_file_that_is_shortened_ends_the_program_with_a_sentence() {
+    let folder = Folder::new();
+    for number in 0..60 {
+        coloured(&folder.path(&format!("photos/{number}.png")), [9, 99, 20], number);
+    }
+    let plan = folder.text("network.plan");
+    lorgnette(&["models", "convert", "mobilenet_v1_1.0_224", "--out", &plan]).well();
+    let arguments = ["classify", &folder.text("photos"), "--model", &plan, "--format", "json"];
+    let mut child = begun(&arguments.map(str::to_owned));
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    let file = fs::File::options().write(true).open(&plan).unwrap();
+    file.set_len(8192).unwrap();
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    let ended = ended(child);
+    assert!(ended.code == Some(2) || ended.code == Some(1), "{:?} {}", ended.code, ended.err);
+    assert!(ended.err.contains("network.plan: it was"), "{}", ended.err);
+}
+
+#[test]
+fn names_are_no_formulas_and_no_commands() {
+    let folder = Folder::new().with("names.txt", "=1+1\n".repeat(1001).as_bytes());
+    let names = folder.text("names.txt");
+    let arguments = ["classify", &photo("chelsea.jpg"), "--labels", &names, "--format", "csv"];
+    let answer = lorgnette(&arguments).well().out;
+    assert!(answer.contains(",'=1+1"), "{answer}");
+    for arguments in [&["classify", "--\u{1b}[31m"][..], &["classify", "\u{1b}[31m.jpg"]] {
+        let ended = lorgnette(arguments);
+        assert!(ended.code != Some(0) && !ended.err.contains('\u{1b}'), "{}", ended.err);
+    }
+}
+
+#[test]
+fn numbers_of_any_size_are_errors_with_a_sentence() {
+    let folder = Folder::new();
+    two_classes(&folder, "photos", ["a", "b"]);
+    for (option, number) in [
+        ("--hidden", "18446744073709551615"),
+        ("--hidden", "1000000"),
+        ("--batch", "18446744073709551615"),
+    ] {
+        let options = ["--recipe", "tutorial", option, number, "--overwrite"];
+        let ended = lorgnette(&training(&folder, "photos", &options));
+        assert_eq!(ended.code, Some(2), "{option}: {}", ended.err);
+        assert!(ended.err.contains("at most"), "{option}: {}", ended.err);
+    }
+    let copy = folder.text("copy.jpg");
+    for option in ["--block", "--margin", "--feather"] {
+        let arguments =
+            ["blur", &photo("astronaut.jpg"), "--faces", "--out", &copy, "--how", "gaussian"];
+        lorgnette(&[&arguments, &[option, "4000000000"][..]].concat()).well();
+    }
+}
+
+/// A picture of a few kilobytes whose drawing would take 15 GB.
+#[test]
+fn memory_is_limited_for_drawings_too() {
+    let folder = Folder::new();
+    let wide = folder.path("wide.png");
+    Picture::from_rgb8(16_000_000, 1, vec![90; 3 * 16_000_000]).unwrap().save(&wide).unwrap();
+    let (wide, drawn) = (wide.to_str().unwrap(), folder.text("drawn.png"));
+    let classify = |limit: &str| {
+        let arguments = ["classify", wide, "--picture", &drawn, "--memory-limit", limit];
+        lorgnette(&arguments)
+    };
+    classify("1024").well();
+    let ended = classify("64");
+    assert!(ended.code == Some(1) || ended.code == Some(2), "{:?}", ended.code);
+    assert!(ended.err.contains("limit"), "{}", ended.err);
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_outside_of_the_folder_nor_over_the_input() {
+    let folder = Folder::new()
+        .with_photo("given/astronaut.jpg", "astronaut.jpg")
+        .with_photo("outside/astronaut.jpg", "astronaut.jpg");
+    std::os::unix::fs::symlink("../outside", folder.path("given/link")).unwrap();
+    let (given, outside) = (folder.text("given"), folder.path("outside/astronaut.jpg"));
+    let before = fs::read(&outside).unwrap();
+    let ended = lorgnette(&["blur", &given, "--faces", "--in-place", "--no-backup"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("a link leads to it"), "{}", ended.err);
+    assert_eq!(fs::read(&outside).unwrap(), before);
+    let hard = folder.text("hard.jpg");
+    fs::hard_link(&outside, &hard).unwrap();
+    let outside_name = outside.to_str().unwrap();
+    for arguments in [
+        &["embed", outside_name, "--npy", &hard][..],
+        &["embed", outside_name, "--npy", outside_name],
+        &["classify", outside_name, "--picture", &hard],
+    ] {
+        assert_eq!(lorgnette(arguments).code, Some(2), "{arguments:?}");
+        assert_eq!(fs::read(&outside).unwrap(), before);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_are_waited_for_nowhere() {
+    let folder = Folder::new().with_photo("photos/chelsea.jpg", "chelsea.jpg");
+    two_classes(&folder, "classes", ["a", "b"]);
+    lorgnette(&training(&folder, "classes", &[])).well();
+    let pipe = |name: &str| {
+        let path = folder.path(name);
+        let _ = fs::remove_file(&path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    pipe("photos/pipe.jpg");
+    let photos = folder.text("photos");
+    let ended = lorgnette(&["classify", &photos]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.err.contains("pipe.jpg"), "{}", ended.err);
+    let library = folder.text("photos.lgn");
+    let ended = lorgnette(&["index", &photos, "--library", &library]);
+    assert!(ended.err.contains("pipe.jpg"), "{}", ended.err);
+    pipe("model/weights.npy");
+    pipe("checkpoints/checkpoint");
+    pipe("graph.pb");
+    for model in ["model", "checkpoints", "graph.pb"] {
+        let model = folder.text(model);
+        let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--model", &model]);
+        assert_eq!(ended.code, Some(2), "{model}: {}", ended.err);
+    }
+}
