@@ -152,6 +152,8 @@ pub enum Choice {
     Output,
     /// [`LoadOptions::checkpoint`](crate::LoadOptions::checkpoint).
     Checkpoint,
+    /// [`LoadOptions::signature`](crate::LoadOptions::signature).
+    Signature,
 }
 
 /// An option that a plan file fixes.

@@ -22,6 +22,7 @@ pub use decoding::Decoding;
 pub(crate) use layout::CHANNELS_LAST;
 pub(crate) use operation::quantized::attribute as quantized_attribute;
 pub(crate) use operation::quantized::is_quantized_operation;
+pub(crate) use signature::Interface;
 pub use signature::{InputCandidate, Signature};
 
 use std::collections::HashMap;
@@ -37,7 +38,6 @@ use crate::graph::TensorOrLazy;
 use crate::graph::{Graph, Op};
 use crate::lazy_tensor::{self, ByteRange, LazyTensor};
 use crate::memory;
-use crate::names::nearest;
 use crate::proto;
 use crate::tensor::{DType, Tensor};
 use crate::tflite;
@@ -54,6 +54,8 @@ pub struct GraphDef {
     by_name: HashMap<String, usize>,
     /// The values of the variables, if the graph is not frozen.
     variables: Option<Arc<dyn Variables + Send + Sync>>,
+    /// The names that a SavedModel or a Keras model gives to inputs and outputs.
+    interface: Interface,
 }
 
 impl GraphDef {
@@ -120,7 +122,8 @@ impl GraphDef {
         Self::new(file, graph, path)
     }
 
-    fn new(file: MappedFile, graph: proto::GraphDef, path: &Path) -> Result<Self> {
+    /// Creates a graph of nodes whose constants may be slices of `file`; `path` names it in messages.
+    pub(crate) fn new(file: MappedFile, graph: proto::GraphDef, path: &Path) -> Result<Self> {
         let format = |what: String| Error::Format { path: path.into(), what };
         if graph.node.is_empty() {
             return Err(format("the graph has no nodes".into()));
@@ -131,7 +134,25 @@ impl GraphDef {
                 return Err(format(format!("two nodes are called '{}'", node.name)));
             }
         }
-        Ok(Self { path: path.into(), file, nodes: graph.node, by_name, variables: None })
+        let interface = Interface::default();
+        Ok(Self { path: path.into(), file, nodes: graph.node, by_name, variables: None, interface })
+    }
+
+    /// Returns the graph with names for its inputs and outputs.
+    #[must_use]
+    pub(crate) fn with_interface(self, interface: Interface) -> Self {
+        Self { interface, ..self }
+    }
+
+    /// Returns the node of another name for it; `name` itself if it is none.
+    pub(crate) fn node_called<'n>(&'n self, name: &'n str) -> &'n str {
+        let alias = self.interface.aliases.get(name).filter(|_| !self.by_name.contains_key(name));
+        alias.map_or(name, String::as_str)
+    }
+
+    /// Returns the names of inputs and outputs that come with the graph.
+    pub(crate) fn interface(&self) -> &Interface {
+        &self.interface
     }
 
     /// Returns the graph with values for its variables.
@@ -317,11 +338,15 @@ impl GraphDef {
         if let Some(&index) = self.by_name.get(name) {
             return Ok((index, 0));
         }
+        if let Some(&index) =
+            self.interface.aliases.get(name).and_then(|node| self.by_name.get(node))
+        {
+            return Ok((index, 0));
+        }
         let (node, port) = split_port(name);
-        let index = self.by_name.get(node).ok_or_else(|| Error::Unknown {
-            kind: "node",
-            name: node.into(),
-            nearest: nearest(node, self.names()),
+        let index = self.by_name.get(node).ok_or_else(|| {
+            let aliases = self.interface.aliases.keys().map(String::as_str);
+            Error::unknown("node", node, self.names().chain(aliases))
         })?;
         Ok((*index, port))
     }
@@ -361,7 +386,7 @@ impl lazy_tensor::TensorSource for FileTensor {
 }
 
 /// Splits `name:1` into the node's name and the output's number, which is 0 if absent.
-fn split_port(name: &str) -> (&str, usize) {
+pub(crate) fn split_port(name: &str) -> (&str, usize) {
     match name.rsplit_once(':') {
         Some((node, port)) if !port.is_empty() => {
             port.parse().map_or((name, 0), |port| (node, port))
@@ -400,19 +425,18 @@ pub(crate) fn identify(bytes: &[u8]) -> Option<&'static str> {
             "a compressed file: unpack it and give the .pb file in it"
         }
         _ if text(b"PK\x03\x04") => {
-            "a ZIP archive (as .keras files and PyTorch's are): unpack it and give the .pb, .onnx \
-             or .tflite file in it"
+            "a ZIP archive (as PyTorch's files are): unpack it and give the .pb, .onnx or .tflite \
+             file in it"
         }
         _ if text(b"\x89HDF") => {
-            "a Keras HDF5 file (.h5); a frozen TensorFlow graph (.pb), ONNX or TensorFlow Lite is \
-             needed: convert it with tf.lite.TFLiteConverter.from_keras_model or tf2onnx"
+            "an HDF5 file, as Keras writes it (.h5): it is read from a file, not from memory"
         }
         [0x80, 2..=5, ..] => "a Python pickle (as old PyTorch files are), not a graph",
         _ if bytes.ends_with(&SSTABLE_MAGIC) => "a checkpoint, not a frozen graph",
         _ if is_picture(bytes) => "a picture, not a graph",
         [0x08, 0x01, 0x12, ..] => {
-            "a SavedModel; freeze it to a GraphDef first, or convert it with tf2onnx or \
-             tf.lite.TFLiteConverter.from_saved_model"
+            "a SavedModel, whose variables are in other files: give its folder, or its \
+             saved_model.pb with the folder variables beside it"
         }
         _ => return None,
     })
@@ -462,7 +486,7 @@ mod name_tests {
         for (bytes, remedy) in [
             (b"version https://git-lfs.github.com/spec/v1\n".as_slice(), "git lfs pull"),
             (b"\x1f\x8b\x08", "gunzip"),
-            (b"\x89HDF\r\n", "convert it"),
+            (b"\x89HDF\r\n", "read from a file"),
             (b"\n node {\n name: \"x\"", "as_text=False"),
             (b"{\"format\": \"graph-model\"", "tensorflowjs_converter"),
             (b"", "an empty file"),

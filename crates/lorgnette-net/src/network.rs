@@ -25,6 +25,7 @@ use crate::options::{LoadOptions, RunOptions};
 use crate::plan::WeightCache;
 use crate::plan_cache::PlanCache;
 use crate::plan_file::{self, Opened, PlanFileIntegrity};
+use crate::saved_model::{self, SavedSignature};
 use crate::source::{ModelSource, WithHead, ZooModel, check_no_zoo_options, node_name};
 use crate::tensor::DType;
 use crate::weights::Variables;
@@ -78,8 +79,8 @@ impl SharedModel {
 }
 
 impl Network {
-    /// Opens a graph, frozen or with a checkpoint, or a checkpoint of a network of the
-    /// [zoo](crate::zoo), by any path that [`Weights::open`](crate::weights::Weights::open) takes;
+    /// Opens a graph, frozen or with a checkpoint, a SavedModel, an ONNX model, or a checkpoint of a
+    /// network of the [zoo](crate::zoo), by any path that [`Weights::open`](crate::weights::Weights::open) takes;
     /// or a folder or an archive of these; or a plan file. Weights stay in the file, mapped, until
     /// a plan packs them. Nothing is written but what archives are unpacked to.
     ///
@@ -93,7 +94,7 @@ impl Network {
         let source = ModelSource::open(path, &load)?;
         let name = match source.net() {
             Some(net) => net.name.to_owned(),
-            None => stem(&source.file().file_name().unwrap_or_default().to_string_lossy()).into(),
+            None => name_of(source.file()),
         };
         let file = Some(source.file().to_owned());
         Ok(Self::new(SharedModel::new(name, file, source), load, run))
@@ -221,6 +222,22 @@ impl Network {
     /// The names of all nodes.
     pub fn node_names(&self) -> impl Iterator<Item = &str> {
         self.model.source.names()
+    }
+
+    /// The signatures of a SavedModel, sorted by name; none for other models.
+    pub fn saved_signatures(&self) -> &[SavedSignature] {
+        match &*self.model.source {
+            ModelSource::Graph(graph) => &graph.interface().signatures,
+            _ => &[],
+        }
+    }
+
+    /// The node that a SavedModel's signature, or a Keras model's layer, calls `name`; else `name`.
+    pub(crate) fn node_called<'n>(&'n self, name: &'n str) -> &'n str {
+        match &*self.model.source {
+            ModelSource::Graph(graph) => graph.node_called(name),
+            _ => name,
+        }
     }
 
     /// The node that decodes photos, if `name` is it or its input, such as `DecodeJpeg/contents`.
@@ -472,8 +489,19 @@ fn input_channels(signature: &Signature) -> usize {
     signature.input.shape.as_ref().and_then(|shape| shape.get(at).copied().flatten()).unwrap_or(3)
 }
 
+/// A model's name, from its file's; a SavedModel's, from its folder's.
+fn name_of(file: &Path) -> String {
+    let full = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let folder = full.parent().and_then(Path::file_name);
+    let name = match file.file_name() {
+        Some(name) if name == saved_model::FILE => folder.unwrap_or(name),
+        name => name.unwrap_or_default(),
+    };
+    stem(&name.to_string_lossy()).to_owned()
+}
+
 /// A graph's name, from its file's.
 fn stem(file: &str) -> &str {
-    let extensions = [".pb", ".meta", ".onnx", ".tflite"];
+    let extensions = [".pb", ".meta", ".onnx", ".tflite", ".keras", ".h5", ".hdf5"];
     extensions.iter().find_map(|extension| file.strip_suffix(extension)).unwrap_or(file)
 }

@@ -24,6 +24,8 @@ pub struct LoadOptions {
     pub checkpoint: Option<PathBuf>,
     /// Whether moving averages are used in place of the weights where a checkpoint has both.
     pub use_ema: bool,
+    /// The signature of a SavedModel; `serving_default` if not given.
+    pub signature: Option<String>,
     /// The folder that archives of checkpoints are unpacked to. Archives are refused without it.
     pub cache: Option<PathBuf>,
 }
@@ -38,6 +40,7 @@ impl Default for LoadOptions {
             zoo: ZooOptions::default(),
             checkpoint: None,
             use_ema: true,
+            signature: None,
             cache: None,
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! path ─▶ unpacked, kind detected (file_kind) ─┬─▶ GraphDef, with variables from a checkpoint
+//!                                              ├─▶ SavedModel, Keras: the same with names of their own
 //!                                              ├─▶ ONNX model (onnx_model)
 //!                                              └─▶ checkpoint, network rebuilt (zoo_model)
 //! any of these and a new classification layer (with_head)
@@ -26,8 +27,10 @@ use crate::export;
 use crate::graph::Graph;
 use crate::graph::TensorOrLazy;
 use crate::import::{Decoding, GraphDef, Signature};
+use crate::keras;
 use crate::onnx::OnnxModel;
 use crate::options::LoadOptions;
+use crate::saved_model;
 use crate::tensor::Tensor;
 use crate::weights::{PreferEma, Variables, Weights, archive};
 use crate::zoo::Architecture;
@@ -42,10 +45,14 @@ pub(crate) enum ModelSource {
 }
 
 impl ModelSource {
-    /// Opens a graph, a checkpoint by any of its paths, an ONNX model, or an archive or a folder of
-    /// these.
+    /// Opens a graph, a SavedModel, a Keras model, a checkpoint by any of its paths, an ONNX model,
+    /// or an archive or a folder of these.
     pub(crate) fn open(path: &Path, options: &LoadOptions) -> Result<Self> {
         match archive::split(path)? {
+            // A .keras file is an archive that is read in place.
+            Some((archive, inner)) if inner.as_os_str().is_empty() && keras::is_in(&archive)? => {
+                Self::open_here(path, options)
+            }
             None => Self::open_here(path, options),
             Some((archive, inner)) => {
                 let folder = unpack(&archive, options)?;
@@ -56,10 +63,20 @@ impl ModelSource {
     }
 
     fn open_here(path: &Path, options: &LoadOptions) -> Result<Self> {
-        match file_kind::file_kind(path)? {
+        let kind = file_kind::file_kind(path)?;
+        check_signature(&kind, options)?;
+        match kind {
             // A named architecture is built from a checkpoint, not read from a graph.
             FileKind::Graph(graph) if options.net.is_none() => open_graph(&graph, options),
             FileKind::Meta(meta) if options.net.is_none() => open_meta(&meta, options),
+            FileKind::SavedModel(file) if options.net.is_none() => {
+                check_no_zoo_options(options)?;
+                Ok(Self::Graph(saved_model::open(&file, options.signature.as_deref())?))
+            }
+            FileKind::Keras(file) => {
+                check_no_zoo_options(options)?;
+                Ok(Self::Graph(keras::open(&file)?))
+            }
             FileKind::Onnx(model) => {
                 check_no_zoo_options(options)?;
                 Ok(Self::Onnx(Box::new(OnnxModel::open(&model)?)))
@@ -166,6 +183,16 @@ pub(crate) fn check_no_zoo_options(options: &LoadOptions) -> Result<()> {
             "{option} is an option of networks that are rebuilt from a checkpoint; this is a \
              graph, which is as it is"
         ))),
+    }
+}
+
+/// Refuses a signature for a model that has none.
+fn check_signature(kind: &FileKind, options: &LoadOptions) -> Result<()> {
+    match &options.signature {
+        Some(name) if !matches!(kind, FileKind::SavedModel(_)) => Err(Error::Input(format!(
+            "the signature '{name}' is given, and only SavedModels have signatures"
+        ))),
+        _ => Ok(()),
     }
 }
 

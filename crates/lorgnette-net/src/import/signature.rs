@@ -1,10 +1,13 @@
 //! Finds a graph's image input and its outputs by type and shape.
 
+use std::collections::BTreeMap;
+
 use super::attributes::Attributes;
 use super::layout::{CHANNELS_LAST, PictureFit};
 use super::{GraphDef, operation, split_port};
 use crate::error::{Choice, Error, Result};
 use crate::graph::quantized::Scale;
+use crate::saved_model::SavedSignature;
 use crate::tensor::DType;
 
 /// A tensor that may be an input.
@@ -41,6 +44,18 @@ pub struct Signature {
     pub chooses_class: bool,
 }
 
+/// The names that a file gives to the inputs and outputs of its graph.
+#[derive(Debug, Default)]
+pub(crate) struct Interface {
+    /// The signatures of a SavedModel.
+    pub(crate) signatures: Vec<SavedSignature>,
+    /// The nodes of the inputs and of the outputs that are numbers; empty if they are not named.
+    pub(crate) inputs: Vec<String>,
+    pub(crate) outputs: Vec<String>,
+    /// Nodes by other names.
+    pub(crate) aliases: BTreeMap<String, String>,
+}
+
 impl GraphDef {
     /// Finds the signature of a classification network. `input` and `output` override the search.
     ///
@@ -60,6 +75,10 @@ impl GraphDef {
             None => end,
         };
         let name = |node: usize| self.nodes[node].name.clone();
+        let input = match input {
+            Some(_) => input,
+            None => self.named_input()?,
+        };
         Ok(Signature {
             input: self.picture_input(input, end)?,
             logits: name(logits),
@@ -82,7 +101,7 @@ impl GraphDef {
     /// Returns the only node whose result is not read and depends on an input; of several, the
     /// only output that retraining adds, or the only softmax. Else the only softmax of the graph.
     fn output(&self) -> Result<usize> {
-        let ends = self.ends();
+        let ends = self.named_outputs().unwrap_or_else(|| self.ends());
         let leads_to_softmax =
             |&i: &usize| self.back_to(i, is_softmax, SCORE_PASS_THROUGH).is_some();
         let retrained = |&i: &usize| self.nodes[i].name == "final_result";
@@ -97,6 +116,33 @@ impl GraphDef {
             .or_else(|| only(&ends, leads_to_softmax))
             .or_else(|| only(&softmaxes(), |_| true))
             .ok_or_else(|| self.unclear(Choice::Output, "the graph has several outputs", &ends))
+    }
+
+    /// Returns the only input that the file names, if it takes pictures.
+    ///
+    /// # Errors
+    /// As for [`signature`](Self::signature) if it does not.
+    fn named_input(&self) -> Result<Option<&str>> {
+        let [name] = self.interface().inputs.as_slice() else { return Ok(None) };
+        let index = self.find(name)?.0;
+        match self.picture_fit(index) {
+            PictureFit::No => Err(self.unfit_inputs(&[index])),
+            _ => Ok(Some(name)),
+        }
+    }
+
+    /// Returns the outputs that the file names; of several, those of real numbers.
+    fn named_outputs(&self) -> Option<Vec<usize>> {
+        let outputs = &self.interface().outputs;
+        let nodes: Vec<usize> =
+            outputs.iter().filter_map(|name| self.by_name.get(name).copied()).collect();
+        let is_class = |&i: &usize| {
+            let chooses = |op: &str| op == "ArgMax" || op.starts_with("TopK");
+            self.back_to(i, chooses, &["Identity", "Cast", "Squeeze"]).is_some()
+        };
+        let scores: Vec<usize> = nodes.iter().copied().filter(|i| !is_class(i)).collect();
+        let named = if scores.is_empty() { nodes } else { scores };
+        (!named.is_empty()).then_some(named)
     }
 
     /// Returns the nodes whose results are not read and that may be answers: those that depend on

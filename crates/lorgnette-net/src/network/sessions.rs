@@ -115,20 +115,19 @@ impl Network {
     pub fn run(&self, feeds: &[(&str, &Tensor)], fetches: &[&str]) -> Result<Vec<Tensor>> {
         let mut settings: Vec<(&str, Tensor)> = Vec::new();
         let mut shapes: Vec<(&str, &[usize])> = Vec::new();
-        for (name, tensor) in feeds {
+        let feeds: Vec<(&str, &Tensor)> =
+            feeds.iter().map(|&(name, tensor)| (self.node_called(name), tensor)).collect();
+        for &(name, tensor) in &feeds {
             if tensor.shape().is_empty() {
-                settings.push((name, (*tensor).clone()));
+                settings.push((name, tensor.clone()));
             } else {
                 shapes.push((name, tensor.shape()));
             }
         }
         let mut session = self.session_with(&shapes, &settings, fetches)?;
-        for (name, tensor) in feeds {
+        for &(name, tensor) in &feeds {
             // Outputs need not depend on everything that is fed.
-            if session
-                .inputs()
-                .iter()
-                .any(|port| port.name == *name || port.name == node_name(name))
+            if session.inputs().iter().any(|port| port.name == name || port.name == node_name(name))
             {
                 let values = real_values(tensor, session.input_fact(name)?);
                 session.input_mut(name)?.copy_from_slice(&values);

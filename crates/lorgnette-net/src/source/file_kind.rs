@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use crate::error::{Choice, Error, Result};
 use crate::import::identify;
+use crate::keras;
 use crate::onnx::is_onnx;
+use crate::saved_model;
 use crate::weights::Weights;
 
 /// The kinds of model files.
@@ -18,6 +20,10 @@ pub(super) enum FileKind {
     Graph(PathBuf),
     /// A MetaGraphDef (`.meta`).
     Meta(PathBuf),
+    /// The `saved_model.pb` of a SavedModel.
+    SavedModel(PathBuf),
+    /// A Keras model: HDF5, or an archive.
+    Keras(PathBuf),
     /// An ONNX model, detected by its content.
     Onnx(PathBuf),
     /// A checkpoint by any of its paths, already open if the path is a folder.
@@ -26,6 +32,9 @@ pub(super) enum FileKind {
 
 /// The maximum depth of the search for a graph; archives contain nested folders.
 const MAX_DEPTH: usize = 4;
+
+/// The extensions of the graphs that are looked for in folders.
+const GRAPHS: [&str; 6] = ["pb", "onnx", "tflite", "keras", "h5", "hdf5"];
 
 /// Detects the kind of model at `path`. In a folder with a checkpoint and a graph, as in
 /// MobileNet's archives, the checkpoint wins: it has every end point, at any size.
@@ -51,6 +60,12 @@ pub(super) fn file_kind(path: &Path) -> Result<FileKind> {
     if is_onnx(&bytes) {
         return Ok(FileKind::Onnx(path.into()));
     }
+    if keras::is_keras(&bytes) {
+        return Ok(FileKind::Keras(path.into()));
+    }
+    if name == saved_model::FILE || saved_model::is_saved_model(&bytes) {
+        return Ok(FileKind::SavedModel(path.into()));
+    }
     Ok(if has_extension(path, "meta") {
         FileKind::Meta(path.into())
     } else {
@@ -74,30 +89,91 @@ fn check_no_pointer(path: &Path) -> Result<()> {
 }
 
 fn folder_kind(folder: &Path) -> Result<FileKind> {
-    let saved_model = folder.join("saved_model.pb");
+    let saved_model = folder.join(saved_model::FILE);
     if saved_model.is_file() {
-        return Err(Error::Format {
-            path: saved_model,
-            what:
-                "a SavedModel, which is not read yet: freeze it to a GraphDef, or convert it with \
-                   tf2onnx or tf.lite.TFLiteConverter.from_saved_model"
-                    .into(),
-        });
+        return Ok(FileKind::SavedModel(saved_model));
+    }
+    if let Some(saved_model) = nested_saved_model(folder)? {
+        return Ok(FileKind::SavedModel(saved_model));
     }
     match Weights::open(folder) {
         Err(Error::Format { path, .. }) if path == folder => match graph_in(folder)? {
-            Some(graph) if has_extension(&graph, "onnx") => Ok(FileKind::Onnx(graph)),
-            Some(graph) => Ok(FileKind::Graph(graph)),
-            None => Err(Error::Format {
-                path,
-                what: "there is no model in this folder: no checkpoint (.ckpt, .index), no graph \
-                     (.pb, .onnx, .tflite)"
-                    .into(),
-            }),
+            Some(graph) => file_kind(&graph),
+            None => Err(Error::Format { path, what: no_model_in(folder) }),
         },
         Err(error) => Err(error),
         Ok(weights) => Ok(FileKind::Checkpoint(Some(Arc::new(weights)))),
     }
+}
+
+fn no_model_in(folder: &Path) -> String {
+    let lists_weights = |text: String| text.contains("weightsManifest");
+    if std::fs::read_to_string(folder.join("model.json")).is_ok_and(lists_weights) {
+        return "a TensorFlow.js model (model.json, weights.bin), which is not read: export it once \
+                more as TensorFlow (Keras or SavedModel) or TensorFlow Lite, or convert it with \
+                tensorflowjs_converter"
+            .into();
+    }
+    "there is no model in this folder: no checkpoint (.ckpt, .index), no graph (.pb, .onnx, \
+     .tflite), no SavedModel, no Keras model (.keras, .h5)"
+        .into()
+}
+
+/// Returns the SavedModel in the folders below a folder that has no other model of its own. Of
+/// several in folders that are called by numbers, as TensorFlow Serving has them, the one of the
+/// highest number.
+fn nested_saved_model(folder: &Path) -> Result<Option<PathBuf>> {
+    let is_model = |path: &Path| {
+        let extension = path.extension().unwrap_or_default();
+        let is_checkpoint =
+            extension == "index" || extension == "ckpt" || path.ends_with("checkpoint");
+        is_checkpoint || is_graph(path)
+    };
+    let mut own = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    if own.any(|entry| is_model(&entry.path())) {
+        return Ok(None);
+    }
+    let found = saved_models_in(folder, MAX_DEPTH);
+    let version = |path: &PathBuf| path.parent()?.file_name()?.to_str()?.parse::<u64>().ok();
+    let versions: Option<Vec<u64>> = found.iter().map(version).collect();
+    let is_served = versions.is_some()
+        && found.iter().all(|path| path.ancestors().nth(2) == found[0].ancestors().nth(2));
+    match found.len() {
+        0 => Ok(None),
+        1 => Ok(found.into_iter().next()),
+        _ if is_served => Ok(found.into_iter().max_by_key(version)),
+        _ => Err(Error::Ambiguous {
+            choice: Choice::Path,
+            what: format!("{}: there are several SavedModels; give one of them", folder.display()),
+            candidates: found
+                .iter()
+                .filter_map(|path| Some(path.parent()?.display().to_string()))
+                .collect(),
+        }),
+    }
+}
+
+fn saved_models_in(folder: &Path, depth: usize) -> Vec<PathBuf> {
+    let own = folder.join(saved_model::FILE);
+    if own.is_file() {
+        return vec![own];
+    }
+    if depth == 0 {
+        return Vec::new();
+    }
+    folders_in(folder).iter().flat_map(|folder| saved_models_in(folder, depth - 1)).collect()
+}
+
+/// Returns the folders in a folder, sorted; links are not followed.
+fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    // Unreadable folders are skipped.
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()))
+        .collect();
+    folders.sort();
+    folders
 }
 
 /// Returns the graph that belongs to a checkpoint of an unknown network: its `.meta`, or the only
@@ -111,7 +187,9 @@ pub(super) fn graph_beside(checkpoint: &Path, weights: &Weights) -> Result<Optio
     }
     let folder = if checkpoint.is_dir() { Some(checkpoint) } else { checkpoint.parent() };
     let graph = folder.map(graph_in).transpose()?.flatten();
-    Ok(graph.filter(|graph| !has_extension(graph, "onnx")).map(FileKind::Graph))
+    let is_graph_def =
+        |graph: &PathBuf| has_extension(graph, "pb") || has_extension(graph, "tflite");
+    Ok(graph.filter(is_graph_def).map(FileKind::Graph))
 }
 
 /// Returns the only graph in a folder or the folders below it.
@@ -137,17 +215,14 @@ fn graphs_in(folder: &Path, depth: usize) -> Vec<PathBuf> {
     if !own.is_empty() || depth == 0 {
         return own;
     }
-    let folders =
-        paths.iter().filter(|path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()));
-    folders.flat_map(|folder| graphs_in(folder, depth - 1)).collect()
+    folders_in(folder).iter().flat_map(|folder| graphs_in(folder, depth - 1)).collect()
 }
 
 /// Whether a file of a folder is one of the graphs that are looked for there.
 fn is_graph(path: &Path) -> bool {
     // A SavedModel's fingerprint.
     let is_fingerprint = path.file_name() == Some(OsStr::new("fingerprint.pb"));
-    !is_fingerprint
-        && ["pb", "onnx", "tflite"].iter().any(|extension| has_extension(path, extension))
+    !is_fingerprint && GRAPHS.iter().any(|extension| has_extension(path, extension))
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {

@@ -40,6 +40,14 @@ pub(super) fn read(
         "LogicalNot" => return Some(Ok(logical_not())),
         "IsFinite" => return Some(Ok(is_finite())),
         "ClipByValue" => return Some(Ok(clip())),
+        op if op.starts_with("StatelessRandom") => {
+            return Some(Err(
+                "it draws random numbers: an augmentation that was exported with the \
+                             model, whose answers differ from run to run"
+                    .into(),
+            ));
+        }
+        "Erfc" => return Some(Ok(complementary_error())),
         "FakeQuantWithMinMaxVars"
         | "FakeQuantWithMinMaxArgs"
         | "FakeQuantWithMinMaxVarsPerChannel" => return Some(fake_quantize(node)),
@@ -160,6 +168,16 @@ fn is_finite() -> Piece {
         let x = chain.input(0)?;
         let magnitude = chain.step("magnitude", Op::Unary(Unary::Abs), &[x])?;
         chain.finish(Op::Binary(Binary::LessEqual, Clamp::NONE), &[magnitude, largest])
+    })
+}
+
+/// `1 − erf(x)`.
+fn complementary_error() -> Piece {
+    Piece::chain(|chain| {
+        let one = chain.constant("one", Tensor::scalar(1.0));
+        let x = chain.input(0)?;
+        let erf = chain.step("erf", Op::Unary(Unary::Erf), &[x])?;
+        chain.finish(Op::Binary(Binary::Sub, Clamp::NONE), &[one, erf])
     })
 }
 

@@ -1,12 +1,12 @@
 //! Windowed operations on images (convolutions, pools), batch norm and resizing, and their
 //! conversion to NHWC.
 
-use lorgnette_kernels::{Binary, Clamp, Padding, PoolKind};
+use lorgnette_kernels::{Binary, Clamp, Padding, PoolKind, Unary};
 
 use super::super::attributes::Attributes;
 use super::{Chain, Piece};
 use crate::graph::NodeId;
-use crate::graph::op::{Border, Conv, Epilogue, Lrn, Op, Pool, Resize};
+use crate::graph::op::{Border, Conv, Epilogue, Lrn, Op, Pool, Reduction, Resize};
 use crate::tensor::{DType, Tensor};
 
 pub(super) fn read(
@@ -100,9 +100,10 @@ fn pool_by_inputs(border: Border) -> Piece {
 fn batch_norm(node: Attributes<'_>, port: usize) -> Result<Piece, String> {
     // TensorFlow's default is true.
     if !node.0.attr.contains_key("is_training") || node.flag("is_training") {
-        return Err(
-            "it uses the statistics of the batch (is_training): export it for inference".into()
-        );
+        return match port {
+            0 => Ok(own_statistics(node.float("epsilon").unwrap_or(1e-4), node.is_nchw())),
+            _ => Err(BATCH_STATISTICS.into()),
+        };
     }
     match port {
         0 => Ok(Piece::Node(Op::BatchNorm { epsilon: node.float("epsilon").unwrap_or(1e-4) })),
@@ -110,6 +111,38 @@ fn batch_norm(node: Attributes<'_>, port: usize) -> Result<Piece, String> {
         2 | 4 => Ok(Piece::Same(4)),
         _ => Err(format!("output {port} is not known")),
     }
+}
+
+const BATCH_STATISTICS: &str =
+    "it uses the statistics of the batch (is_training): export it for inference";
+
+/// Layer normalisation as tf_keras computes it: a batch norm by its own statistics, without scale
+/// and offset, of what was reshaped so that each position is a channel.
+fn own_statistics(epsilon: f32, is_nchw: bool) -> Piece {
+    Piece::chain(move |chain: &mut Chain<'_>| {
+        let is_filled = |chain: &Chain<'_>, input: usize, wanted: f32| {
+            let Some(&id) = chain.inputs.get(input) else { return false };
+            let node = chain.graph.node(id);
+            let value = node.inputs.get(1).and_then(|&value| chain.graph.constant_of(value));
+            matches!(node.op, Op::Fill) && value.is_some_and(|value| value.to_f32() == [wanted])
+        };
+        if !is_filled(chain, 1, 1.0) || !is_filled(chain, 2, 0.0) {
+            return Err(BATCH_STATISTICS.into());
+        }
+        let axes: [i64; 3] = if is_nchw { [0, 2, 3] } else { [0, 1, 2] };
+        let axes = chain.constant("axes", Tensor::from_i64(DType::I32, &[3], &axes));
+        let mean = || Op::Reduce { kind: Reduction::Mean, keep_dims: true };
+        let binary = |function| Op::Binary(function, Clamp::NONE);
+        let x = chain.input(0)?;
+        let average = chain.step("mean", mean(), &[x, axes])?;
+        let centred = chain.step("centred", binary(Binary::Sub), &[x, average])?;
+        let squares = chain.step("squares", Op::Unary(Unary::Square), &[centred])?;
+        let variance = chain.step("variance", mean(), &[squares, axes])?;
+        let epsilon = chain.constant("epsilon", Tensor::scalar(epsilon));
+        let shifted = chain.step("shifted", binary(Binary::Add), &[variance, epsilon])?;
+        let factor = chain.step("factor", Op::Unary(Unary::Rsqrt), &[shifted])?;
+        chain.finish(binary(Binary::Mul), &[centred, factor])
+    })
 }
 
 /// The form of 2015: `x, mean, variance, beta, gamma`; an attribute tells whether gamma counts.

@@ -1,0 +1,145 @@
+//! The weights of layers, by the two ways in which Keras names them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::hdf5::{Damage, Dataset, Hdf5, Object};
+use crate::tensor::{DType, Tensor};
+
+/// The weights of a model.
+#[derive(Debug)]
+pub(super) struct Weights<'f> {
+    file: &'f Hdf5,
+    scheme: Scheme<'f>,
+}
+
+#[derive(Debug)]
+enum Scheme<'f> {
+    /// Whole-model `.h5`: for each layer of the outermost model, its weights by name and in order,
+    /// those of models within it among them.
+    Layers(HashMap<String, Vec<(String, Object<'f>)>>),
+    /// `.keras`: the datasets by their path, such as `layers/conv2d_1/vars/0`.
+    Paths { root: &'static str, datasets: BTreeMap<String, Object<'f>> },
+}
+
+/// Where a layer is in the model.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LayerPlace {
+    /// The layer of the outermost model that it is, or is within.
+    pub(super) outer: String,
+    pub(super) name: String,
+    /// Whether it is within a model within the model.
+    pub(super) is_nested: bool,
+    /// The path by classes: `layers/functional/layers/conv2d_1`.
+    pub(super) path: String,
+}
+
+impl<'f> Weights<'f> {
+    /// Reads the names of a whole-model `.h5`.
+    pub(super) fn of_layers(file: &'f Hdf5) -> Result<Self, Damage> {
+        let groups = "model_weights";
+        let Some(root) = file.find(groups)? else {
+            return Ok(Self { file, scheme: Scheme::Layers(HashMap::new()) });
+        };
+        let mut datasets = file.datasets(groups)?;
+        let mut children = root.children()?;
+        let mut layers = HashMap::new();
+        for layer in names(&root, "layer_names")? {
+            // A layer's name may have slashes.
+            let group = match children.remove(&layer) {
+                None => file.find(&format!("{groups}/{layer}"))?,
+                group => group,
+            };
+            let Some(group) = group else { continue };
+            let mut own = Vec::new();
+            for name in names(&group, "weight_names")? {
+                if let Some(dataset) = datasets.remove(&format!("{layer}/{name}")) {
+                    own.push((name, dataset));
+                }
+            }
+            layers.insert(layer, own);
+        }
+        Ok(Self { file, scheme: Scheme::Layers(layers) })
+    }
+
+    /// Reads the paths of a `.keras` file's weights.
+    pub(super) fn of_paths(file: &'f Hdf5) -> Result<Self, Damage> {
+        // TensorFlow 2.12 and 2.13.
+        let older = "_layer_checkpoint_dependencies";
+        let root = if file.find(older)?.is_some() { older } else { "layers" };
+        Ok(Self { file, scheme: Scheme::Paths { root, datasets: file.datasets("")? } })
+    }
+
+    /// Returns the variable number `index` of `names`, the variables of a layer.
+    ///
+    /// # Errors
+    /// If it is missing or damaged.
+    pub(super) fn get(
+        &self,
+        layer: &LayerPlace,
+        names: &[&str],
+        index: usize,
+    ) -> Result<Tensor, String> {
+        let object = match &self.scheme {
+            Scheme::Layers(layers) => {
+                layers.get(&layer.outer).and_then(|own| by_name(own, layer, names, index))
+            }
+            Scheme::Paths { root, datasets } => {
+                datasets.get(&format!("{}/vars/{index}", layer.path.replace("layers", root)))
+            }
+        };
+        let wanted = || format!("'{}' of the layer '{}'", names[index], layer.name);
+        let object = object.ok_or_else(|| format!("the weights lack {}", wanted()))?;
+        let read = || {
+            let dataset: Dataset = object.dataset()?.ok_or("it is no dataset")?;
+            let tensor = dataset.read(self.file)?;
+            // Keras stores bfloat16 as the integers of its bits.
+            let is_bf16 = || matches!(object.texts("dtype"), Ok(Some(t)) if t == ["bfloat16"]);
+            match tensor.dtype() {
+                DType::U16 if is_bf16() => {
+                    let (shape, bytes) = (tensor.shape().to_vec(), tensor.bytes().clone());
+                    Tensor::from_bytes(DType::BF16, shape, bytes)
+                        .ok_or_else(|| "it has other bytes than its shape".to_owned())
+                }
+                _ => Ok(tensor),
+            }
+        };
+        read().map_err(|what: String| format!("{}: {what}", wanted()))
+    }
+}
+
+/// Finds a variable among those of a layer of the outermost model: by its name; or, of a layer that
+/// is no model, by its place, because layers are renamed.
+fn by_name<'w, 'f>(
+    own: &'w [(String, Object<'f>)],
+    layer: &LayerPlace,
+    names: &[&str],
+    index: usize,
+) -> Option<&'w Object<'f>> {
+    let is_wanted = |(name, _): &&(String, Object<'f>)| {
+        let name = name.strip_suffix(":0").unwrap_or(name);
+        let (scope, last) = name.rsplit_once('/').unwrap_or(("", name));
+        let parent = scope.rsplit('/').next().unwrap_or_default();
+        last == names[index] && parent == layer.name
+    };
+    let mut fitting = own.iter().filter(is_wanted);
+    if let (Some((_, object)), None) = (fitting.next(), fitting.next()) {
+        return Some(object);
+    }
+    let in_order = !layer.is_nested && own.len() == names.len();
+    in_order.then(|| own.get(index).map(|(_, object)| object)).flatten()
+}
+
+/// Returns a list of names; Keras divides long ones into several attributes.
+fn names(object: &Object<'_>, attribute: &str) -> Result<Vec<String>, Damage> {
+    if let Some(names) = object.texts(attribute)? {
+        return Ok(names);
+    }
+    let mut all = Vec::new();
+    for part in 0.. {
+        match object.texts(&format!("{attribute}{part}"))? {
+            Some(names) => all.extend(names),
+            None => break,
+        }
+    }
+    Ok(all)
+}
