@@ -1,4 +1,4 @@
-//! Labelled photos: listed from folders or a CSV file, deduplicated by content, and split into
+//! Labelled photos: listed from folders, a CSV file or TFRecord files, deduplicated by content, and split into
 //! training, validation and test.
 //!
 //! ```text
@@ -28,6 +28,7 @@ mod content;
 mod folder;
 mod list;
 mod note;
+mod records;
 mod retrain;
 mod split;
 
@@ -171,19 +172,26 @@ pub struct Listing {
     pub notes: Vec<Note>,
     /// Whether photos may have several classes.
     pub multi_label: bool,
+    /// The lowest and the highest number, if the names of classes are numbers of a dataset that has
+    /// no names.
+    pub numbers: Option<(i64, i64)>,
 }
 
 impl Listing {
-    /// Lists a folder of one folder a class, perhaps within folders `train`, `val` and `test`; or a
-    /// CSV file with the columns path, label and perhaps split.
+    /// Lists a folder of one folder a class, perhaps within folders `train`, `val` and `test`; a
+    /// CSV file with the columns path, label and perhaps split; or TFRecord files in the form of
+    /// TF-Slim or TensorFlow Datasets, one or a folder of them.
     ///
     /// # Errors
     /// If it is neither.
     pub fn open(path: &Path, options: &ListingOptions) -> Result<Self, DatasetError> {
-        let mut listing = match std::fs::metadata(path) {
-            Err(source) => return Err(DatasetError::Read { path: path.into(), source }),
-            Ok(metadata) if metadata.is_dir() => folder::list(path, options)?,
-            Ok(_) => list::read(path, options)?,
+        let metadata = std::fs::metadata(path)
+            .map_err(|source| DatasetError::Read { path: path.into(), source })?;
+        let records = records::files(path)?;
+        let mut listing = match metadata {
+            _ if !records.is_empty() => records::list(path, &records, options)?,
+            metadata if metadata.is_dir() => folder::list(path, options)?,
+            _ => list::read(path, options)?,
         };
         listing.multi_label = options.multi_label;
         let named = listing.photos.iter().flat_map(|photo| &photo.labels).cloned();

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::observer::{Observer, Progress};
 use crate::parallel::par_collect_ordered;
 use crate::picture::OpenOptions;
+use crate::record_photo;
 
 /// The SHA-256 of a file's content, as `sha256sum` prints it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,12 +79,16 @@ pub fn digests<P: AsRef<Path> + Sync>(
 fn digest(photo: &Path) -> Result<Digest, String> {
     let name = photo.display();
     let unreadable = |error: io::Error| format!("{name}: cannot be read: {error}");
+    let max = OpenOptions::default().max_bytes;
+    if let Some((file, position)) = record_photo::split(photo) {
+        let bytes = record_photo::read(file, position, max).map_err(unreadable)?;
+        return Ok(Digest::from_bytes(&bytes));
+    }
     // Opening a pipe would block.
     let metadata = photo.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(format!("{name}: it is no file"));
     }
-    let max = OpenOptions::default().max_bytes;
     if metadata.len() > max {
         return Err(format!("{name}: the file has more than the {max} bytes allowed"));
     }
@@ -111,7 +116,7 @@ struct Content {
 
 /// Returns the dataset of all readable photos, each content once.
 pub(super) fn deduplicate(listing: Listing, digests: Vec<Result<Digest, String>>) -> Dataset {
-    let Listing { photos, classes, mut rejected, notes, multi_label } = listing;
+    let Listing { photos, classes, mut rejected, notes, multi_label, .. } = listing;
     let index: HashMap<&str, usize> =
         classes.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
     let mut order: Vec<Digest> = Vec::new();

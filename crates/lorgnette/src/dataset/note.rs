@@ -31,6 +31,40 @@ pub enum Note {
         /// The class.
         class: String,
     },
+    /// The numbers of classes in TFRecord files have names.
+    LabelNumbers {
+        /// The lowest number.
+        first: i64,
+        /// Its name.
+        name: String,
+    },
+    /// The numbers of classes in TFRecord files have no names.
+    UnnamedLabels {
+        /// The lowest number.
+        lowest: i64,
+        /// The highest number.
+        highest: i64,
+    },
+    /// The numbers of classes are counted in another way than the model's outputs.
+    ShiftedLabels {
+        /// The lowest number.
+        lowest: i64,
+        /// The highest number.
+        highest: i64,
+        /// The number of the model's outputs.
+        outputs: usize,
+        /// The output of the lowest number.
+        first_output: i64,
+    },
+    /// Some of several files are missing.
+    MissingShards {
+        /// The name of the files without their number.
+        stem: String,
+        /// Number of missing files.
+        missing: usize,
+        /// Number of all files.
+        count: usize,
+    },
     /// Classes have few training photos.
     FewTrainingPhotos {
         /// The number that is few.
@@ -74,6 +108,22 @@ impl fmt::Display for Note {
             ),
             Self::EmptyClass { class } => {
                 write!(f, "class '{class}' has no photos, and is left out")
+            }
+            Self::LabelNumbers { first, name } => {
+                write!(f, "labels of the records count from {first}: {first} is '{name}'")
+            }
+            Self::UnnamedLabels { lowest, highest } => write!(
+                f,
+                "the records have no names of classes, and there is no labels.txt: classes are \
+                 called by their numbers, {lowest} to {highest}"
+            ),
+            Self::ShiftedLabels { lowest, highest, outputs, first_output } => write!(
+                f,
+                "labels run from {lowest} to {highest}, and the model has {outputs} outputs: label \
+                 {lowest} is output {first_output}"
+            ),
+            Self::MissingShards { stem, missing, count } => {
+                write!(f, "{stem}: {missing} of its {count} files are missing")
             }
             Self::FewTrainingPhotos { fewer_than, classes } => {
                 write!(f, "fewer than {fewer_than} photos to train with: {}", named(classes))

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::EvaluateError;
 use super::event::{EvaluationObserver, Event, send};
-use crate::dataset::{ListedPhoto, Listing};
+use crate::dataset::{ListedPhoto, Listing, Note};
 use crate::labels::{FolderClassError, Labels};
 
 /// A photo with its true classes, as the model's output indices.
@@ -25,6 +25,20 @@ pub(super) struct GroundTruth {
 /// Number of the model's classes in an error.
 const SHOWN_CLASSES: usize = 5;
 
+/// Returns what is added to the numbers of a dataset without names: -1 if they run from 1 to the
+/// number of the model's outputs; 1 if they run from 0 and the model has one output more, which is
+/// the background, as ImageNet's have.
+fn shift(listing: &Listing, labels: &Labels) -> i64 {
+    let outputs = labels.len() as i64;
+    let is_name = |number: i64| labels.iter().any(|label| label.name == number.to_string());
+    match listing.numbers {
+        Some((lowest, highest)) if is_name(lowest) && is_name(highest) => 0,
+        Some((1.., highest)) if highest == outputs => -1,
+        Some((0, highest)) if outputs > 2 && highest == outputs - 2 => 1,
+        _ => 0,
+    }
+}
+
 impl GroundTruth {
     /// Finds the classes of each photo. Photos with a label that is no class are left out: they
     /// cannot be evaluated.
@@ -32,12 +46,21 @@ impl GroundTruth {
     /// # Errors
     /// [`EvaluateError::NoClass`] if no folder or label is a class.
     pub(super) fn new(
-        listing: Listing,
+        mut listing: Listing,
         labels: &Labels,
         observer: &mut EvaluationObserver<'_>,
     ) -> Result<Self, EvaluateError> {
+        let shift = shift(&listing, labels);
+        if let Some((lowest, highest)) = listing.numbers.filter(|_| shift != 0) {
+            let (outputs, first_output) = (labels.len(), lowest + shift);
+            listing.notes.push(Note::ShiftedLabels { lowest, highest, outputs, first_output });
+        }
+        let class = |name: &String| match name.parse::<i64>() {
+            Ok(number) if shift != 0 => labels.class_of_folder(&(number + shift).to_string()),
+            _ => labels.class_of_folder(name),
+        };
         let classes: Vec<Result<usize, FolderClassError>> =
-            listing.classes.iter().map(|name| labels.class_of_folder(name)).collect();
+            listing.classes.iter().map(class).collect();
         let mut unmatched = Vec::new();
         for (name, class) in listing.classes.iter().zip(&classes) {
             if let Err(error) = class {

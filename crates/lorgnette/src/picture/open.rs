@@ -14,6 +14,7 @@ use lorgnette_net::memory::{self, Reservation};
 
 use super::orientation::reorient;
 use super::{Picture, PictureError, PictureFormat, Pixels, Reserved, format, jpeg, raster, raw};
+use crate::record_photo;
 
 /// Options and limits for opening pictures.
 ///
@@ -131,6 +132,9 @@ impl OpenOptions {
         let path = path.as_ref();
         let name = || path.display().to_string();
         let unreadable = |source| PictureError::Read { name: name(), source };
+        if let Some((file, position)) = record_photo::split(path) {
+            return record_photo::read(file, position, self.max_bytes).map_err(unreadable);
+        }
         let metadata = path.metadata().map_err(unreadable)?;
         if metadata.is_dir() {
             return Err(PictureError::Folder { name: name() });
