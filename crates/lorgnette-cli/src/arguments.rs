@@ -34,8 +34,8 @@ const DEFAULT_LIBRARY: &str = "photos.lgn";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every verb")]
 pub(crate) struct Global {
-    /// A model's name, or a path: graph (.pb, .meta), TF-Slim checkpoint, ONNX, plan file, trained
-    /// model, a folder or archive of these [default: $LORGNETTE_MODEL, else mobilenet_v1_1.0_224]
+    /// A model's name, or a path: graph (.pb, .meta, .tflite), SavedModel, Keras (.keras, .h5),
+    /// TF-Slim checkpoint, ONNX, plan file, trained model, a folder or archive of these [default: $LORGNETTE_MODEL, else mobilenet_v1_1.0_224]
     #[arg(long, global = true, value_name = "M")]
     pub(crate) model: Option<OsString>,
 
@@ -59,6 +59,10 @@ pub(crate) struct Global {
     /// The checkpoint with the variables of a graph that is not frozen [default: the one beside it]
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) checkpoint: Option<PathBuf>,
+
+    /// The signature of a SavedModel [default: serving_default]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) signature: Option<String>,
 
     /// Use a checkpoint's weights, not their exponential moving averages
     #[arg(long, global = true)]
@@ -112,6 +116,7 @@ impl Global {
             net: self.net.clone(),
             zoo: self.zoo_options()?,
             checkpoint: self.checkpoint.clone(),
+            signature: self.signature.clone(),
             no_ema: self.no_ema,
             model_store: ModelStore::from_env(),
             ..ModelOptions::default()

@@ -120,6 +120,7 @@ fn hint_of_network(error: &net::Error) -> Option<String> {
             Choice::Input => "; name one with --input".into(),
             Choice::Output => "; name one with --output".into(),
             Choice::Checkpoint => "; name it with --checkpoint".into(),
+            Choice::Signature => "; name one with --signature".into(),
             _ => return None,
         },
         net::Error::UnknownArchitecture { .. } => ", or name the network with --net".into(),

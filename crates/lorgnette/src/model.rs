@@ -63,6 +63,8 @@ pub struct ModelOptions {
     pub zoo: ZooOptions,
     /// The checkpoint for a graph that is not frozen; default: the one in the same folder.
     pub checkpoint: Option<PathBuf>,
+    /// The signature of a SavedModel; default: `serving_default`.
+    pub signature: Option<String>,
     /// Uses a checkpoint's raw weights even if it has moving averages.
     pub no_ema: bool,
     /// The model store: published models are opened from it, and archives are unpacked into it.
@@ -90,6 +92,7 @@ impl Default for ModelOptions {
             net: None,
             zoo: ZooOptions::default(),
             checkpoint: None,
+            signature: None,
             no_ema: false,
             model_store: None,
         }
@@ -187,6 +190,7 @@ impl Model {
         let scores = scores_shape(&network, &signature, &preprocess)?;
         let mut label_source =
             LabelSource::for_network(&network, class_count(&scores), options.labels.as_deref())?;
+        label_source.note_cut_names(&rule);
         let stale = network.stale_plan_file().map(|(path, why)| {
             label_source.notes.push(format!("{}: {why}: the model itself is used", path.display()));
             network.clone()
@@ -649,6 +653,7 @@ fn load_options(options: &ModelOptions) -> LoadOptions {
         zoo: options.zoo.clone(),
         checkpoint: options.checkpoint.clone(),
         use_ema: !options.no_ema,
+        signature: options.signature.clone(),
         cache: options.model_store.as_ref().map(|model_store| model_store.folder().to_owned()),
     }
 }
@@ -707,6 +712,23 @@ struct LabelSource {
 }
 
 impl LabelSource {
+    /// Remarks that Teachable Machine cuts names in its label files.
+    fn note_cut_names(&mut self, rule: &PreprocessRule) {
+        const LENGTH: usize = 12;
+        let is_maker = matches!(
+            rule,
+            PreprocessRule::Maker { maker, .. } if maker.starts_with("Teachable Machine")
+        );
+        let is_cut = |name: &str| name.chars().count() >= LENGTH;
+        let cut = self.labels.iter().map(|label| label.name).find(|name| is_cut(name));
+        if let (true, Some(name)) = (is_maker, cut) {
+            self.notes.push(format!(
+                "Teachable Machine cuts names at {LENGTH} characters in labels.txt: '{name}' may \
+                 be longer"
+            ));
+        }
+    }
+
     /// Takes the given file, else a label file next to the network's, else ImageNet's names by
     /// their number.
     fn for_network(

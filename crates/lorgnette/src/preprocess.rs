@@ -65,11 +65,14 @@ pub enum Preprocessing {
     /// Torchvision's networks (Keras's mode `torch`): the whole picture, resized without keeping
     /// the aspect ratio, 0 to 1, mean subtracted, divided by the deviation of each channel.
     Torch,
+    /// Teachable Machine's models, as its own snippet for Python: the largest square around the
+    /// centre, v / 127.5 - 1. (Its own library for browsers divides by 127.)
+    TeachableMachine,
 }
 
 impl Preprocessing {
     /// All preprocessings.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Vgg,
         Self::Inception,
         Self::Inception2015,
@@ -80,6 +83,7 @@ impl Preprocessing {
         Self::Symmetric,
         Self::Caffe,
         Self::Torch,
+        Self::TeachableMachine,
     ];
 
     /// Its name on the command line.
@@ -96,6 +100,7 @@ impl Preprocessing {
             Self::Symmetric => "symmetric",
             Self::Caffe => "caffe",
             Self::Torch => "torch",
+            Self::TeachableMachine => "teachable_machine",
         }
     }
 }
@@ -110,7 +115,7 @@ impl fmt::Display for Preprocessing {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "{name:?} is no preprocessing: choose one of vgg, inception, inception_2015, lenet, cifarnet, \
-     none (0 to 255), unit (0 to 1), symmetric (-1 to 1), caffe, torch"
+     none (0 to 255), unit (0 to 1), symmetric (-1 to 1), caffe, torch, teachable_machine"
 )]
 pub struct UnknownPreprocessing {
     /// The name given.

@@ -14,7 +14,8 @@ mod base;
 pub(crate) mod card;
 pub(crate) mod files;
 
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use lorgnette_net::file::read_regular;
@@ -47,7 +48,8 @@ impl TrainedModel {
     /// Whether a folder holds a trained model.
     #[must_use]
     pub fn is_in(folder: &Path) -> bool {
-        files::path_in(folder, CARD).is_file()
+        let card = files::path_in(folder, CARD);
+        card.is_file() && !is_tensorflow_js(&card)
     }
 
     /// Reads a folder without opening the base network.
@@ -197,4 +199,14 @@ impl Card {
     pub fn answer(&self) -> OutputKind {
         self.training.options.answer
     }
+}
+
+/// Returns true for the `model.json` of TensorFlow.js.
+fn is_tensorflow_js(card: &Path) -> bool {
+    const MAX_BYTES: u64 = 1 << 20;
+    let mut start = Vec::new();
+    let file = File::open(card);
+    let _ = file.and_then(|file| file.take(MAX_BYTES).read_to_end(&mut start));
+    let text = String::from_utf8_lossy(&start);
+    ["\"modelTopology\"", "\"weightsManifest\""].iter().any(|key| text.contains(key))
 }

@@ -42,7 +42,19 @@ fn candidates(model: &Path) -> Vec<PathBuf> {
     let stem = model.file_stem().unwrap_or_default().to_string_lossy();
     let own = [format!("{stem}.labels.txt"), format!("{stem}_labels.txt")];
     let names = std::iter::once(MAP.to_owned()).chain(own).chain(LISTS.map(str::to_owned));
-    names.map(|name| model.with_file_name(name)).collect()
+    let folder = model.parent().unwrap_or(Path::new(""));
+    let mut folders = vec![folder.to_owned()];
+    // What belongs to a SavedModel is in its folder of assets, or beside it.
+    if model.ends_with("saved_model.pb") {
+        folders.extend(
+            [Some(folder.join("assets")), folder.parent().map(Path::to_owned)]
+                .into_iter()
+                .flatten(),
+        );
+    }
+    let names: Vec<String> = names.collect();
+    let within = |folder: PathBuf| names.iter().map(move |name| folder.join(name));
+    folders.into_iter().flat_map(within).collect()
 }
 
 /// The label file of a folder, by its name.

@@ -131,6 +131,15 @@ pub(crate) fn choose(
         None => style(network, &signature, before.as_ref(), family)?,
     };
     let mut notes = Vec::new();
+    if let PreprocessRule::Maker { maker, .. } = &rule
+        && maker.starts_with(maker::KERAS_NAME)
+    {
+        notes.push(format!(
+            "{name}: preprocessing {} is a guess by the names of its layers, {maker}: the file \
+             does not say how it was trained",
+            style.preprocessing
+        ));
+    }
     let [height, width] = if signature.input.takes_decoded_image {
         [1, 1]
     } else {
@@ -168,6 +177,9 @@ fn style(
         return Ok(by_family(family));
     }
     if let Some((style, rule)) = maker::custom_vision(network, signature) {
+        return Ok((style, rule));
+    }
+    if let Some((style, rule)) = maker::teachable_machine(network, signature) {
         return Ok((style, rule));
     }
     if let Some(range) = InputRange::of_quantised(input) {

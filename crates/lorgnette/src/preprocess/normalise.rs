@@ -30,7 +30,9 @@ pub(super) fn constants(preprocessing: Preprocessing) -> ([f32; 3], [f32; 3]) {
     match preprocessing {
         Preprocessing::Vgg => (VGG_MEANS, [1.0; 3]),
         Preprocessing::Caffe => (CAFFE_MEANS, [1.0; 3]),
-        Preprocessing::Inception | Preprocessing::Symmetric => ([127.5; 3], [1.0 / 127.5; 3]),
+        Preprocessing::Inception | Preprocessing::Symmetric | Preprocessing::TeachableMachine => {
+            ([127.5; 3], [1.0 / 127.5; 3])
+        }
         // The graph's own Sub and Mul constants, and `lenet_preprocessing.py`, whose division by
         // 128 is equivalent.
         Preprocessing::Inception2015 | Preprocessing::Lenet => ([128.0; 3], [0.007_812_5; 3]),

@@ -46,6 +46,13 @@ impl ResizeCrop {
                 rows: resize(0, from.0, to.0).collect(),
                 columns: resize(0, from.1, to.1).collect(),
             },
+            Preprocessing::TeachableMachine => {
+                let side = from.0.min(from.1);
+                Self {
+                    rows: resize((from.0 - side) / 2, side, to.0).collect(),
+                    columns: resize((from.1 - side) / 2, side, to.1).collect(),
+                }
+            }
             Preprocessing::Lenet | Preprocessing::Cifarnet => Self {
                 rows: crop_or_pad(from.0, to.0).collect(),
                 columns: crop_or_pad(from.1, to.1).collect(),
@@ -105,6 +112,7 @@ pub(super) fn min_decode_size(
         | Preprocessing::Symmetric
         | Preprocessing::Caffe
         | Preprocessing::Torch => Some([times * to.0, times * to.1]),
+        Preprocessing::TeachableMachine => Some([times * to.0.max(to.1); 2]),
         Preprocessing::Lenet | Preprocessing::Cifarnet => None,
     }
 }

@@ -6,10 +6,10 @@ use std::io::{self, Write};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use lorgnette::net::DType;
 use lorgnette::net::summary::Summary;
 use lorgnette::net::weights::Weights;
 use lorgnette::net::zoo::{Architecture, Published};
+use lorgnette::net::{DType, SavedSignature, SavedTensor};
 use lorgnette::{EMBEDDED_NAME, Model, ModelOptions, ModelStore, catalogue};
 use serde::Serialize;
 
@@ -63,6 +63,18 @@ struct ModelDescription {
     scopes: Vec<Scope>,
     end_points: Vec<EndPoint>,
     variables: Vec<Variable>,
+    /// Those of a SavedModel.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    signatures: Vec<Signature>,
+}
+
+#[derive(Serialize)]
+struct Signature {
+    name: String,
+    chosen: bool,
+    /// Name, type and shape.
+    inputs: Vec<String>,
+    outputs: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -99,6 +111,18 @@ pub(super) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         ReportFormat::Text => description.write(out, arguments.variables),
     })?;
     Ok(Outcome::Done)
+}
+
+impl Signature {
+    fn new(signature: &SavedSignature) -> Self {
+        let tensors = |tensors: &[SavedTensor]| tensors.iter().map(ToString::to_string).collect();
+        Self {
+            name: signature.name.clone(),
+            chosen: signature.is_chosen,
+            inputs: tensors(&signature.inputs),
+            outputs: tensors(&signature.outputs),
+        }
+    }
 }
 
 impl ModelDescription {
@@ -201,6 +225,7 @@ impl ModelDescription {
         };
         self.preprocessing = model::preprocessing_name(opened);
         self.preprocessing_rule = Some(opened.preprocess_rule().to_string());
+        self.signatures = opened.network().saved_signatures().iter().map(Signature::new).collect();
         self.classes = opened.classifies().then(|| opened.labels().len());
         self.labels = opened.classifies().then(|| model::describe_labels(opened.labels()));
         if self.end_points.is_empty() {
@@ -273,6 +298,13 @@ impl ModelDescription {
         let longest = |names: &mut dyn Iterator<Item = &str>| {
             names.map(|name| name.chars().count()).max().unwrap_or(0).min(MAX_WIDTH)
         };
+        if !self.signatures.is_empty() {
+            writeln!(out, "\nsignatures")?;
+        }
+        for Signature { name, chosen, inputs, outputs } in &self.signatures {
+            let mark = if *chosen { " (used)" } else { "" };
+            writeln!(out, "  {name}{mark}  {} -> {}", inputs.join(", "), outputs.join(", "))?;
+        }
         if !self.scopes.is_empty() {
             writeln!(out, "\nscopes (variables, parameters)")?;
         }

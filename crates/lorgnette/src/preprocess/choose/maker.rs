@@ -25,6 +25,42 @@ pub(super) fn custom_vision(
     Some(made(style, "Azure Custom Vision", output))
 }
 
+/// The side of the pictures of Teachable Machine's models.
+const TEACHABLE_SIDE: usize = 224;
+
+/// Exports of Teachable Machine: `keras_model.h5`, `model_unquant.tflite`, `model.tflite` or the
+/// SavedModel `model.savedmodel`, with a `labels.txt` of lines such as `0 Class 1`. Its snippet for
+/// Python divides by 127.5; its own library for browsers, by 127.
+pub(super) fn teachable_machine(
+    network: &Network,
+    signature: &Signature,
+) -> Option<(Style, PreprocessRule)> {
+    const FILES: [&str; 3] = ["keras_model.h5", "model_unquant.tflite", "model.tflite"];
+    let file = network.file()?;
+    let folder = file.parent()?;
+    let file_name = file.file_name()?.to_str()?;
+    let is_saved_model = folder.ends_with("model.savedmodel");
+    if !is_saved_model && !FILES.contains(&file_name) {
+        return None;
+    }
+    let shape = signature.input.shape.as_ref()?;
+    if shape.get(1..)? != [Some(TEACHABLE_SIDE), Some(TEACHABLE_SIDE), Some(3)] {
+        return None;
+    }
+    let folders = [Some(folder), folder.parent().filter(|_| is_saved_model)];
+    let mut labels = folders.into_iter().flatten().map(|folder| folder.join("labels.txt"));
+    let text = labels.find_map(|labels| std::fs::read_to_string(labels).ok())?;
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).enumerate();
+    let is_numbered = |(number, line): (usize, &str)| {
+        line.split_once(' ').is_some_and(|(own, _)| own.parse() == Ok(number))
+    };
+    if text.trim().is_empty() || !lines.all(is_numbered) {
+        return None;
+    }
+    let maker = "Teachable Machine (v / 127.5 - 1 as in its snippet; its library divides by 127)";
+    Some(made(Style::new(Preprocessing::TeachableMachine), maker, file_name))
+}
+
 /// Graphs of retrain.py, and the 2015 graph without its decoder: the whole picture, (v - 128) /
 /// 128.
 pub(super) fn retrained(
@@ -47,6 +83,9 @@ pub(super) fn retrained(
     // The node where the 2015 graph takes resized and centred images.
     (signature.input.name == "Mul").then(|| made(style, "Google's Inception of 2015", "Mul"))
 }
+
+/// What the makers of [`KERAS`] begin with.
+pub(super) const KERAS_NAME: &str = "Keras";
 
 /// Names of layers by which networks of `keras.applications` are known, and how they want pictures.
 /// The first sign that fits counts, so longer ones come first.

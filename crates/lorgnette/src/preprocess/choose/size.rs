@@ -1,5 +1,7 @@
 //! The size of a network's input.
 
+use std::path::Path;
+
 use lorgnette_net::Network;
 use lorgnette_net::import::Signature;
 
@@ -31,7 +33,12 @@ pub(super) fn size(
         (Some(size), ..) => size,
         (None, Some(height), Some(width)) => [height, width],
         (None, height, width) => {
+            let named = named_side(network).filter(|&side| fits(network, side));
+            if let Some(side) = named {
+                notes.push(format!("{name}: {side}x{side} by its name"));
+            }
             let side = match family {
+                _ if named.is_some() => named,
                 Some(family) if network.net().is_some() || fits(network, family.side) => {
                     Some(family.side)
                 }
@@ -45,6 +52,24 @@ pub(super) fn size(
         return Err(error("a picture of size 0"));
     }
     Ok(size)
+}
+
+/// Returns the side in the name of a graph's file, or of its folder.
+fn named_side(network: &Network) -> Option<usize> {
+    if network.net().is_some() {
+        return None;
+    }
+    let file = network.file()?;
+    let names = [file.file_stem(), file.parent().and_then(Path::file_name)];
+    names.into_iter().flatten().find_map(|name| side_in(name.to_str()?))
+}
+
+/// Returns the side in a name: 160 of `mobilenet_v1_0.5_160`.
+fn side_in(name: &str) -> Option<usize> {
+    // Others are counts of layers and steps of training.
+    const PUBLISHED: [usize; 12] = [96, 128, 160, 192, 224, 240, 256, 260, 299, 331, 380, 384];
+    let words = name.split(|letter: char| !letter.is_ascii_digit());
+    words.rev().find_map(|word| word.parse().ok().filter(|side| PUBLISHED.contains(side)))
 }
 
 /// True if the network gives one score for each class of pictures of this side.
@@ -68,4 +93,24 @@ fn fitting_side(network: &Network, name: &str, notes: &mut Vec<String>) -> Optio
          layers take"
     ));
     Some(side)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::side_in;
+
+    #[test]
+    fn names_tell_the_side() {
+        for (name, side) in [
+            ("mobilenet_v1_0.5_160_frozen", Some(160)),
+            ("mobilenet_v1_1.0_128", Some(128)),
+            ("mobilenet_v2_1.4_224", Some(224)),
+            ("MobileNetV1-160x160", Some(160)),
+            ("resnet_v2_152", None),
+            ("densenet201", None),
+            ("retrained_graph", None),
+        ] {
+            assert_eq!(side_in(name), side, "{name}");
+        }
+    }
 }
