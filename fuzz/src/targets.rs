@@ -9,6 +9,8 @@ mod onnx;
 mod photos;
 mod plans;
 mod queries;
+mod records;
+mod saved;
 mod tensors;
 mod tflite;
 mod verbs;
@@ -18,7 +20,7 @@ use std::path::{Path, PathBuf};
 use crate::random::Random;
 
 /// The names of the targets, in the order of [`all`].
-pub(crate) const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 14] = [
     "graphs",
     "onnx",
     "photos",
@@ -31,6 +33,8 @@ pub(crate) const NAMES: [&str; 12] = [
     "libraries",
     "tflite",
     "verbs",
+    "saved",
+    "records",
 ];
 
 /// A reader and its inputs.
@@ -70,6 +74,8 @@ pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
         Box::new(libraries::Libraries::new(scratch)),
         Box::new(tflite::LiteFiles::new()),
         Box::new(verbs::Verbs::new(scratch)),
+        Box::new(saved::SavedModels::new(scratch)),
+        Box::new(records::Records::new(scratch)),
     ]
 }
 

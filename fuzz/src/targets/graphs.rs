@@ -32,8 +32,8 @@ const ATTEMPTS: usize = 3;
 /// A graph of the corpus and its feeds.
 pub(super) struct Sample {
     pub(super) file: Vec<u8>,
-    feeds: Vec<(String, Vec<usize>)>,
-    fetches: Vec<String>,
+    pub(super) feeds: Vec<(String, Vec<usize>)>,
+    pub(super) fetches: Vec<String>,
 }
 
 impl Sample {
@@ -267,6 +267,12 @@ fn run(mut session: Session, random: &mut Random) -> Result<(), String> {
 
 /// Returns the graphs of an archive of fixtures.
 pub(super) fn samples(archive: &str) -> Vec<Sample> {
+    named_samples(archive).into_iter().map(|(_, sample)| sample).collect()
+}
+
+/// Returns the graphs of an archive of fixtures with their names. That of a folder is its
+/// `saved_model.pb`.
+pub(super) fn named_samples(archive: &str) -> Vec<(String, Sample)> {
     let packed = std::fs::File::open(repository(archive));
     let packed = packed.expect("the graphs are in the repository");
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed));
@@ -282,10 +288,17 @@ pub(super) fn samples(archive: &str) -> Vec<Sample> {
     let shape = |file: &String| npy::read(&files[file]).expect("a sound tensor").shape().to_vec();
     cases
         .into_iter()
-        .map(|case: Case| Sample {
-            file: files[&case.graph].clone(),
-            feeds: case.feeds.iter().map(|(name, file)| (name.clone(), shape(file))).collect(),
-            fetches: case.fetches.into_keys().collect(),
+        .map(|case: Case| {
+            let graph = match files.contains_key(&case.graph) {
+                true => case.graph,
+                false => format!("{}/saved_model.pb", case.graph),
+            };
+            let sample = Sample {
+                file: files[&graph].clone(),
+                feeds: case.feeds.iter().map(|(name, file)| (name.clone(), shape(file))).collect(),
+                fetches: case.fetches.into_keys().collect(),
+            };
+            (graph, sample)
         })
         .collect()
 }
