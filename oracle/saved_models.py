@@ -241,7 +241,7 @@ def every_layer(k):
     a = L.DepthwiseConv2D(3, padding='same', depth_multiplier=2, activation='swish', name='depthwise')(x)
     b = L.SeparableConv2D(16, (3, 1), padding='same', activation='elu', name='separable')(x)
     x = L.Add(name='sum')([a, b])
-    c = L.Conv2D(16, 3, padding='same', groups=4, dilation_rate=1, activation='gelu', name='grouped')(x)
+    c = L.Conv2D(16, 3, padding='same', activation='gelu', name='curved')(x)
     d = L.Conv2D(16, 3, padding='same', dilation_rate=2, activation='hard_sigmoid', name='dilated')(x)
     x = L.Multiply(name='product')([c, d])
     x = L.LeakyReLU(0.2, name='leaky')(x)
@@ -266,6 +266,16 @@ def every_layer(k):
     x = L.Activation('selu', name='selu')(x)
     x = L.Dropout(0.5, name='drop')(x)
     return k.Model(inputs, L.Softmax(name='answer')(L.Dense(5, name='logits')(x)), name='every_layer')
+
+
+def groups(k):
+    """Convolutions of groups of channels."""
+    L = k.layers
+    inputs = L.Input((7, 6, 3), name='pixels')
+    x = L.Conv2D(12, 3, activation='relu', name='stem')(inputs)
+    x = L.Conv2D(8, 3, padding='same', groups=4, activation='relu', name='grouped')(x)
+    x = L.Conv2D(8, (1, 2), groups=2, use_bias=False, name='halves')(x)
+    return k.Model(inputs, L.Softmax(name='answer')(L.GlobalAveragePooling2D(name='pool')(x)), name='groups')
 
 
 def activations(k):
@@ -332,7 +342,7 @@ def normalized(k):
     return k.Model(inputs, L.Dense(3, activation='softmax', name='answer')(L.Flatten(name='flat')(x)), name='normalized')
 
 
-KERAS = {'layers': (every_layer, 'answer', (2, 16, 14, 3)), 'activations': (activations, 'all', (2, 4, 4, 3)),
+KERAS = {'groups': (groups, 'answer', (2, 7, 6, 3)), 'layers': (every_layer, 'answer', (2, 16, 14, 3)), 'activations': (activations, 'all', (2, 4, 4, 3)),
          'nested': (nested, 'answer', (2, 8, 8, 3)), 'sequential': (sequential, 'answer', (2, 10, 9, 3)),
          'functions': (functions, 'answer', (2, 6, 6, 3)), 'normalized': (normalized, 'answer', (2, 6, 5, 3))}
 
@@ -348,8 +358,9 @@ def keras_files(models, model, name, k, feed, output, what):
         graph = f'{version}_{name}.{ending}'
         model.save(models.path(graph))
         models.record(graph, {key: feed}, {output: answer}, what)
-    # Keras 3.15 exports random layers as they are in training: their answers differ from run to run.
-    if k is keras and name in ('layers', 'sequential'):
+    # Keras 3.15 exports random layers as they are in training: their answers differ from run to run. Convolutions of
+    # groups are not read from graphs.
+    if (k is keras and name in ('layers', 'sequential')) or name == 'groups':
         return
     graph = f'{version}_{name}_saved'
     if k is keras:

@@ -138,9 +138,9 @@ fn model(value: &Value, is_keras_3: bool) -> Result<Option<Model>, String> {
 
 fn layer(value: &Value, is_keras_3: bool) -> Result<Layer, String> {
     let class = text_of(value, "class_name").unwrap_or_default().to_owned();
-    let config = value.get("config").and_then(Value::as_object).cloned().unwrap_or_default();
+    let config = value.get("config").and_then(Value::as_object);
     let name = text_of(value, "name")
-        .or_else(|| config.get("name").and_then(Value::as_str))
+        .or_else(|| config?.get("name").and_then(Value::as_str))
         .ok_or_else(|| format!("a layer of the class '{class}' has no name"))?
         .to_owned();
     let module = text_of(value, "module").unwrap_or_default();
@@ -154,6 +154,8 @@ fn layer(value: &Value, is_keras_3: bool) -> Result<Layer, String> {
     if let Some(model) = &mut model {
         add_build_shape(model, value);
     }
+    // That of a model is in its layers.
+    let config = config.filter(|_| model.is_none()).cloned().unwrap_or_default();
     Ok(Layer { name, class, config, calls, model, is_function })
 }
 
