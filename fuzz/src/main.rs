@@ -59,6 +59,8 @@ enum Choice {
     Libraries,
     Tflite,
     Verbs,
+    Saved,
+    Records,
     All,
 }
 
