@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 use crate::bytes;
 use crate::error::Result;
@@ -89,6 +89,15 @@ impl Library {
     pub fn photo(&self, path: &Path) -> Result<Photo> {
         let sql = format!("SELECT {COLUMNS} FROM photo WHERE id = ?");
         Ok(self.connection().query_row(&sql, [self.photo_id(path)?], Photo::from_row)?)
+    }
+
+    /// Returns the record of a photo, by its id; `None` if there is no such photo.
+    ///
+    /// # Errors
+    /// If the library cannot be read.
+    pub fn photo_by_id(&self, id: i64) -> Result<Option<Photo>> {
+        let sql = format!("SELECT {COLUMNS} FROM photo WHERE id = ?");
+        Ok(self.connection().query_row(&sql, [id], Photo::from_row).optional()?)
     }
 
     /// Passes each photo to `visit` in the order of paths; only photos of `state`, if given.

@@ -1,5 +1,6 @@
 //! Groups of photos with equal bytes or nearly equal features.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use crate::bytes;
 use crate::error::Result;
 use crate::feature::{Feature, SIGNATURE_BITS, SIGNATURE_BYTES, distance};
 use crate::library::Library;
-use crate::photo::State;
+use crate::photo::{Photo, State};
 use crate::signature;
 
 /// Bits of a band. Two signatures are compared only if they have an equal band. A tenth of the bits
@@ -56,6 +57,22 @@ impl Library {
         Ok(sorted(
             groups.into_values().map(|photos| DuplicateGroup { photos, similarity: 1.0 }).collect(),
         ))
+    }
+
+    /// Returns the photos of a group, the one to keep first: that with the most pixels, then that
+    /// with the largest file, then the oldest, then that with the shortest path.
+    ///
+    /// # Errors
+    /// If the library cannot be read.
+    pub fn best_first(&self, group: &DuplicateGroup) -> Result<Vec<Photo>> {
+        let photos = group.photos.iter().map(|path| self.photo(path));
+        let mut photos = photos.collect::<Result<Vec<Photo>>>()?;
+        photos.sort_by_cached_key(|photo| {
+            let pixels = photo.size.map(|[width, height]| u64::from(width) * u64::from(height));
+            let path = photo.path.clone();
+            (Reverse(pixels), Reverse(photo.bytes), photo.modified, path.as_os_str().len(), path)
+        });
+        Ok(photos)
     }
 
     /// Returns groups of photos that are linked by features of `model` at least as similar as

@@ -14,7 +14,7 @@
 //! assert_eq!(vocabulary.find("vehicel").unwrap_err().suggestions[0], "vehicle");
 //! ```
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lorgnette::labels::{Label, nearest_names};
 use lorgnette::wordnet::{self, key};
@@ -133,6 +133,21 @@ impl Vocabulary {
     pub fn phrases(&self) -> Vec<String> {
         let names = self.all_names().into_iter().map(str::to_lowercase);
         names.filter(|name| name.contains(' ') && !needs_no_quotes(name)).collect()
+    }
+
+    /// Returns all names as a query has them, for completion: those of classes, and those of what
+    /// they are kinds of; in quotation marks if a query would not read them otherwise.
+    #[must_use]
+    pub fn query_names(&self) -> Vec<String> {
+        let names = self.all_names().into_iter().filter(|name| !name.contains(','));
+        let written = names.map(|name| match name.contains(' ') || needs_no_quotes(name) {
+            // Phrases need none either.
+            true => name.to_owned(),
+            false => format!("\"{}\"", name.replace('"', "\"\"")),
+        });
+        let by_key: BTreeMap<String, String> =
+            written.map(|name| (name.to_lowercase(), name)).collect();
+        by_key.into_values().collect()
     }
 
     fn classes_named(&self, name: &str) -> BTreeSet<i64> {
@@ -318,6 +333,21 @@ mod tests {
         let query =
             Query::parse_with("a Black and gold garden spider and a dog", &phrases).unwrap();
         assert_eq!(query.to_string(), "\"black and gold garden spider\" AND dog");
+    }
+
+    #[test]
+    fn every_name_of_a_completion_can_be_asked_for() {
+        let vocabulary = imagenet();
+        let (names, phrases) = (vocabulary.query_names(), vocabulary.phrases());
+        for expected in ["school bus", "animal", "black and gold garden spider"] {
+            assert!(names.contains(&expected.into()), "{expected}");
+        }
+        for name in names {
+            let text = format!("{name} in box(0,0,0.5,0.5) AND NOT {name} in top left");
+            let query = Query::parse_with(&text, &phrases).unwrap_or_else(|e| panic!("{e}"));
+            vocabulary.check(&query, &text).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(query.objects().len(), 2, "{text}: {query}");
+        }
     }
 
     #[test]

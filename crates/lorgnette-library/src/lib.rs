@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod analyse;
+pub mod answer;
 mod bytes;
 mod classes;
 mod contents;

@@ -17,14 +17,17 @@
 //! [`crate::search`] finds photos. `Query::parse(&query.to_string())` equals the query.
 
 use std::ops::Range;
+use std::path::Path;
 
 pub use self::dates::{DateRange, Day};
+pub use self::drawing::{DrawnPart, DrawnThing};
 pub use self::error::QueryError;
 pub(crate) use self::parse::{needs_no_quotes, seems_a_date};
 pub use self::place::{Place, PlaceBox, Side, Third};
 
 mod dates;
 mod display;
+mod drawing;
 mod error;
 mod parse;
 mod place;
@@ -191,6 +194,13 @@ impl Query {
     /// As [`Query::parse`].
     pub fn parse_with(text: &str, phrases: &[String]) -> Result<Self, QueryError> {
         parse::query(text, phrases)
+    }
+
+    /// Returns the query for photos similar to one.
+    #[must_use]
+    pub fn similar_to(photo: &Path) -> Self {
+        let photo = photo.to_string_lossy().into_owned();
+        Self::Like(Like { photo, span: Span::default(), threshold: None })
     }
 
     /// Returns the names of all objects from left to right.

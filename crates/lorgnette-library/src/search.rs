@@ -122,6 +122,22 @@ pub struct Hit {
     pub explanation: Explanation,
 }
 
+impl Hit {
+    /// Converts a box to pixels of the upright photo: left, top, right, bottom.
+    #[must_use]
+    pub fn pixels(&self, bounds: Option<BoundingBox>) -> Option<[u32; 4]> {
+        let (bounds, (width, height)) = bounds.zip(self.width.zip(self.height))?;
+        let pixel =
+            |share: f64, side: u32| (share.clamp(0.0, 1.0) * f64::from(side)).round() as u32;
+        Some([
+            pixel(bounds.x0, width),
+            pixel(bounds.y0, height),
+            pixel(bounds.x1, width),
+            pixel(bounds.y1, height),
+        ])
+    }
+}
+
 /// A detection that matches part of a query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Match {

@@ -92,6 +92,15 @@ impl Library {
         Ok(statement.query_map([], ModelEntry::from_row)?.collect::<Result<_, _>>()?)
     }
 
+    /// Returns the model with features that has analysed the most photos, the first of equal ones.
+    ///
+    /// # Errors
+    /// If the library cannot be read.
+    pub fn model_with_features(&self) -> Result<Option<ModelEntry>> {
+        let with_features = self.models()?.into_iter().filter(|model| model.features > 0);
+        Ok(with_features.rev().max_by_key(|model| model.photos))
+    }
+
     /// Returns the features of a photo by `model`; `None` if there are none.
     ///
     /// # Errors

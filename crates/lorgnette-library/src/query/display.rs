@@ -2,7 +2,9 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Comparison, Condition, Constraint, Count, Like, Name, Object, Query, Relation, parse};
+use super::{
+    Comparison, Condition, Constraint, Count, Like, Name, Object, Query, Related, Relation, parse,
+};
 
 impl Display for Query {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -10,8 +12,7 @@ impl Display for Query {
             Self::All(parts) => joined(f, parts, " AND "),
             Self::Any(parts) => joined(f, parts, " OR "),
             Self::Not(part) => {
-                f.write_str("NOT ")?;
-                within(f, part)
+                write!(f, "NOT {}", Within(part))
             }
             Self::Has(condition) => condition.fmt(f),
             Self::Path(pattern) => write!(f, "path:{}", Value(pattern)),
@@ -23,17 +24,20 @@ impl Display for Query {
 
 fn joined(f: &mut Formatter<'_>, parts: &[Query], joint: &str) -> fmt::Result {
     for (number, part) in parts.iter().enumerate() {
-        f.write_str(if number > 0 { joint } else { "" })?;
-        within(f, part)?;
+        write!(f, "{}{}", if number > 0 { joint } else { "" }, Within(part))?;
     }
     Ok(())
 }
 
-/// Writes part of a larger query, in parentheses if it has parts itself.
-fn within(f: &mut Formatter<'_>, part: &Query) -> fmt::Result {
-    match part {
-        Query::All(_) | Query::Any(_) => write!(f, "({part})"),
-        _ => part.fmt(f),
+/// Part of a larger query, in parentheses if it has parts itself.
+pub(super) struct Within<'a>(pub(super) &'a Query);
+
+impl Display for Within<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Query::All(_) | Query::Any(_) => write!(f, "({})", self.0),
+            part => part.fmt(f),
+        }
     }
 }
 
@@ -54,12 +58,20 @@ impl Object {
     fn fmt_counted(&self, f: &mut Formatter<'_>, count: Option<Count>) -> fmt::Result {
         self.name.fmt(f)?;
         self.constraints.iter().try_for_each(|constraint| write!(f, " {constraint}"))?;
-        count.map_or(Ok(()), |count| {
-            write!(f, " count {} {}", count.comparator.text(), count.value)
-        })?;
-        self.related
-            .as_ref()
-            .map_or(Ok(()), |related| write!(f, " {} {}", related.relation, related.object))
+        count.map_or(Ok(()), |count| write!(f, " {count}"))?;
+        self.related.as_ref().map_or(Ok(()), |related| write!(f, " {related}"))
+    }
+}
+
+impl Display for Count {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "count {} {}", self.comparator.text(), self.value)
+    }
+}
+
+impl Display for Related {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.relation, self.object)
     }
 }
 

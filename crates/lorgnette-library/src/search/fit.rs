@@ -60,6 +60,18 @@ impl Place {
         (wider(columns), wider(rows))
     }
 
+    /// Returns left, top, right and bottom of the place; `None` for one that is no box.
+    #[must_use]
+    pub fn bounds(self) -> Option<[f64; 4]> {
+        match self {
+            Self::Anywhere | Self::Corner | Self::Foreground | Self::Background => None,
+            _ => {
+                let (columns, rows) = self.intervals();
+                Some([columns.0, rows.0, columns.1, rows.1])
+            }
+        }
+    }
+
     /// Returns the intervals of x and y that contain the place.
     fn intervals(self) -> (Interval, Interval) {
         let third = |third: Option<Third>| third.map_or(WHOLE, |third| THIRDS[third as usize]);

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use lorgnette_library::answer::PhotoAnswer;
 use lorgnette_library::{Library, Photo, State};
 use serde_json::json;
 
@@ -62,17 +63,7 @@ pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
 
 /// Returns the record of a photo as JSON.
 pub(super) fn in_json(photo: &Photo) -> serde_json::Value {
-    json!({
-        "photo": photo.path.to_string_lossy(),
-        "state": state_name(photo.state),
-        "reason": photo.reason,
-        "width": photo.size.map(|[width, _]| width),
-        "height": photo.size.map(|[_, height]| height),
-        "bytes": photo.bytes,
-        "sha256": photo.digest.map(|digest| hex(&digest)),
-        "taken": photo.taken,
-        "orientation": photo.orientation,
-    })
+    json!(PhotoAnswer::new(photo))
 }
 
 fn in_words(photo: &Photo) -> String {
@@ -80,19 +71,6 @@ fn in_words(photo: &Photo) -> String {
         // The reason begins with the path.
         (Some(reason), _) => lorgnette_library::printable(reason),
         (None, State::Present) => printable_path(&photo.path),
-        (None, state) => format!("{} ({})", printable_path(&photo.path), state_name(state)),
+        (None, state) => format!("{} ({})", printable_path(&photo.path), state.name()),
     }
-}
-
-/// Returns the name of a state.
-pub(super) fn state_name(state: State) -> &'static str {
-    match state {
-        State::Present => "present",
-        State::Missing => "vanished",
-        State::Unreadable => "unreadable",
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use lorgnette_library::answer::DetectionAnswer;
 use lorgnette_library::{Detection, Library, Photo, Source, printable};
 use serde_json::json;
 
@@ -39,28 +40,15 @@ pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
 
 fn in_json(photo: &Photo, detections: &[Detection]) -> serde_json::Value {
     let mut object = list::in_json(photo);
-    object["findings"] = detections.iter().map(detection_json).collect();
+    object["findings"] =
+        detections.iter().map(|detection| json!(DetectionAnswer::new(detection))).collect();
     object
-}
-
-fn detection_json(detection: &Detection) -> serde_json::Value {
-    json!({
-        "model": detection.model,
-        "index": detection.class,
-        "synset": detection.synset,
-        "name": detection.name,
-        "box": detection.bounds,
-        "share": detection.share,
-        "probability": detection.probability,
-        "peak": detection.peak,
-        "source": source_name(detection.source),
-    })
 }
 
 fn write_text(out: &mut dyn Write, photo: &Photo, detections: &[Detection]) -> io::Result<()> {
     writeln!(out, "{}", super::printable_path(&photo.path))?;
     if let Some(reason) = &photo.reason {
-        writeln!(out, "  {}: {}", list::state_name(photo.state), printable(reason))?;
+        writeln!(out, "  {}: {}", photo.state.name(), printable(reason))?;
     }
     let size = photo.size.map(|[width, height]| format!("{width} x {height} pixels"));
     let taken = photo.taken.as_ref().map(|taken| format!("taken {}", printable(taken)));
@@ -80,13 +68,4 @@ fn write_text(out: &mut dyn Write, photo: &Photo, detections: &[Detection]) -> i
         writeln!(out, "  {score_text}  {:<28} {place}", printable(detection.first_name()))?;
     }
     Ok(())
-}
-
-/// Returns the name of a detection's origin.
-pub(super) fn source_name(source: Source) -> &'static str {
-    match source {
-        Source::Model => "model",
-        Source::User => "user",
-        Source::Refuted => "refuted",
-    }
 }

@@ -2,39 +2,15 @@
 
 use std::io::{self, Write};
 
+use lorgnette_library::answer::HitAnswer;
 use lorgnette_library::printable;
-use lorgnette_library::search::{BoundingBox, Explanation, Hit, Match, SearchResults};
+use lorgnette_library::search::{Explanation, Hit, Match, SearchResults};
 use serde::Serialize;
 
 use crate::stream::{write_csv_lines, write_json};
 
 /// Indent of the lines below a photo's.
 const INDENT: &str = "           ";
-
-#[derive(Serialize)]
-struct HitJson<'a> {
-    photo: String,
-    score: f64,
-    width: Option<u32>,
-    height: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    taken: Option<&'a str>,
-    matches: Vec<MatchJson<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    explanation: Option<&'a Explanation>,
-}
-
-#[derive(Serialize)]
-struct MatchJson<'a> {
-    name: &'a str,
-    synset: Option<&'a str>,
-    asked: &'a str,
-    #[serde(rename = "box")]
-    bounds: Option<[u32; 4]>,
-    probability: f64,
-    share: f64,
-    score: f64,
-}
 
 /// A CSV record: a match in a photo, or a photo without any.
 #[derive(Serialize)]
@@ -78,7 +54,7 @@ fn described(hit: &Hit, matched: &Match) -> String {
     } else {
         format!(" ({})", matched.asked)
     };
-    let place = match pixels(hit, matched.bounds) {
+    let place = match hit.pixels(matched.bounds) {
         Some([x0, y0, x1, y1]) => format!("at {x0},{y0} to {x1},{y1}"),
         None => "in the photo as a whole".into(),
     };
@@ -114,25 +90,7 @@ pub(super) fn write_json_lines(
     results: &SearchResults,
     explain: bool,
 ) -> io::Result<()> {
-    results.hits.iter().try_for_each(|hit| write_json(out, &HitJson::new(hit, explain)))
-}
-
-impl<'a> HitJson<'a> {
-    fn new(hit: &'a Hit, explain: bool) -> Self {
-        let Hit { width, height, score, .. } = *hit;
-        let explanation = explain.then_some(&hit.explanation);
-        let matches = hit.matches.iter().map(|matched| MatchJson {
-            name: &matched.name,
-            synset: matched.synset.as_deref(),
-            asked: &matched.asked,
-            bounds: pixels(hit, matched.bounds),
-            probability: matched.probability,
-            share: matched.share,
-            score: matched.score,
-        });
-        let (photo, taken) = (hit.path.to_string_lossy().into_owned(), hit.taken.as_deref());
-        Self { photo, score, width, height, taken, matches: matches.collect(), explanation }
-    }
+    results.hits.iter().try_for_each(|hit| write_json(out, &HitAnswer::new(hit, explain)))
 }
 
 /// Writes results as CSV, a record for each match.
@@ -168,7 +126,7 @@ const HEADER: [&str; 12] = [
 
 impl<'a> Line<'a> {
     fn new(photo: &'a str, rank: usize, hit: &Hit, matched: Option<&'a Match>) -> Self {
-        let bounds = matched.and_then(|matched| pixels(hit, matched.bounds));
+        let bounds = matched.and_then(|matched| hit.pixels(matched.bounds));
         let side = |number: usize| bounds.map(|bounds| bounds[number]);
         Self {
             photo,
@@ -185,16 +143,4 @@ impl<'a> Line<'a> {
             share: matched.map(|matched| matched.share),
         }
     }
-}
-
-/// Converts a box to pixels of the upright photo: left, top, right, bottom.
-fn pixels(hit: &Hit, bounds: Option<BoundingBox>) -> Option<[u32; 4]> {
-    let (bounds, (width, height)) = bounds.zip(hit.width.zip(hit.height))?;
-    let pixel = |share: f64, side: u32| (share.clamp(0.0, 1.0) * f64::from(side)).round() as u32;
-    Some([
-        pixel(bounds.x0, width),
-        pixel(bounds.y0, height),
-        pixel(bounds.x1, width),
-        pixel(bounds.y1, height),
-    ])
 }
