@@ -1,10 +1,5 @@
-'use strict';
 // The loaded models, and their figures.
-async function json(path, options) {
-  const response = await fetch(path, options);
-  if (!response.ok) throw new Error(`${path}: ${response.status}`);
-  return response.json();
-}
+import { at, count, json } from '/pages/common.js';
 
 function row({ name, version, state, reason }, metadata, stats) {
   const shape = (tensor) => (tensor ? `${tensor.name} ${tensor.datatype} [${tensor.shape}]` : '');
@@ -27,7 +22,7 @@ function row({ name, version, state, reason }, metadata, stats) {
 }
 
 async function show() {
-  const models = await json('/v2/repository/index', { method: 'POST' });
+  const models = await json('/v2/repository/index', {}, { method: 'POST' });
   const { model_stats: all } = await json('/v2/models/stats');
   const rows = await Promise.all(models.map(async (model) => {
     const path = `/v2/models/${encodeURIComponent(model.name)}/versions/${model.version}`;
@@ -35,9 +30,8 @@ async function show() {
     const stats = all.find((one) => one.name === model.name && one.version === model.version);
     return row(model, metadata, stats);
   }));
-  document.getElementById('models').replaceChildren(...rows);
-  const noun = models.length === 1 ? 'version' : 'versions';
-  document.getElementById('status').textContent = `${models.length} ${noun} of models`;
+  at('models').replaceChildren(...rows);
+  at('status').textContent = `${count(models.length, 'version')} of models.`;
 }
 
-show().catch((error) => { document.getElementById('status').textContent = error.message; });
+show().catch((error) => { at('status').textContent = error.message; });

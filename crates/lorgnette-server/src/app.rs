@@ -8,16 +8,19 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use crate::body::{BodyLimits, Budget, Reservation, read_body};
 use crate::compress::{Encoding, compressed};
 use crate::failure::{Code, Failure, Outcome};
 use crate::json;
+use crate::library::{Shelf, check_site};
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -36,6 +39,10 @@ pub(crate) struct App {
     pub(crate) timeout: Duration,
     /// The bearer token that requests need.
     pub(crate) token: Option<String>,
+    /// The library of photos.
+    pub(crate) shelf: Option<Arc<Shelf>>,
+    /// True if other machines reach the server, by whatever name.
+    allow_remote: bool,
     /// True if clients may load and unload models.
     pub(crate) model_control: bool,
     /// True from the signal to shut down on: new work goes elsewhere.
@@ -52,6 +59,8 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 pub(crate) struct Deadline(pub(crate) Instant);
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Makes a browser ask for the token, as a password.
+static BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"the password is the token\"");
 static TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Maximum length of a request's id that is taken from the client.
@@ -65,17 +74,18 @@ impl App {
         log: Log,
         settings: AppSettings,
     ) -> Self {
-        let AppSettings { memory, body_limits, timeout, token, model_control } = settings;
         Self {
             registry,
             scheduler,
             metrics,
             log,
-            budget: Budget::new(memory),
-            body_limits,
-            timeout,
-            token,
-            model_control,
+            budget: Budget::new(settings.memory),
+            body_limits: settings.body_limits,
+            timeout: settings.timeout,
+            token: settings.token,
+            shelf: settings.shelf,
+            allow_remote: settings.allow_remote,
+            model_control: settings.model_control,
             is_stopping: AtomicBool::new(false),
             next_id: AtomicU64::new(0),
         }
@@ -145,6 +155,25 @@ impl App {
         }
     }
 
+    /// True if a request may name the server in any way: it is meant for other machines, or its
+    /// clients show a token.
+    pub(crate) fn is_any_host_allowed(&self) -> bool {
+        self.allow_remote || self.token.is_some()
+    }
+
+    /// Checks that a request may be answered at all.
+    ///
+    /// # Errors
+    /// [`Code::Unauthenticated`], [`Code::PermissionDenied`].
+    fn check(&self, request: &Request) -> Outcome<()> {
+        check_site(request.method(), request.headers())?;
+        if self.is_authorised(request.uri().path(), request.headers()) {
+            return Ok(());
+        }
+        let message = "this server needs a token: send it in Authorization: Bearer";
+        Err(Failure::new(Code::Unauthenticated, message))
+    }
+
     fn is_authorised(&self, path: &str, headers: &HeaderMap) -> bool {
         let Some(token) = &self.token else { return true };
         // Probes have no secrets.
@@ -152,10 +181,12 @@ impl App {
             matches!(path, "/livez" | "/readyz" | "/v2/health/live" | "/v2/health/ready")
                 || path.starts_with("/grpc.health.v1.Health/");
         let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-        let given = match given.split_at_checked(7) {
-            Some((scheme, given)) if scheme.eq_ignore_ascii_case(b"Bearer ") => given,
-            _ => b"",
+        let after = |scheme: &[u8]| match given.split_at_checked(scheme.len()) {
+            Some((start, rest)) if start.eq_ignore_ascii_case(scheme) => Some(rest),
+            _ => None,
         };
+        let password = after(b"Basic ").and_then(password);
+        let given = after(b"Bearer ").or(password.as_deref()).unwrap_or_default();
         is_probe || equal_in_constant_time(given, token.as_bytes())
     }
 
@@ -174,6 +205,8 @@ pub(crate) struct AppSettings {
     pub(crate) body_limits: BodyLimits,
     pub(crate) timeout: Duration,
     pub(crate) token: Option<String>,
+    pub(crate) shelf: Option<Arc<Shelf>>,
+    pub(crate) allow_remote: bool,
     pub(crate) model_control: bool,
 }
 
@@ -193,14 +226,16 @@ pub(crate) async fn around(
     let accepted = Encoding::accepted(request.headers());
     let timeout = grpc_timeout(request.headers()).unwrap_or(app.timeout).min(app.timeout);
     request.extensions_mut().insert(Deadline(started + timeout));
-    let mut response = if app.is_authorised(&path, request.headers()) {
-        next.run(request).await
-    } else {
-        let message = "this server needs a token: send it in Authorization: Bearer";
-        let failure = Failure::new(Code::Unauthenticated, message);
-        match interface {
-            "grpc" => tonic::Status::from(failure).into_http(),
-            _ => failure_response(&failure, failure.code.http()),
+    let mut response = match app.check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(failure) if interface == "grpc" => tonic::Status::from(failure).into_http(),
+        Err(failure) => {
+            let is_page = wants_page(request.headers());
+            let mut response = failure_response(&failure, failure.code.http());
+            if is_page && failure.code == Code::Unauthenticated {
+                response.headers_mut().append(WWW_AUTHENTICATE, BASIC.clone());
+            }
+            response
         }
     };
     if let Some(encoding) = accepted.filter(|_| interface != "grpc") {
@@ -246,6 +281,8 @@ fn interface(path: &str, headers: &HeaderMap) -> &'static str {
         "open_inference"
     } else if path.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("/v1/models")) {
         "tensorflow_serving"
+    } else if path == "/v1/library" || path.starts_with("/v1/library/") {
+        "library"
     } else {
         "photos"
     }
@@ -294,6 +331,18 @@ fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
         "n" => Duration::from_nanos(value),
         _ => return None,
     })
+}
+
+/// The password of `Authorization: Basic`, as browsers send it once a person has typed it.
+fn password(encoded: &[u8]) -> Option<Vec<u8>> {
+    let text = STANDARD.decode(encoded).ok()?;
+    let colon = text.iter().position(|&byte| byte == b':')?;
+    Some(text[colon + 1..].to_vec())
+}
+
+/// True if a person waits for a page.
+fn wants_page(headers: &HeaderMap) -> bool {
+    headers.get(ACCEPT).is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
 }
 
 fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {

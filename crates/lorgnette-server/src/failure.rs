@@ -18,6 +18,7 @@ pub enum Code {
     Internal,
     Unavailable,
     Unauthenticated,
+    PermissionDenied,
     /// The method of HTTP does not fit the path.
     MethodNotAllowed,
     /// The body is larger than the server takes.
@@ -117,6 +118,7 @@ impl Code {
             Self::Internal => "INTERNAL",
             Self::Unavailable => "UNAVAILABLE",
             Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::PermissionDenied => "PERMISSION_DENIED",
         }
     }
 
@@ -135,6 +137,7 @@ impl Code {
             Self::Internal => 500,
             Self::Unavailable => 503,
             Self::Unauthenticated => 401,
+            Self::PermissionDenied => 403,
             Self::MethodNotAllowed => 405,
             Self::TooLarge => 413,
         }
@@ -166,6 +169,7 @@ impl Code {
             Self::Internal => tonic::Code::Internal,
             Self::Unavailable => tonic::Code::Unavailable,
             Self::Unauthenticated => tonic::Code::Unauthenticated,
+            Self::PermissionDenied => tonic::Code::PermissionDenied,
         }
     }
 }

@@ -29,6 +29,8 @@
 //! | the Open Inference Protocol's | `open_inference` |
 //! | gRPC | `grpc` |
 //! | photos | `photos` |
+//! | a library of photos | `library` |
+//! | clients that take nothing | `stall` |
 //! | pages for people | `pages` |
 //!
 //! The crate computes nothing of its own: photos and networks are the crate `lorgnette`'s.
@@ -43,6 +45,7 @@ mod failure;
 mod grpc;
 mod health;
 mod json;
+mod library;
 mod listen;
 mod log;
 mod metrics;
@@ -56,6 +59,7 @@ mod registry;
 mod scheduler;
 mod served;
 mod server;
+mod stall;
 mod tensorflow_serving;
 mod text_proto;
 #[cfg(feature = "tls")]

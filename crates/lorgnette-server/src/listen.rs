@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use crate::app::{App, Peer};
+use crate::stall::{Answers, StallLimit};
 
 /// How connections are served.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub(crate) struct Connections {
     pub(crate) limit: Arc<Semaphore>,
     /// Maximum time of a handshake, and of a request's head.
     pub(crate) head_timeout: Duration,
+    /// Maximum time in which a client takes nothing of its answer.
+    pub(crate) write_timeout: Duration,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
 }
@@ -103,23 +106,33 @@ impl Connections {
         watcher: Watcher,
     ) {
         let router = TowerToHyperService::new(self.router);
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(peer);
-            router.call(request)
-        });
-        let stream = TokioIo::new(stream);
+        let stream = TokioIo::new(StallLimit::new(stream, self.write_timeout));
         // Errors are the client's: it has gone, or broke the protocol.
         if is_http2 {
+            let answers = Answers::default();
+            let watched = answers.clone();
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(peer);
+                let (answer, watched) = (router.call(request), watched.clone());
+                async move { answer.await.map(|answer| answer.map(|body| watched.watch(body))) }
+            });
             let mut http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
             http.timer(TokioTimer::new())
-                .keep_alive_interval(Duration::from_secs(20))
+                .keep_alive_interval(self.head_timeout)
                 .keep_alive_timeout(self.head_timeout)
                 .max_concurrent_streams(MAX_STREAMS)
                 .max_header_list_size(MAX_HEAD as u32)
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(4 * STREAM_WINDOW);
-            let _ = watcher.watch(http.serve_connection(stream, service)).await;
+            tokio::select! {
+                _ = watcher.watch(http.serve_connection(stream, service)) => {}
+                () = answers.stalled(self.write_timeout) => {}
+            }
         } else {
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(peer);
+                router.call(request)
+            });
             let mut http = hyper::server::conn::http1::Builder::new();
             http.timer(TokioTimer::new())
                 .header_read_timeout(self.head_timeout)

@@ -42,8 +42,12 @@ pub struct ServerOptions {
     pub max_batch: usize,
     /// Maximum number of open connections.
     pub max_connections: usize,
+    /// Maximum time in which a client takes nothing of its answer.
+    pub write_timeout: Duration,
     /// How photos are opened.
     pub photos: OpenOptions,
+    /// A library of photos, for the pages `/library` and `/library/duplicates`.
+    pub library: Option<PathBuf>,
     /// Allows clients to load and unload models.
     pub model_control: bool,
     /// Where the access log is written; `None` for no log.
@@ -78,6 +82,8 @@ impl Default for ServerOptions {
             body_memory: 1 << 30,
             max_batch: 256,
             max_connections: 1024,
+            write_timeout: Duration::from_secs(30),
+            library: None,
             photos: OpenOptions { max_pixels: 100_000_000, ..OpenOptions::default() },
             model_control: false,
             log: None,

@@ -18,9 +18,9 @@ use lorgnette::answer::FailedPhoto;
 use lorgnette::{Observer, Progress};
 
 pub(crate) use self::photoprism::handle as handle_photoprism;
+pub(crate) use self::query::Query;
 
 use self::answer::{Answer, Task};
-use self::query::Query;
 use self::upload::{Photo, photos};
 use crate::app::{App, Deadline, failure_response, response};
 use crate::failure::{Code, Failure, Outcome};

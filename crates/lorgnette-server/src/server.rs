@@ -21,6 +21,7 @@ use crate::body::BodyLimits;
 use crate::failure::Failure;
 use crate::grpc;
 use crate::health;
+use crate::library::{self, Shelf};
 use crate::listen::{Connections, serve};
 use crate::log::Log;
 use crate::metrics::Metrics;
@@ -71,6 +72,8 @@ pub enum StartError {
     Tls(String),
     /// The models' configuration is wrong.
     Models(String),
+    /// The library of photos cannot be opened.
+    Library(String),
     /// The system refuses threads.
     Threads(io::Error),
 }
@@ -83,7 +86,7 @@ impl std::fmt::Display for StartError {
                 f,
                 "{address} can be reached from other machines, which must be allowed explicitly"
             ),
-            Self::Tls(what) | Self::Models(what) => f.write_str(what),
+            Self::Tls(what) | Self::Models(what) | Self::Library(what) => f.write_str(what),
             Self::Threads(error) => write!(f, "threads cannot be started: {error}"),
         }
     }
@@ -119,13 +122,15 @@ impl Server {
             .map_err(StartError::Threads)?;
         let (poll, addresses) = (options.poll, options.addresses.clone());
         let (max_connections, head_timeout) = (options.max_connections, options.head_timeout);
-        let app = Arc::new(app(options));
+        let write_timeout = options.write_timeout;
+        let app = Arc::new(app(options)?);
         let (stop, stopped) = watch::channel(false);
         let connections = Connections {
             app: app.clone(),
             router: router(&app),
             limit: Arc::new(Semaphore::new(max_connections)),
             head_timeout,
+            write_timeout,
             #[cfg(feature = "tls")]
             tls,
         };
@@ -226,10 +231,13 @@ fn load_and_poll(app: &App, poll: Duration, stopping: &AtomicBool, first: &Sende
     }
 }
 
-fn app(options: ServerOptions) -> App {
+fn app(options: ServerOptions) -> Result<App, StartError> {
     let metrics = Arc::new(Metrics::default());
     let log = Log::new(options.log, metrics.clone());
     let workers = options.model_options.threads.unwrap_or_else(available_threads);
+    let shelf = |path| Shelf::open(path, options.photos.clone()).map(Arc::new);
+    let shelf = options.library.as_deref().map(shelf).transpose();
+    let shelf = shelf.map_err(|error| StartError::Library(error.to_string()))?;
     let limits = Limits { batch: options.max_batch, photos: options.photos };
     let registry =
         Registry::new(options.models, options.model_options, limits, metrics.clone(), log.clone());
@@ -238,9 +246,11 @@ fn app(options: ServerOptions) -> App {
         body_limits: BodyLimits { bytes: options.max_body, time: options.body_timeout },
         timeout: options.timeout,
         token: options.token,
+        shelf,
+        allow_remote: options.allow_remote,
         model_control: options.model_control,
     };
-    App::new(registry, Scheduler::new(workers, options.queue), metrics, log, settings)
+    Ok(App::new(registry, Scheduler::new(workers, options.queue), metrics, log, settings))
 }
 
 fn router(app: &Arc<App>) -> Router {
@@ -258,7 +268,8 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v2/", any(open_inference::handle))
         .route("/v2/{*path}", any(open_inference::handle))
         .merge(grpc::routes())
-        .merge(pages::routes())
+        .merge(library::routes())
+        .merge(pages::routes(app.shelf.is_some()))
         .fallback(tensorflow_serving::handle)
         .with_state(app.clone())
         .layer(from_fn_with_state(app.clone(), around))

@@ -48,6 +48,74 @@ fn slow_bodies_end_with_504() {
 }
 
 #[test]
+fn clients_that_take_nothing_are_cut_off() {
+    let server = server(|options| options.write_timeout = Duration::from_millis(300));
+    let mut stream = connect(server.addresses()[0]);
+    // More answers than the buffers of a connection hold.
+    let requests = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(400);
+    stream.write_all(requests.as_bytes()).expect("the server reads");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !get(&server, "/metrics").text().contains("\nlorgnette_connections 1\n") {
+        assert!(Instant::now() < deadline, "the connection goes on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // What was on its way still comes, and then the end.
+    time_until_closed(&mut stream);
+    is_well(&server);
+}
+
+#[test]
+fn connections_that_are_left_open_end() {
+    let server = server(|options| {
+        options.head_timeout = Duration::from_millis(300);
+        options.body_timeout = Duration::from_millis(300);
+    });
+    let address = server.addresses()[0];
+    // Idle after an answer.
+    let mut idle = connect(address);
+    idle.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").expect("the server reads");
+    assert!(time_until_closed(&mut idle) < Duration::from_secs(20));
+    // Half closed: within a head, within a body, and after a request.
+    let (head, body, whole) = (
+        "GET /livez HTTP/1.1\r\nHo",
+        "POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nabc",
+        "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
+    );
+    for text in [head, body, whole] {
+        let mut half = connect(address);
+        half.write_all(text.as_bytes()).expect("the server reads");
+        half.shutdown(std::net::Shutdown::Write).expect("it is open");
+        assert!(time_until_closed(&mut half) < Duration::from_secs(20), "{text}");
+    }
+    is_well(&server);
+}
+
+#[test]
+fn heads_that_are_too_large_or_none_are_refused() {
+    let server = server(|_| {});
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(1 << 20));
+    let many = format!("GET /livez HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(10_000));
+    let both = "POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\
+                Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n";
+    let twice = "POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\
+                 Content-Length: 4\r\n\r\nabcd";
+    let chunk = "POST /v1/classify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
+                 ffffffffffffffffff\r\nabc\r\n";
+    for text in [&long, &many, both, twice, chunk, "\0\0\0\0", "GET\r\n\r\n", "\r\n\r\n\r\n"] {
+        let mut stream = connect(server.addresses()[0]);
+        // A server that refuses a head need not read all of it.
+        let _ = stream.write_all(text.as_bytes());
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        let answer = String::from_utf8_lossy(&bytes);
+        let status = answer.split(' ').nth(1).unwrap_or_default();
+        assert!(["", "400", "414", "431", "499"].contains(&status), "{answer}");
+    }
+    is_well(&server);
+}
+
+#[test]
 fn endless_bodies_end_at_the_limit() {
     let server = server(|options| options.max_body = 1 << 20);
     let mut stream = connect(server.addresses()[0]);
@@ -134,6 +202,9 @@ fn names_are_no_paths() {
         "POST /v2/repository/models/..%2f..%2ftmp/load",
         "POST /v1/models/%00:predict",
         "POST /v1/classify?model=../../etc/passwd",
+        "POST /v1/classify?model=%00",
+        "GET /v2/models/a%2Fb/versions/..%2f1",
+        "GET /v1/models/x/versions/99999999999999999999999",
     ] {
         let answer = send(&server, line, &[], b"{}");
         assert!(matches!(answer.status, 400 | 404), "{line}: {} {}", answer.status, answer.text());
@@ -208,9 +279,14 @@ fn tokens_are_asked_for() {
         (&["Authorization: Bearer wrong!"][..], 401),
         (&["Authorization: Basic secret"][..], 401),
         (&["Authorization: bearer secret"][..], 200),
+        // As a browser sends what a person types: any name, and the token as the password.
+        (&["Authorization: Basic YW5uOnNlY3JldA=="][..], 200),
+        (&["Authorization: Basic YW5uOndyb25n"][..], 401),
     ] {
         assert_eq!(send(&server, "GET /v2", head, b"").status, status, "{head:?}");
     }
+    let page = send(&server, "GET /", &["Accept: text/html"], b"");
+    assert!(page.head.contains("Basic realm="), "a browser asks for it: {}", page.head);
     assert_eq!(get(&server, "/readyz").status, 200, "probes have no token");
     assert_eq!(get(&server, "/metrics").status, 401);
 }

@@ -13,20 +13,32 @@ fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
 #[test]
 fn pages_need_nothing_but_this_server() {
     let server = server(|_| {});
-    for path in ["/", "/models"] {
+    for (path, status) in [("/", 200), ("/models", 200), ("/library", 404)] {
         let page = get(&server, path);
-        assert_eq!(page.status, 200, "{path}");
+        assert_eq!(page.status, status, "{path}");
         let policy = page.header("content-security-policy").expect("a policy");
         assert!(policy.starts_with("default-src 'self'"), "{policy}");
         let html = page.text();
         let links = [attributes(&html, "href"), attributes(&html, "src")].concat();
-        assert!(links.len() >= 5, "{links:?}");
+        assert!(links.len() >= 4, "{links:?}");
         for link in links {
             assert_eq!(get(&server, link).status, 200, "{path}: {link}");
         }
         assert!(html.starts_with("<!doctype html>\n<html lang=\"en\">"), "{path}");
     }
-    for path in ["/pages/style.css", "/pages/photo.js", "/pages/models.js"] {
+    for path in [
+        "style.css",
+        "library.css",
+        "common.js",
+        "photo.js",
+        "models.js",
+        "boxes.js",
+        "names.js",
+        "library.js",
+        "duplicates.js",
+    ] {
+        let path = format!("/pages/{path}");
+        let path = path.as_str();
         let text = get(&server, path).text();
         assert!(!text.contains("://"), "{path} loads something from elsewhere");
     }
@@ -44,7 +56,7 @@ fn every_path_of_the_description_answers() {
             continue;
         }
         let path = path.replace("{model}", MODEL).replace("{version}", "1");
-        let path = path.replace("{label}", "stable");
+        let path = path.replace("{label}", "stable").replace("{photo}", "1");
         for method in methods.as_object().expect("methods").keys() {
             let line = format!("{} {path}", method.to_uppercase());
             let body = if path.starts_with("/v1/") { cat() } else { b"{}".to_vec() };
@@ -53,7 +65,8 @@ fn every_path_of_the_description_answers() {
             let text = answer.text();
             assert!(answer.status < 500, "{line}: {} {text}", answer.status);
             assert!(!text.contains("Malformed request"), "{line}: {text}");
-            let is_unknown = answer.status == 404 && !text.contains("model");
+            let is_unknown =
+                answer.status == 404 && !text.contains("model") && !text.contains("library");
             assert!(!is_unknown && answer.status != 405, "{line}: {} {text}", answer.status);
         }
     }

@@ -64,6 +64,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
 
+    /// Serve a library of photos, at /library: search by words and by drawing, corrections,
+    /// duplicates
+    #[arg(long, value_name = "FILE")]
+    library: Option<PathBuf>,
+
     /// Let clients load and unload models
     #[arg(long)]
     model_control: bool,
@@ -113,6 +118,7 @@ Examples:
   lorgnette serve
   curl --data-binary @photo.jpg http://127.0.0.1:8501/v1/classify
   lorgnette serve flowers=trained/ inception_v3=inception_v3.ckpt
+  lorgnette serve --library pictures.lgn
   lorgnette serve --model-dir models/ --http 0.0.0.0:8501 --allow-remote";
 
 /// Serves until it is told to stop.
@@ -136,6 +142,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         max_batch: arguments.max_batch,
         max_connections: arguments.max_connections,
         photos: OpenOptions { max_pixels: arguments.max_pixels, ..ServerOptions::default().photos },
+        library: arguments.library.clone(),
         model_control: arguments.model_control,
         log: log(arguments, global)?,
         ..ServerOptions::default()

@@ -6,10 +6,10 @@ use crate::app::percent_decoded;
 use crate::failure::{Failure, Outcome};
 
 /// Names and values; names may repeat.
-pub(super) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    pub(super) fn parse(text: &str) -> Outcome<Self> {
+    pub(crate) fn parse(text: &str) -> Outcome<Self> {
         let decoded = |part: &str| percent_decoded(&part.replace('+', " "));
         let pair = |part: &str| {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
@@ -18,11 +18,11 @@ impl Query {
         text.split('&').filter(|part| !part.is_empty()).map(pair).collect::<Outcome<_>>().map(Self)
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.all(name).last()
     }
 
-    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
@@ -30,7 +30,7 @@ impl Query {
     ///
     /// # Errors
     /// The first such name, and those that there are.
-    pub(super) fn check(&self, known: &[&str]) -> Outcome<()> {
+    pub(crate) fn check(&self, known: &[&str]) -> Outcome<()> {
         match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             Some((name, _)) => {
                 let known = known.join(", ");
@@ -44,7 +44,7 @@ impl Query {
     ///
     /// # Errors
     /// If it is no number that `fits`.
-    pub(super) fn number<T: FromStr>(
+    pub(crate) fn number<T: FromStr>(
         &self,
         name: &str,
         what: &str,

@@ -1,0 +1,158 @@
+//! More requests than can be answered, and models that change meanwhile.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use common::{cat, post, send, server};
+use lorgnette_server::{ModelConfig, ModelSource};
+use serde_json::json;
+
+/// Memory of this process in bytes, if the system says it.
+fn memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib << 10)
+}
+
+#[test]
+fn overload_is_refused_and_what_is_accepted_is_answered() {
+    const CLIENTS: usize = 16;
+    let server = server(|options| {
+        options.queue = 3;
+        options.model_options.threads = Some(1);
+    });
+    let photo = cat();
+    let expected = post(&server, "/v1/classify?top=3", &photo).body;
+    let alone = {
+        let started = Instant::now();
+        (0..5).for_each(|_| drop(post(&server, "/v1/classify?top=3", &photo)));
+        started.elapsed() / 5
+    };
+    let (accepted, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let run = |seconds: f64| {
+        let end = Instant::now() + Duration::from_secs_f64(seconds);
+        std::thread::scope(|scope| {
+            let client = || {
+                let mut slowest = Duration::ZERO;
+                while Instant::now() < end {
+                    let started = Instant::now();
+                    let answer = post(&server, "/v1/classify?top=3", &photo);
+                    match answer.status {
+                        200 => {
+                            assert_eq!(answer.body, expected);
+                            accepted.fetch_add(1, Ordering::Relaxed);
+                            slowest = slowest.max(started.elapsed());
+                        }
+                        429 => {
+                            assert!(answer.header("retry-after").is_some());
+                            refused.fetch_add(1, Ordering::Relaxed);
+                            std::thread::sleep(Duration::from_millis(2));
+                        }
+                        status => panic!("{status}: {}", answer.text()),
+                    }
+                }
+                slowest
+            };
+            let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
+            clients.into_iter().map(|client| client.join().expect("no panic")).max()
+        })
+    };
+    run(1.0);
+    let before = memory();
+    let slowest = run(4.0).expect("there are clients");
+    let after = memory();
+    let counts = (accepted.into_inner(), refused.into_inner());
+    assert!(counts.0 > 10 && counts.1 > 10, "{counts:?} accepted and refused");
+    // Four requests are before it at most; other tests and the clients take their share.
+    assert!(slowest < 40 * alone + Duration::from_secs(2), "{slowest:?}, alone {alone:?}");
+    if let Some((before, after)) = before.zip(after) {
+        let grown = after.saturating_sub(before);
+        assert!(grown < 64 << 20, "{grown} bytes more after {counts:?}");
+    }
+}
+
+/// The embedded network with another bias of its first class, by which its answers tell it.
+fn variant(graph: &[u8], bias: f32) -> Vec<u8> {
+    let name = b"MobilenetV1/Logits/Conv2d_1c_1x1/biases";
+    let find = |part: &[u8], from: usize| {
+        let at = graph[from..].windows(part.len()).position(|window| window == part);
+        from + at.expect("the network has it")
+    };
+    // `tensor_content` of 1001 numbers.
+    let content = find(b"\x22\xa4\x1f", find(name, 0)) + 3;
+    let mut graph = graph.to_vec();
+    graph[content..content + 4].copy_from_slice(&bias.to_le_bytes());
+    graph
+}
+
+fn put(folder: &Path, version: u64, graph: &[u8]) {
+    let staged = folder.join(format!(".{version}"));
+    fs::create_dir_all(&staged).expect("a folder");
+    fs::write(staged.join("graph.pb"), graph).expect("a file");
+    fs::rename(&staged, folder.join(version.to_string())).expect("a name");
+}
+
+#[test]
+fn every_answer_belongs_to_one_version() {
+    const VERSIONS: u64 = 20;
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../lorgnette/models/mobilenet_v1_1.0_224.pb");
+    let graph = fs::read(path).expect("the network is in the repository");
+    let folder = tempfile::tempdir().expect("a folder");
+    put(folder.path(), 1, &variant(&graph, 1.0));
+    let server = server(|options| {
+        options.models = vec![ModelConfig::new("m", ModelSource::Path(folder.path().into()))];
+    });
+    let input = json!({
+        "name": "input", "datatype": "BYTES", "shape": [1], "data": [STANDARD.encode(cat())],
+        "parameters": {"content_type": "base64"},
+    });
+    let body = json!({"inputs": [input], "outputs": [{"name": "logits"}]}).to_string();
+    // The version that says it answers, and the first logit.
+    let ask = || {
+        let answer = send(&server, "POST /v2/models/m/infer", &[], body.as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let json = answer.json();
+        let version: u64 =
+            json["model_version"].as_str().and_then(|v| v.parse().ok()).expect("a version");
+        let logit = json["outputs"][0]["data"][0].as_f64().expect("a number");
+        (version, logit)
+    };
+    let (version, base) = ask();
+    assert_eq!(version, 1);
+    let is_over = AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        let client = || {
+            let mut seen = Vec::new();
+            while !is_over.load(Ordering::Relaxed) {
+                let (version, logit) = ask();
+                let expected = base + (version - 1) as f64;
+                assert!((logit - expected).abs() < 1e-3, "version {version}: {logit}, {expected}");
+                seen.push(version);
+            }
+            assert!(seen.is_sorted(), "{seen:?}");
+            seen
+        };
+        let clients = [scope.spawn(client), scope.spawn(client)];
+        for version in 2..=VERSIONS {
+            put(folder.path(), version, &variant(&graph, version as f32));
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while server.models() != [("m".to_owned(), version)] {
+                assert!(Instant::now() < deadline, "version {version} is not served");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            fs::remove_dir_all(folder.path().join((version - 1).to_string())).expect("it is there");
+        }
+        is_over.store(true, Ordering::Relaxed);
+        clients.into_iter().flat_map(|client| client.join().expect("no request is lost")).collect()
+    });
+    let seen: Vec<u64> = seen;
+    assert!(seen.len() > VERSIONS as usize, "{} answers", seen.len());
+}
