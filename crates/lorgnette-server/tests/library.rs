@@ -127,7 +127,7 @@ fn queries_are_drawings() {
     assert_eq!(parts[0]["name"], "cat");
     assert_eq!(parts[0]["negated"], true);
     assert_eq!(parts[0]["box"], json!([0.0, 0.0, third, third]));
-    assert_eq!(parts[1], json!({"text": "date:2024"}));
+    assert_eq!(parts[1], json!({"text": "date:2024-01-01..2024-12-31"}));
     assert_eq!(parts[2]["place"], "box(0,0,0.5,1)");
     let names = get(&fixture.server, "/v1/library/vocabulary").json()["names"].clone();
     let names = names.as_array().expect("names").clone();

@@ -98,7 +98,7 @@ impl Display for DrawnThing {
 #[cfg(test)]
 mod tests {
     use super::DrawnPart;
-    use crate::query::Query;
+    use crate::query::{Constraint, Place, Query};
 
     fn drawing(text: &str) -> Vec<DrawnPart> {
         Query::parse(text).unwrap().drawing()
@@ -156,8 +156,16 @@ mod tests {
         let drawn = drawing("dog in left half AND (cat OR bird) AND date:2024");
         assert!(drawn[0].thing.is_some());
         let texts: Vec<&str> = drawn[1..].iter().map(|part| part.text.as_str()).collect();
-        assert_eq!(texts, ["(cat OR bird)", "date:2024"]);
+        assert_eq!(texts, ["(cat OR bird)", "date:2024-01-01..2024-12-31"]);
         assert!(drawn[1..].iter().all(|part| part.thing.is_none()));
-        assert!(drawing("dog in top left in left half")[0].thing.is_none());
+    }
+
+    #[test]
+    fn a_thing_at_two_places_is_text() {
+        let Query::Has(mut condition) = Query::parse("dog in left half").unwrap() else {
+            panic!("it is a thing")
+        };
+        condition.object.constraints.push(Constraint::In(Place::Corner));
+        assert_eq!(DrawnPart::new(&Query::Has(condition)).thing, None);
     }
 }
