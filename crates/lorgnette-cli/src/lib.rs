@@ -1,0 +1,127 @@
+//! The program `lorgnette`: pictures and TensorFlow-Slim networks on the command line.
+//!
+//! | topic | module |
+//! |---|---|
+//! | a verb's arguments and output | `verbs/`, one file each |
+//! | options of every verb | `arguments` |
+//! | `--model` | `model` |
+//! | `PHOTO...` | `photos` |
+//! | workers and the order of answers | `stream` |
+//! | Ctrl-C during long work | `interrupt` |
+//! | the option that mends an error | `hints` |
+//! | files of `--picture` and `--show-input` | `output_paths` |
+//!
+//! Results go to standard output, everything else to standard error (`messages`, `progress`).
+//!
+//! [`run`] is all of it; `main.rs` and the Python package call it.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod bar;
+mod hints;
+mod interrupt;
+mod memory_limit;
+mod messages;
+mod model;
+mod output_paths;
+mod pattern;
+mod photos;
+mod printable;
+mod progress;
+mod sqlite_memory;
+mod stream;
+mod table;
+mod verbs;
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use console::Term;
+use lorgnette::net::file::exit_on_shortened_files;
+use lorgnette::net::memory::LimitedAllocator;
+
+use self::arguments::Global;
+use self::messages::Messages;
+use self::verbs::Verb;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "lorgnette", version, about = ABOUT, long_about = None, after_help = EXAMPLES)]
+#[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+struct Command {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    global: Global,
+}
+
+const ABOUT: &str = "Looks at pictures with TensorFlow-Slim networks, without TensorFlow.";
+const EXAMPLES: &str = "\
+Examples:
+  lorgnette classify photo.jpg                  five names for a photo
+  lorgnette classify holidays/ --format json    a folder, one JSON object a photo
+  lorgnette classify cat.jpg --picture cat.png  the names drawn on the photo
+  lorgnette explain --time                      the network's steps and times
+
+Exit codes: 0, all went well; 1, some photos failed (each said why); 2, wrong
+usage, or nothing could be done. `lorgnette VERB --help` explains a verb.";
+
+/// The outcome of a verb that could do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Everything succeeded.
+    Done,
+    /// Some inputs failed, and each said why.
+    SomeFailed,
+    /// The reader of standard output closed it before the end, as `head` does.
+    StdoutClosed,
+}
+
+/// Columns of help where standard output is no terminal.
+const HELP_COLUMNS: usize = 80;
+
+/// Every allocation counts against `--memory-limit`.
+#[global_allocator]
+static ALLOCATOR: LimitedAllocator = LimitedAllocator;
+
+/// Runs the program with `arguments`, of which the first is its name, and returns its exit code. Ends
+/// the process after help and after usage errors.
+pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) -> u8 {
+    exit_on_shortened_files();
+    let Command { verb, global } = parse(arguments);
+    memory_limit::set(global.memory_limit);
+    let messages = Messages::new(global.quiet, global.verbose);
+    match verb.run(&global, &messages) {
+        Ok(Outcome::Done | Outcome::StdoutClosed) => 0,
+        Ok(Outcome::SomeFailed) => 1,
+        Err(error) => {
+            let message = lorgnette::error_chain(error.as_ref());
+            messages.error(&format!("{message}{}", hints::hint(&error)));
+            2
+        }
+    }
+}
+
+/// Parses the arguments; prints help and usage errors wrapped to the terminal, and ends, where
+/// there is nothing to run.
+fn parse<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) -> Command {
+    let columns =
+        Term::stdout().size_checked().map_or(HELP_COLUMNS, |(_, columns)| usize::from(columns));
+    let matches = Command::command().term_width(columns).try_get_matches_from(arguments);
+    let command = matches.and_then(|matches| Command::from_arg_matches(&matches));
+    command.unwrap_or_else(|error| exit(&error))
+}
+
+/// Prints a usage error, or help, and ends. An argument may be the name of a stranger's file.
+fn exit(error: &clap::Error) -> ! {
+    let message = error.render().to_string();
+    let printable = printable::printable(&message);
+    if printable == message {
+        error.exit()
+    }
+    let _ = write!(io::stderr(), "{printable}");
+    process::exit(error.exit_code())
+}

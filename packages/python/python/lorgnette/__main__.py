@@ -1,0 +1,5 @@
+"""``python -m lorgnette``: the program."""
+
+from ._program import main
+
+main()

@@ -1,0 +1,58 @@
+//! The extension module `lorgnette._lorgnette`: the library's calls with Python's values.
+//!
+//! ```text
+//! Python photo ─▶ Photo ─▶ Picture ─▶ lorgnette ─▶ answer ─▶ JSON text, numpy arrays
+//!                 photo    (without the interpreter lock: work)
+//! ```
+//!
+//! The Python files around it turn JSON into typed results. The JSON is that of the program.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod library;
+mod map;
+mod model;
+mod photo;
+mod picture;
+mod run;
+mod table;
+mod train;
+mod work;
+
+use pyo3::pymodule;
+
+/// The extension module.
+#[pymodule(gil_used = false)]
+mod _lorgnette {
+    use std::ffi::OsString;
+
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::error::LorgnetteError;
+    #[pymodule_export]
+    use crate::library::Library;
+    #[pymodule_export]
+    use crate::map::Map;
+    #[pymodule_export]
+    use crate::model::Model;
+    #[pymodule_export]
+    use crate::picture::{annotate, decode, draw_faces, find_photos, save, thumbnail};
+    #[pymodule_export]
+    use crate::table::Table;
+    #[pymodule_export]
+    use crate::train::{evaluate, train};
+
+    /// Runs the program `lorgnette` with these arguments, the first of which is its name. Returns
+    /// its exit code.
+    #[pyfunction]
+    fn program(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
+        py.detach(|| lorgnette_cli::run(arguments))
+    }
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

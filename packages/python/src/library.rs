@@ -1,0 +1,143 @@
+//! Libraries of photos: indexing and search.
+
+use std::path::{Path, PathBuf};
+
+use lorgnette::parallel::WorkSplit;
+use lorgnette_library::answer::HitAnswer;
+use lorgnette_library::query::Query;
+use lorgnette_library::search::{self, SearchOptions};
+use lorgnette_library::{
+    Analysers, Event, IndexOptions, ModelRecord, NetworkAnalyser, Summary, index,
+};
+use pyo3::prelude::*;
+use serde_json::json;
+
+use crate::error::{LorgnetteError, OrRaise as _};
+use crate::model::{Model, json};
+use crate::photo::OpenArguments;
+use crate::work::interruptible;
+
+/// A library of photos in one SQLite file.
+#[pyclass(frozen, module = "lorgnette._lorgnette")]
+#[derive(Debug)]
+pub(crate) struct Library {
+    path: PathBuf,
+}
+
+#[pymethods]
+impl Library {
+    /// Opens a library; with `create`, makes it if there is none.
+    #[new]
+    fn new(path: PathBuf, create: bool) -> PyResult<Self> {
+        if create {
+            lorgnette_library::Library::create(&path).or_raise()?;
+        } else {
+            lorgnette_library::Library::open_read_only(&path).or_raise()?;
+        }
+        Ok(Self { path })
+    }
+
+    /// The library's file.
+    #[getter]
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Number of photos.
+    fn photos(&self, py: Python<'_>) -> PyResult<usize> {
+        py.detach(|| {
+            let library = lorgnette_library::Library::open_read_only(&self.path).or_raise()?;
+            Ok(library.statistics(None, 0).or_raise()?.present)
+        })
+    }
+
+    /// Analyses the new and changed photos in folders. Returns the counts as JSON, and a line for
+    /// each photo or folder that failed.
+    fn index(
+        &self,
+        py: Python<'_>,
+        folders: Vec<PathBuf>,
+        model: &Model,
+        options: (usize, bool),
+        open: OpenArguments,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<(String, Vec<String>)> {
+        let (map_side, retry) = options;
+        let open = open.options(model.inner());
+        interruptible(py, progress.as_ref(), |watch| {
+            let mut library = lorgnette_library::Library::create(&self.path).or_raise()?;
+            let network = NetworkAnalyser::new(model.inner(), map_side).or_raise()?;
+            let model_record = ModelRecord::new(&network, &open).or_raise()?;
+            let WorkSplit { workers, .. } = WorkSplit::new(model.inner().threads(), usize::MAX);
+            let analysers = Analysers { model: &model_record, workers: network.workers(workers) };
+            let options = IndexOptions { open, retry };
+            let mut failed = Vec::new();
+            let (mut done, mut total) = (0, 0);
+            let mut observer = |event: &Event<'_>| {
+                match event {
+                    Event::Started { photos } => total = *photos,
+                    Event::Done { error, .. } => {
+                        failed.extend(error.map(str::to_owned));
+                        done += 1;
+                    }
+                    Event::Inaccessible { path, error } => {
+                        failed.push(format!("{}: {error}", path.display()));
+                    }
+                    _ => {}
+                }
+                watch.set(done, total);
+                watch.flow()
+            };
+            let summary =
+                index(&mut library, &folders, analysers, &options, &mut observer).or_raise()?;
+            Ok((summary_json(&summary), failed))
+        })
+    }
+
+    /// Searches. Returns the number of photos that match, and the best `limit` as JSON.
+    fn search(
+        &self,
+        py: Python<'_>,
+        query: &str,
+        limit: usize,
+        min_probability: Option<f64>,
+    ) -> PyResult<(usize, String)> {
+        py.detach(|| {
+            let library = lorgnette_library::Library::open_read_only(&self.path).or_raise()?;
+            let query = parse(&library, query)?;
+            let mut options = SearchOptions { limit, ..SearchOptions::default() };
+            options.min_probability = min_probability.unwrap_or(options.min_probability);
+            let results = library.search(&query, &options).or_raise()?;
+            let hits: Vec<HitAnswer<'_>> =
+                results.hits.iter().map(|hit| HitAnswer::new(hit, false)).collect();
+            Ok((results.total, json(&hits)))
+        })
+    }
+}
+
+/// The counts by the program's names.
+fn summary_json(summary: &Summary) -> String {
+    let Summary { found, analysed, copied, moved, unchanged, failed, .. } = *summary;
+    let Summary { still_unreadable, missing, inaccessible, .. } = *summary;
+    json!({
+        "found": found,
+        "analysed": analysed,
+        "copied": copied,
+        "moved": moved,
+        "unchanged": unchanged,
+        "failed": failed,
+        "still_unreadable": still_unreadable,
+        "vanished": missing,
+        "closed": inaccessible,
+    })
+    .to_string()
+}
+
+/// Parses a query; an error points at the word.
+fn parse(library: &lorgnette_library::Library, text: &str) -> PyResult<Query> {
+    let vocabulary = search::vocabulary(library, None).or_raise()?;
+    let query = Query::parse_with(text, &vocabulary.phrases())
+        .map_err(|error| LorgnetteError::new_err(error.to_string()))?;
+    vocabulary.check(&query, text).map_err(|error| LorgnetteError::new_err(error.to_string()))?;
+    Ok(query)
+}
