@@ -8,6 +8,7 @@
 //! The Python files around it turn JSON into typed results. The JSON is that of the program.
 
 #![forbid(unsafe_code)]
+#![expect(clippy::needless_pass_by_value, reason = "Python's arguments arrive as owned values")]
 
 mod error;
 mod library;

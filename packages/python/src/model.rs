@@ -241,7 +241,6 @@ impl Model {
 
     /// Blurs everything of these classes. Returns for each photo the answer as JSON, and the
     /// pixels; or the failure.
-    #[expect(clippy::too_many_arguments, reason = "two of them are Python and the object")]
     fn blur<'py>(
         &self,
         py: Python<'py>,
