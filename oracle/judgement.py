@@ -110,8 +110,8 @@ def check_frozen(lorgnette, model, work):
     import tensorflow as tf
     out = work / 'exported'
     run(lorgnette, 'export', model, '--to', 'frozen', '--out', out)
-    assert (out / 'labels.txt').read_text().splitlines() == list(CLASSES)
     (file,) = out.glob('*.pb')
+    assert file.with_suffix('.labels.txt').read_text().splitlines() == list(CLASSES)
     pictures, wanted = answers(lorgnette, model, work)
     graph = tf.compat.v1.GraphDef.FromString(file.read_bytes())
     with tf.Graph().as_default():

@@ -30,6 +30,8 @@ FINDINGS = '''SELECT path, model.name, number, synset, class.name, x0, y0, x1, y
               UNION ALL SELECT path, model.name, number, synset, class.name, NULL, NULL, NULL, NULL, 1.0, probability, probability, source
               FROM whole JOIN photo ON photo.id = photo JOIN class ON class.id = class JOIN model ON model.id = model'''
 FEATURES = 'SELECT path, vector FROM feature JOIN photo ON photo.id = photo ORDER BY path'
+# Reserved in standard SQL, SQLite, DuckDB, PostgreSQL, MySQL or Transact-SQL.
+RESERVED = {'index', 'left', 'right', 'top', 'bottom', 'order', 'group', 'table', 'column', 'row', 'rows', 'key', 'value', 'values', 'rank', 'user'}
 SOURCES = ('model', 'user', 'refuted')
 
 
@@ -60,6 +62,11 @@ def feature_rows(library):
 def from_parquet(path):
     table = pyarrow.parquet.read_table(path)
     table.validate(full=True)
+    reserved = RESERVED & {name.lower() for name in table.column_names}
+    assert not reserved, f'columns that SQL would have in quotes: {reserved}'
+    if 'features' in table.column_names:
+        kind = table.schema.field('features').type
+        assert pyarrow.types.is_fixed_size_list(kind) and pyarrow.types.is_float32(kind.value_type), kind
     return [tuple(row.values()) for row in table.to_pylist()]
 
 

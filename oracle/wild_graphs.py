@@ -234,6 +234,57 @@ def main(path):
         return source, answer
     add('training', training, whole, 'takes 0 to 255', 'gradients and an accuracy beside the answer')
 
+    # Beginnings that other programs leave.
+    pixels = folder.pixels[np.newaxis].astype(np.float32)
+
+    def resizes(x):
+        return tf1.image.resize_bilinear(tf.cast(x, tf.float32), [SIDE, SIDE]) / 255.0
+    add('own_resize', classifier(resizes, shape=(None, None, None, 3)), pixels, 'takes 0 to 255', 'resizes pictures of any size')
+    add('own_resize_no_batch', classifier(lambda x: resizes(tf.expand_dims(x, 0)), shape=(None, None, 3)), pixels[0],
+        'takes 0 to 255', 'the same without a batch')
+    add('own_resize_uint8', classifier(lambda x: resizes(tf.expand_dims(x, 0)), shape=(None, None, 3), dtype=tf.uint8),
+        folder.pixels, 'takes integers', 'the same of integers', tolerance=2e-3)
+    add('reverses_by_stride', classifier(lambda x: x[..., ::-1] - VGG_MEANS[::-1], scale=128.0), whole, 'takes 0 to 255',
+        "reverses channels by a stride, then Caffe's means")
+    add('normalises_first', classifier(lambda x: tf1.nn.fused_batch_norm(
+        x, np.float32([.02, .02, .02]), np.float32([-2, -1.9, -1.8]), mean=np.float32([1, 2, 3]),
+        variance=np.float32([1, 1, 1]), is_training=False)[0]), whole, 'takes 0 to 255', 'a batch norm in front')
+    add('standardises_itself', classifier(
+        lambda x: tf.expand_dims(tf.image.per_image_standardization(tf.squeeze(x, 0)), 0), shape=(1, SIDE, SIDE, 3)),
+        whole, 'takes 0 to 255', 'tf.image.per_image_standardization')
+    add('converts_uint8', classifier(lambda x: tf.image.convert_image_dtype(x, tf.float32) * 2.0 - 1.0, dtype=tf.uint8),
+        np.round(whole).astype(np.uint8), 'takes integers', 'tf.image.convert_image_dtype', tolerance=2e-3)
+    add('float16', classifier(lambda x: tf.cast(x, tf.float32) / 255.0, dtype=tf.float16), whole.astype(np.float16),
+        'takes 0 to 255', 'an input of float16', tolerance=3e-3)
+    add('crops', classifier(lambda x: x[:, 2:30, 2:30, :] / 255.0), whole, 'takes 0 to 255', 'crops pictures')
+    add('batch_of_eight', classifier(lambda x: x / 255.0, lambda x: softmax(x)[:1], shape=(8, SIDE, SIDE, 3)),
+        np.repeat(whole, 8, 0), 'takes 0 to 255', 'a batch of eight')
+
+    def with_default():
+        source = tf1.placeholder_with_default(np.zeros((1, SIDE, SIDE, 3), np.float32), (None, SIDE, SIDE, 3), name='images')
+        return source, softmax(features(source / 255.0))
+    add('default_input', with_default, whole, 'takes 0 to 255', 'a placeholder with a default')
+
+    def learning_phase():
+        source = placeholder()
+        is_training = tf1.placeholder_with_default(False, [], name='keras_learning_phase')
+        x = features(source / 255.0)
+        x = tf1.cond(is_training, lambda: tf1.nn.dropout(x, rate=0.5), lambda: tf.identity(x))
+        return source, tf.nn.softmax(logits(x), name='output_node0')
+    add('learning_phase', learning_phase, whole, 'takes 0 to 255', "Keras's learning phase: Switch and Merge")
+
+    def kept():
+        source = placeholder()
+        x = tf1.nn.dropout(features(source / 255.0), keep_prob=tf1.placeholder_with_default(1.0, [], name='keep_prob'))
+        return source, softmax(x)
+    add('keep_prob', kept, whole, 'takes 0 to 255', 'dropout with a share that is fed')
+
+    # And endings.
+    ending('spatial', lambda x: tf.nn.softmax(tf.reshape(logits(x), [-1, 1, 1, CLASSES])), 'a map of one place')
+    ending('independent', lambda x: tf.sigmoid(logits(x)), 'independent classes')
+    ending('temperature', lambda x: tf.nn.softmax(logits(x) / 0.7), 'a temperature')
+    ending('vote', lambda x: tf.add_n([0.3 * softmax(x), 0.7 * tf.nn.softmax(logits(x) * 0.3)]), 'a weighted ensemble')
+
     for per_channel in [False, True]:
         def quantised(per_channel=per_channel):
             source = placeholder()

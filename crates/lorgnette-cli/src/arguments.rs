@@ -10,6 +10,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use lorgnette::kernels::{Level, NumericOptions, Precision, WeightFormat};
 use lorgnette::net::zoo::ZooOptions;
+use lorgnette::photos::Exclusion;
 use lorgnette::picture::OpenOptions;
 use lorgnette::preprocess::{ChannelOrder, Preprocessing};
 use lorgnette::{ModelOptions, ModelStore};
@@ -194,6 +195,9 @@ pub(crate) struct PhotoArguments {
     #[arg(long)]
     no_recursive: bool,
 
+    #[command(flatten)]
+    exclusions: ExcludeArguments,
+
     /// Take photos as stored, as TensorFlow does, without applying EXIF orientation
     #[arg(long)]
     ignore_orientation: bool,
@@ -222,6 +226,20 @@ impl PhotoArguments {
     pub(crate) fn is_recursive(&self) -> bool {
         self.recursive || !self.no_recursive
     }
+
+    /// Returns what is left out of folders.
+    pub(crate) fn exclude(&self) -> Vec<Exclusion> {
+        self.exclusions.exclude.clone()
+    }
+}
+
+/// Files and folders that are left out of folders.
+#[derive(Debug, Args)]
+pub(crate) struct ExcludeArguments {
+    /// Leave out files and folders of this name, such as thumbs, '*.png' or 2024/raw; may be given
+    /// several times
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude: Vec<Exclusion>,
 }
 
 /// Preprocessing of photos, and names of classes.

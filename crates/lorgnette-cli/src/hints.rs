@@ -80,7 +80,7 @@ fn hint_of_evaluation(error: &EvaluateError) -> Option<String> {
 
 fn hint_of_export(error: &ExportError) -> Option<String> {
     match error {
-        ExportError::OtherLabels { .. } => Some(", or say --force".into()),
+        ExportError::OtherLabels { .. } => Some(", or say --overwrite".into()),
         ExportError::Model(error) => hint_of_model(error),
         _ => None,
     }

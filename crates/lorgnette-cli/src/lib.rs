@@ -36,6 +36,7 @@ mod verbs;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
@@ -66,37 +67,60 @@ Examples:
   lorgnette classify cat.jpg --picture cat.png  the names drawn on the photo
   lorgnette explain --time                      the network's steps and times
 
-Exit codes: 0, all went well; 1, some photos failed (each said why); 2, wrong
-usage, or nothing could be done. `lorgnette VERB --help` explains a verb.";
+Exit codes: 0, all went well; 1, some inputs failed (each said why), or a check
+did; 2, wrong usage, or nothing could be done. Files in folders that are no
+photos are counted, and change no code. `lorgnette VERB --help` explains a verb.";
 
 /// The outcome of a verb that could do its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// Everything succeeded.
     Done,
-    /// Some inputs failed, and each said why.
+    /// Some inputs failed, and each said why; or something that was asked for is left out.
     SomeFailed,
+    /// All inputs failed, and each said why.
+    AllFailed,
     /// The reader of standard output closed it before the end, as `head` does.
     StdoutClosed,
 }
 
-/// Columns of help where standard output is no terminal.
+impl Outcome {
+    /// Returns the outcome of work on so many inputs, of which some failed.
+    fn of_inputs(inputs: usize, failed: usize) -> Self {
+        match failed {
+            0 => Self::Done,
+            failed if failed < inputs => Self::SomeFailed,
+            _ => Self::AllFailed,
+        }
+    }
+}
+
+/// Returns the definition of the command line.
+fn command_line() -> clap::Command {
+    Command::command()
+}
+
+/// Maximum columns of help.
 const HELP_COLUMNS: usize = 80;
 
 /// Every allocation counts against `--memory-limit`.
 #[global_allocator]
 static ALLOCATOR: LimitedAllocator = LimitedAllocator;
 
-/// Runs the program with `arguments`, of which the first is its name, and returns its exit code. Ends
-/// the process after help and after usage errors.
+/// Runs the program with `arguments`, of which the first is its name, and returns its exit code.
+/// Ends the process after help and after usage errors.
 pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) -> u8 {
     exit_on_shortened_files();
+    messages::set_panic_hook();
     let Command { verb, global } = parse(arguments);
     memory_limit::set(global.memory_limit);
     let messages = Messages::new(global.quiet, global.verbose);
-    match verb.run(&global, &messages) {
+    // A fault of the program could do nothing, too; its message is written by the hook.
+    let outcome = catch_unwind(AssertUnwindSafe(|| verb.run(&global, &messages)));
+    match outcome.unwrap_or(Ok(Outcome::AllFailed)) {
         Ok(Outcome::Done | Outcome::StdoutClosed) => 0,
         Ok(Outcome::SomeFailed) => 1,
+        Ok(Outcome::AllFailed) => 2,
         Err(error) => {
             let message = lorgnette::error_chain(error.as_ref());
             messages.error(&format!("{message}{}", hints::hint(&error)));
@@ -110,7 +134,8 @@ pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) ->
 fn parse<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) -> Command {
     let columns =
         Term::stdout().size_checked().map_or(HELP_COLUMNS, |(_, columns)| usize::from(columns));
-    let matches = Command::command().term_width(columns).try_get_matches_from(arguments);
+    let matches =
+        command_line().term_width(columns.min(HELP_COLUMNS)).try_get_matches_from(arguments);
     let command = matches.and_then(|matches| Command::from_arg_matches(&matches));
     command.unwrap_or_else(|error| exit(&error))
 }

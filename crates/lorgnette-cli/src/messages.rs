@@ -43,6 +43,29 @@ impl Messages {
     }
 }
 
+/// Prints a fault of this program as one message of its own. A fault of a decoder is not printed:
+/// it is the error of its photo.
+pub(crate) fn set_panic_hook() {
+    std::panic::set_hook(Box::new(|panic| {
+        if lorgnette::picture::is_decoding() {
+            return;
+        }
+        let place = panic.location().map(|place| format!(" ({}:{})", place.file(), place.line()));
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let what = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        let what = what.unwrap_or("no reason given");
+        write_line(&format_args!(
+            "lorgnette: this is a fault of the program: {what}{}: please report it, with the \
+             command and its files",
+            place.unwrap_or_default()
+        ));
+        if std::env::var_os("RUST_BACKTRACE").is_some() {
+            write_line(&std::backtrace::Backtrace::force_capture());
+        }
+    }));
+}
+
 /// Writes a line to standard error, control characters escaped. A closed standard error is ignored;
 /// `eprintln!` would panic.
 fn write_line(message: &dyn Display) {

@@ -92,6 +92,15 @@ impl<'a> OutputPaths<'a> {
         out.as_deref().map(|out| self.paths(out, option, extensions)).transpose()
     }
 
+    /// As [`OutputPaths::copies`], if `out` is given.
+    pub(crate) fn copies_for(
+        &mut self,
+        out: &Option<PathBuf>,
+        option: &str,
+    ) -> Result<Option<Vec<PathBuf>>> {
+        out.as_deref().map(|out| self.copies(out, option)).transpose()
+    }
+
     /// Assigns a path for a changed copy of each photo: `out` itself, or files in the folder `out`
     /// with the photos' extensions, or the first of [`PICTURES`] where that cannot be written.
     ///

@@ -1,7 +1,8 @@
 //! Patterns of paths that the shell did not expand, such as `holidays/*.jpg`.
 //!
 //! Names of files are bytes. The crate `glob` matches texts and panics at a name that is none, so
-//! it only parses patterns here: a name is matched with U+FFFD in place of what is no text.
+//! it only parses patterns here: a name is matched with U+FFFD in place of what is no text, and
+//! with its letters composed.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,6 +10,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, Pattern, PatternError};
+use lorgnette::photos::{existing_path, nfc};
 
 /// The outcome of a pattern.
 #[derive(Debug)]
@@ -47,7 +49,9 @@ fn parse(component: Component<'_>) -> Result<Part, PatternError> {
     match component {
         Component::Normal(name) if name == "**" => Ok(Part::Folders),
         Component::Normal(name) => match name.to_str() {
-            Some(text) if text.contains(['*', '?', '[']) => Ok(Part::Name(Pattern::new(text)?)),
+            Some(text) if text.contains(['*', '?', '[']) => {
+                Ok(Part::Name(Pattern::new(&nfc(text))?))
+            }
             _ => Ok(Part::Literal(name.into())),
         },
         other => Ok(Part::Literal(PathBuf::from(other.as_os_str()))),
@@ -67,15 +71,14 @@ impl Expansion<'_> {
         };
         match part {
             Part::Literal(name) => {
-                let path = base.join(name);
-                if fs::symlink_metadata(&path).is_ok() {
+                if let Some(path) = existing_path(&base.join(name)) {
                     self.expand(path, rest);
                 }
             }
             Part::Name(pattern) => {
                 for path in self.entries(&base) {
                     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                    if pattern.matches_with(&name, self.options) {
+                    if pattern.matches_with(&nfc(&name), self.options) {
                         self.expand(path, rest);
                     }
                 }

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use glob::MatchOptions;
 use lorgnette::Picture;
-use lorgnette::photos::{EntryKind, Walk, WalkOptions};
+use lorgnette::photos::{EntryKind, PassedOver, Walk, WalkOptions, existing_path, path_bytes};
 use lorgnette::picture::{OpenOptions, PictureError};
 
 use crate::arguments::PhotoArguments;
+use crate::messages::Messages;
 use crate::pattern::{self, Match};
 use crate::printable::path_text;
 
@@ -47,13 +48,25 @@ enum Source {
     /// Standard input or another open descriptor, which may be a pipe.
     Stream(PathBuf),
     /// None, for this reason.
-    Unavailable(String),
+    Unavailable {
+        path: PathBuf,
+        why: String,
+    },
 }
 
 impl Photo {
     /// Its name in results: its path, or `-`.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The bytes of its name as hexadecimal digits, where the name is no text and `name` is only
+    /// nearly right.
+    pub(crate) fn name_bytes(&self) -> Option<String> {
+        match &self.source {
+            Source::File(path) | Source::Stream(path) => path_bytes(path),
+            Source::Unavailable { path, .. } => path_bytes(path),
+        }
     }
 
     /// The path of its file, if it has one.
@@ -88,7 +101,7 @@ impl Photo {
         let bytes = match &self.source {
             Source::File(path) => options.read(path)?,
             Source::Stream(path) => read_stream(path, options)?,
-            Source::Unavailable(why) => bail!("{why}"),
+            Source::Unavailable { why, .. } => bail!("{why}"),
         };
         let name = if self.name == STANDARD_INPUT { STANDARD_INPUT_NAME } else { &self.name };
         Ok((options.decode(&bytes, name)?.named(&self.name), bytes))
@@ -123,8 +136,9 @@ impl Photo {
     }
 
     fn unavailable(name: &Path, why: &str) -> Self {
+        let path = name.to_owned();
         let name = path_text(name);
-        let source = Source::Unavailable(format!("{name}: {why}"));
+        let source = Source::Unavailable { path, why: format!("{name}: {why}") };
         Self { name, source, relative_dir: PathBuf::new(), folder: None }
     }
 }
@@ -132,37 +146,126 @@ impl Photo {
 /// All photos, in the order of the arguments; those of a folder sorted by name.
 ///
 /// A path that does not exist or cannot be read is a photo that fails to open, so that it has its
-/// place among the results and the others continue.
-pub(crate) fn find(arguments: &PhotoArguments) -> Result<Vec<Photo>> {
-    let is_standard_input = |path: &Path| path == Path::new(STANDARD_INPUT);
-    let readers = arguments
-        .photos
-        .iter()
-        .chain(&arguments.files_from)
-        .filter(|path| is_standard_input(path))
-        .count();
-    ensure!(readers <= 1, "standard input (-) can be read only once");
+/// place among the results and the others continue. Notes what was passed over in folders.
+pub(crate) fn find(arguments: &PhotoArguments, messages: Messages) -> Result<Vec<Photo>> {
     let depth = if arguments.is_recursive() { usize::MAX } else { 1 };
-    let mut photos = Vec::new();
-    let roots = root_names(&arguments.photos);
-    for (path, root) in arguments.photos.iter().zip(roots) {
-        if is_standard_input(path) {
-            photos.push(Photo::standard_input());
-        } else {
-            photos.extend(expand(path, depth).into_iter().map(|photo| photo.below(&root)));
-        }
-    }
-    if let Some(list) = &arguments.files_from {
-        let name = if is_standard_input(list) {
-            STANDARD_INPUT_NAME.into()
-        } else {
-            list.display().to_string()
-        };
-        let listed = read_list(list).with_context(|| format!("{name}: cannot be read"))?;
-        photos.extend(listed.into_iter().flat_map(|path| file_or_folder(path, depth)));
-        ensure!(!photos.is_empty(), "{name}: lists no photos");
+    let options =
+        WalkOptions { max_depth: depth, exclude: arguments.exclude(), ..WalkOptions::default() };
+    let mut finder = Finder { options, passed_over: PassedOver::default() };
+    let photos = finder.find(arguments)?;
+    if !finder.passed_over.is_empty() {
+        messages.note(&format_args!("passed over: {}", finder.passed_over));
     }
     Ok(photos)
+}
+
+/// Finds photos in folders, and counts what else is in them.
+struct Finder {
+    options: WalkOptions,
+    passed_over: PassedOver,
+}
+
+impl Finder {
+    fn find(&mut self, arguments: &PhotoArguments) -> Result<Vec<Photo>> {
+        let is_standard_input = |path: &Path| path == Path::new(STANDARD_INPUT);
+        let readers = arguments
+            .photos
+            .iter()
+            .chain(&arguments.files_from)
+            .filter(|path| is_standard_input(path))
+            .count();
+        ensure!(readers <= 1, "standard input (-) can be read only once");
+        let mut photos = Vec::new();
+        let roots = root_names(&arguments.photos);
+        for (path, root) in arguments.photos.iter().zip(roots) {
+            if is_standard_input(path) {
+                photos.push(Photo::standard_input());
+            } else {
+                photos.extend(self.expand(path).into_iter().map(|photo| photo.below(&root)));
+            }
+        }
+        if let Some(list) = &arguments.files_from {
+            let name = if is_standard_input(list) {
+                STANDARD_INPUT_NAME.into()
+            } else {
+                list.display().to_string()
+            };
+            let listed = read_list(list).with_context(|| format!("{name}: cannot be read"))?;
+            photos.extend(listed.into_iter().flat_map(|path| self.file_or_folder(path)));
+            ensure!(!photos.is_empty(), "{name}: lists no photos");
+        }
+        Ok(photos)
+    }
+
+    /// The photos of an argument. If there is no such path, it may be a pattern that the shell did
+    /// not expand, or a name with other letters composed.
+    fn expand(&mut self, path: &Path) -> Vec<Photo> {
+        match path.to_str().filter(|text| text.contains(['*', '?', '['])) {
+            Some(pattern) if fs::symlink_metadata(path).is_err() => self.matches(pattern),
+            _ => self.file_or_folder(path.to_owned()),
+        }
+    }
+
+    fn matches(&mut self, pattern: &str) -> Vec<Photo> {
+        let found = match pattern::expand(pattern, GLOB_OPTIONS) {
+            Ok(found) => found,
+            Err(error) => {
+                return vec![Photo::unavailable(
+                    Path::new(pattern),
+                    &format!("no such file, and no pattern: {error}"),
+                )];
+            }
+        };
+        let mut photos = Vec::new();
+        for found in found {
+            match found {
+                Match::Path(path) => photos.extend(self.file_or_folder(path)),
+                Match::Unreadable(folder, error) => {
+                    let why = format!("cannot be read: {error}");
+                    photos.push(Photo::unavailable(&folder, &why));
+                }
+            }
+        }
+        if photos.is_empty() {
+            photos.push(Photo::unavailable(Path::new(pattern), "no file has a name like this"));
+        }
+        photos
+    }
+
+    fn file_or_folder(&mut self, path: PathBuf) -> Vec<Photo> {
+        let path = existing_path(&path).unwrap_or(path);
+        if !path.is_dir() {
+            return vec![Photo::file(path)];
+        }
+        let walk = Walk::new(&[&path], &self.options);
+        let passed_over = walk.passed_over().clone();
+        let photos: Vec<Photo> = walk
+            .entries
+            .into_iter()
+            .filter_map(|entry| {
+                let why = match &entry.kind {
+                    EntryKind::Photo => return Some(Photo::in_folder(entry.path, &path)),
+                    // One that is called like a photo.
+                    EntryKind::NotAFile => "is a pipe or a device, not a photo's file".to_owned(),
+                    _ => format!("cannot be read: {}", entry.error()?),
+                };
+                Some(Photo::unavailable(&entry.path, &why))
+            })
+            .collect();
+        match photos.is_empty() {
+            false => {
+                self.passed_over.add(&passed_over);
+                photos
+            }
+            true if passed_over.is_empty() => {
+                vec![Photo::unavailable(&path, "there are no photos in this folder")]
+            }
+            true => {
+                let why = format!("there are no photos in this folder, only {passed_over}");
+                vec![Photo::unavailable(&path, &why)]
+            }
+        }
+    }
 }
 
 /// A name for each path among the outputs: empty, but if there are several folders, the folder's
@@ -191,67 +294,6 @@ fn root_names(paths: &[PathBuf]) -> Vec<PathBuf> {
         names.find(is_free).expect("there is no end of numbers").into()
     };
     paths.iter().map(&mut root_name).collect()
-}
-
-/// The photos of an argument. If there is no such path, it may be a pattern that the shell did not
-/// expand.
-fn expand(path: &Path, depth: usize) -> Vec<Photo> {
-    match path.to_str().filter(|text| text.contains(['*', '?', '['])) {
-        Some(pattern) if fs::symlink_metadata(path).is_err() => matches(pattern, depth),
-        _ => file_or_folder(path.to_owned(), depth),
-    }
-}
-
-fn matches(pattern: &str, depth: usize) -> Vec<Photo> {
-    let found = match pattern::expand(pattern, GLOB_OPTIONS) {
-        Ok(found) => found,
-        Err(error) => {
-            return vec![Photo::unavailable(
-                Path::new(pattern),
-                &format!("no such file, and no pattern: {error}"),
-            )];
-        }
-    };
-    let photos: Vec<Photo> = found
-        .into_iter()
-        .flat_map(|found| match found {
-            Match::Path(path) => file_or_folder(path, depth),
-            Match::Unreadable(folder, error) => {
-                vec![Photo::unavailable(&folder, &format!("cannot be read: {error}"))]
-            }
-        })
-        .collect();
-    if photos.is_empty() {
-        vec![Photo::unavailable(Path::new(pattern), "no file has a name like this")]
-    } else {
-        photos
-    }
-}
-
-fn file_or_folder(path: PathBuf, depth: usize) -> Vec<Photo> {
-    if !path.is_dir() {
-        return vec![Photo::file(path)];
-    }
-    let photos: Vec<Photo> = walk(&path, depth).collect();
-    if photos.is_empty() {
-        vec![Photo::unavailable(&path, "there are no photos in this folder")]
-    } else {
-        photos
-    }
-}
-
-/// The photos in a folder, and failing photos for what cannot be read in it.
-fn walk(folder: &Path, max_depth: usize) -> impl Iterator<Item = Photo> {
-    let options = WalkOptions { max_depth, ..WalkOptions::default() };
-    Walk::new(&[folder], &options).entries.into_iter().filter_map(move |entry| {
-        let why = match &entry.kind {
-            EntryKind::Photo => return Some(Photo::in_folder(entry.path, folder)),
-            // One that is called like a photo.
-            EntryKind::NotAFile => "is a pipe or a device, not a photo's file".to_owned(),
-            _ => format!("cannot be read: {}", entry.error()?),
-        };
-        Some(Photo::unavailable(&entry.path, &why))
-    })
 }
 
 /// The paths in a list, one per line.
@@ -311,6 +353,11 @@ pub(crate) mod tests {
         photos.iter().map(|photo| photo.name().replace(&prefix, "").replace('\\', "/")).collect()
     }
 
+    fn expand(path: &Path, max_depth: usize) -> Vec<Photo> {
+        let options = WalkOptions { max_depth, ..WalkOptions::default() };
+        Finder { options, passed_over: PassedOver::default() }.expand(path)
+    }
+
     /// `b.jpg`, `a.PNG`, `notes.txt`, `.hidden.jpg`, `deep/c.webp`.
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -358,7 +405,7 @@ pub(crate) mod tests {
         let all = expand(&folder.path().join("*"), usize::MAX);
         assert_eq!(names(&all, folder.path()), ["a.PNG", "b.jpg", "deep/c.webp", "notes.txt"]);
         let none = expand(&folder.path().join("*.gif"), usize::MAX);
-        assert!(matches!(none[..], [Photo { source: Source::Unavailable(_), .. }]));
+        assert!(matches!(none[..], [Photo { source: Source::Unavailable { .. }, .. }]));
     }
 
     #[test]
@@ -378,7 +425,8 @@ pub(crate) mod tests {
         std::os::unix::fs::symlink("nowhere", folder.path().join("gone.jpg")).unwrap();
         let all = expand(folder.path(), usize::MAX);
         assert_eq!(names(&all, folder.path()), ["a.PNG", "b.jpg", "deep/c.webp", "gone.jpg"]);
-        assert!(matches!(&all[3].source, Source::Unavailable(why) if why.contains("No such file")));
+        let Source::Unavailable { why, .. } = &all[3].source else { panic!("{:?}", all[3]) };
+        assert!(why.contains("No such file"), "{why}");
     }
 
     #[cfg(unix)]
@@ -419,13 +467,11 @@ pub(crate) mod tests {
         let pipe = folder.path().join("pipe.jpg");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let photos = expand(folder.path(), usize::MAX);
-        let unavailable: Vec<&Photo> = photos
-            .iter()
-            .filter(
-                |photo| matches!(&photo.source, Source::Unavailable(why) if why.contains("pipe")),
-            )
-            .collect();
-        assert_eq!((photos.len(), unavailable.len()), (4, 1));
+        let is_pipe = |photo: &&Photo| match &photo.source {
+            Source::Unavailable { why, .. } => why.contains("pipe"),
+            _ => false,
+        };
+        assert_eq!((photos.len(), photos.iter().filter(is_pipe).count()), (4, 1));
     }
 
     #[test]

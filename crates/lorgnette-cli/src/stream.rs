@@ -26,12 +26,19 @@ struct Output {
     messages: Messages,
     progress: Progress,
     failed: usize,
+    /// True if CSV has a column with the bytes of names.
+    has_name_bytes: bool,
+    /// True until the first record was written, if the verb writes its own header.
+    is_header_next: bool,
     /// The error of writing to standard output.
     write_error: Option<io::Error>,
 }
 
+/// The outcome for a photo, as it is written.
+pub(crate) type Written<'a, A> = Result<&'a A, &'a FailedPhoto>;
+
 /// Maps photos to results with `workers` and writes each to standard output with `write`, after
-/// `header`.
+/// `header`. A photo that failed is a line of JSON, or a message.
 ///
 /// # Errors
 /// If standard output cannot be written. A reader that closes its end early is not an error.
@@ -46,15 +53,45 @@ where
     A: Send,
     W: FnMut(usize, &Photo) -> Result<A> + Send,
 {
+    let write = |out: &mut dyn Write, photo: &Photo, answer: Written<'_, A>| match answer {
+        Ok(answer) => write(out, photo, answer),
+        Err(failed) if format == Format::Json => write_json(out, failed),
+        Err(_) => Ok(()),
+    };
+    answer_every_photo(photos, workers, (format, messages), header, write)
+}
+
+/// As [`answer_photos`], with failed photos written by `write`, too.
+pub(crate) fn answer_every_photo<A, W>(
+    photos: &[Photo],
+    workers: Vec<W>,
+    (format, messages): (Format, Messages),
+    header: &str,
+    mut write: impl FnMut(&mut dyn Write, &Photo, Written<'_, A>) -> io::Result<()>,
+) -> Result<Outcome>
+where
+    A: Send,
+    W: FnMut(usize, &Photo) -> Result<A> + Send,
+{
     let started = Instant::now();
-    let progress = Progress::new(photos.len(), "photos", messages);
-    let out = locked_stdout(format == Format::Text);
-    let mut output = Output { out, format, messages, progress, failed: 0, write_error: None };
-    if output.put(|out| out.write_all(header.as_bytes())).is_continue() {
+    let mut output = Output {
+        out: locked_stdout(format == Format::Text),
+        format,
+        messages,
+        progress: Progress::new(photos.len(), "photos", messages),
+        failed: 0,
+        has_name_bytes: photos.iter().any(|photo| photo.name_bytes().is_some()),
+        is_header_next: header.is_empty(),
+        write_error: None,
+    };
+    if output.put_header(header).is_continue() {
         par_map_ordered(photos, workers, |photo, answer| {
             let flow = match answer {
-                Ok(answer) => output.put(|out| write(out, photo, &answer)),
-                Err(error) => output.put_failure(photo, &error),
+                Ok(answer) => output.put(photo, |out| write(out, photo, Ok(&answer))),
+                Err(error) => {
+                    let failed = output.fail(photo, &error);
+                    output.put(photo, |out| write(out, photo, Err(&failed)))
+                }
             };
             output.progress.advance();
             flow
@@ -77,15 +114,60 @@ where
     if failed > 0 && photos.len() > 1 {
         messages.note(&format_args!("{failed} of {} photos failed", photos.len()));
     }
-    Ok(if failed > 0 { Outcome::SomeFailed } else { Outcome::Done })
+    Ok(Outcome::of_inputs(photos.len(), failed))
 }
 
 impl Output {
-    /// Writes and flushes, so that every result is visible at once.
-    fn put(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ControlFlow<()> {
-        let out = &mut self.out;
-        let written = self.progress.suspend_for_output(|| write(out).and_then(|()| out.flush()));
+    fn put_header(&mut self, header: &str) -> ControlFlow<()> {
+        let more = match self.format == Format::Csv && self.has_name_bytes && !header.is_empty() {
+            true => format!("{},{NAME_BYTES}\n", header.trim_end_matches('\n')),
+            false => header.to_owned(),
+        };
+        self.write(more.as_bytes())
+    }
+
+    /// Writes and flushes, so that every result is visible at once. Results about a photo whose
+    /// name is no text get the bytes of its name.
+    fn put(
+        &mut self,
+        photo: &Photo,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> ControlFlow<()> {
+        let mut text = Vec::new();
+        let written = write(&mut text).and_then(|()| match (self.format, photo.name_bytes()) {
+            (Format::Json, Some(bytes)) => Ok(with_json_field(text, NAME_BYTES, &bytes)),
+            (Format::Csv, bytes) if self.has_name_bytes => {
+                self.with_column(&text, &bytes.unwrap_or_default())
+            }
+            _ => Ok(text),
+        });
         match written {
+            Ok(text) => self.write(&text),
+            Err(error) => {
+                self.write_error = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// Adds a column to records of CSV; the first record is the header if the verb writes one.
+    fn with_column(&mut self, records: &[u8], value: &str) -> io::Result<Vec<u8>> {
+        let mut reader =
+            csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(records);
+        let mut text = Vec::new();
+        for record in reader.byte_records() {
+            let mut record = record?;
+            let is_header = std::mem::take(&mut self.is_header_next);
+            record.push_field(if is_header { NAME_BYTES.as_bytes() } else { value.as_bytes() });
+            write_csv_lines(&mut text, |lines| lines.write_byte_record(&record))?;
+        }
+        Ok(text)
+    }
+
+    fn write(&mut self, text: &[u8]) -> ControlFlow<()> {
+        let out = &mut self.out;
+        let write = || out.write_all(text).and_then(|()| out.flush());
+        match self.progress.suspend_for_output(write) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 self.write_error = Some(error);
@@ -94,18 +176,29 @@ impl Output {
         }
     }
 
-    /// As a JSON line in the result's place, otherwise on standard error.
-    fn put_failure(&mut self, photo: &Photo, error: &anyhow::Error) -> ControlFlow<()> {
+    /// Counts a failure; in formats other than JSON it is said on standard error.
+    fn fail(&mut self, photo: &Photo, error: &anyhow::Error) -> FailedPhoto {
         self.failed += 1;
         let mut failed = FailedPhoto::new(photo.name(), error.as_ref());
         failed.error += &hints::hint(error);
-        if self.format == Format::Json {
-            return self.put(|out| write_json(out, &failed));
+        if self.format != Format::Json {
+            let messages = self.messages;
+            self.progress.suspend(|| messages.error(&failed.error));
         }
-        let messages = self.messages;
-        self.progress.suspend(|| messages.error(&failed.error));
-        ControlFlow::Continue(())
+        failed
     }
+}
+
+/// The field and column with the bytes of a path that is no text, as hexadecimal digits.
+pub(crate) const NAME_BYTES: &str = "path_bytes";
+
+/// Adds a field of text at the end of an object in JSON.
+fn with_json_field(mut object: Vec<u8>, name: &str, value: &str) -> Vec<u8> {
+    if let Some(end) = object.iter().rposition(|&byte| byte == b'}') {
+        let field = format!(",\"{name}\":\"{value}\"");
+        object.splice(end..end, field.into_bytes());
+    }
+    object
 }
 
 /// Writes one line of JSON.

@@ -4,6 +4,7 @@ mod bench;
 mod blur;
 mod classes;
 mod classify;
+mod completions;
 mod embed;
 mod evaluate;
 mod explain;
@@ -13,6 +14,7 @@ mod features;
 mod graph;
 mod index;
 mod library;
+mod manual;
 mod map;
 mod models;
 mod run;
@@ -53,6 +55,8 @@ pub(crate) enum Verb {
     Serve(Box<serve::Arguments>),
     Library(library::Arguments),
     Classes(classes::Arguments),
+    Completions(completions::Arguments),
+    Manual(manual::Arguments),
 }
 
 impl Verb {
@@ -60,6 +64,8 @@ impl Verb {
     pub(crate) fn run(self, global: &Global, messages: &Messages) -> Result<Outcome> {
         match self {
             Self::Classes(arguments) => classes::run(&arguments, global, *messages),
+            Self::Completions(arguments) => completions::run(&arguments),
+            Self::Manual(arguments) => manual::run(&arguments, *messages),
             Self::Classify(arguments) => classify::run(&arguments, global, *messages),
             Self::Map(arguments) => map::run(&arguments, global, *messages),
             Self::Blur(arguments) => blur::run(*arguments, global, *messages),

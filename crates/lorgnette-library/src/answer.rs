@@ -1,5 +1,6 @@
 //! Answers as JSON: the program prints them with `--format json`, the server sends them.
 
+use lorgnette::photos::path_bytes;
 use serde::Serialize;
 
 use crate::contents::Detection;
@@ -25,6 +26,9 @@ pub struct HitAnswer<'a> {
     /// Computation of the score, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<&'a Explanation>,
+    /// The bytes of a path that is no text, as hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_bytes: Option<String>,
 }
 
 /// A detection that matches part of a query.
@@ -60,6 +64,7 @@ impl<'a> HitAnswer<'a> {
             taken: hit.taken.as_deref(),
             matches: matches.collect(),
             explanation: explain.then_some(&hit.explanation),
+            path_bytes: path_bytes(&hit.path),
         }
     }
 }

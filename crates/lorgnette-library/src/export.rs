@@ -1,5 +1,6 @@
 //! Tables of a library as Parquet or CSV.
 
+mod arrow_schema;
 mod csv;
 mod parquet;
 
@@ -91,13 +92,13 @@ impl ExportTable {
             ],
             Self::Detections => &[
                 ("model", Text),
-                ("index", Integer),
+                ("class_index", Integer),
                 ("synset", Text),
                 ("name", Text),
-                ("left", Float),
-                ("top", Float),
-                ("right", Float),
-                ("bottom", Float),
+                ("box_left", Float),
+                ("box_top", Float),
+                ("box_right", Float),
+                ("box_bottom", Float),
                 ("share", Float),
                 ("probability", Float),
                 ("peak", Float),

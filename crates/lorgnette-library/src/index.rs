@@ -14,13 +14,14 @@ mod discover;
 mod read;
 mod write;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lorgnette::Observer;
 use lorgnette::parallel::par_map_ordered;
+use lorgnette::photos::{Exclusion, PassedOver};
 use lorgnette::picture::{OpenOptions, PictureError};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -46,6 +47,8 @@ pub struct IndexOptions {
     pub open: OpenOptions,
     /// Whether unreadable photos that have not changed are tried again.
     pub retry: bool,
+    /// Files and folders to leave out. Photos of an earlier run among them count as missing.
+    pub exclude: Vec<Exclusion>,
 }
 
 /// Progress of [`index`].
@@ -64,11 +67,8 @@ pub enum Event<'a> {
         /// Error of the photo, if any.
         error: Option<&'a str>,
     },
-    /// Files were passed over that have no extension of a photo.
-    OtherFiles {
-        /// Their number by extension, in lower case; empty for none.
-        by_extension: &'a BTreeMap<String, usize>,
-    },
+    /// Files and folders were passed over that are no photos, or were left out.
+    PassedOver(&'a PassedOver),
     /// A folder cannot be read, or a link is broken.
     Inaccessible {
         /// Path.
@@ -176,11 +176,13 @@ pub fn index<A: PhotoAnalyser>(
     let Analysers { model: model_record, workers } = analysers;
     let model = write::model(library, model_record)?;
     let folders = if folders.is_empty() { library.folders()? } else { folders.to_vec() };
-    let discovered = discover::discover(&folders, |root| is_indexed(library.connection(), root))?;
+    let discovered = discover::discover(&folders, &options.exclude, |root| {
+        is_indexed(library.connection(), root)
+    })?;
     write::folders(library, &discovered.roots)?;
     let mut begun = ControlFlow::Continue(());
-    if !discovered.others.is_empty() {
-        begun = observer.event(&Event::OtherFiles { by_extension: &discovered.others });
+    if !discovered.passed_over.is_empty() {
+        begun = observer.event(&Event::PassedOver(&discovered.passed_over));
     }
     for (path, error) in &discovered.inaccessible {
         if begun.is_continue() {

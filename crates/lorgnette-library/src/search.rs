@@ -29,7 +29,6 @@ use crate::query::Query;
 
 mod candidates;
 mod fit;
-mod pattern;
 mod resolve;
 mod score;
 mod sql;

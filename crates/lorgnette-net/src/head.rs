@@ -13,11 +13,17 @@ use crate::error::{Error, Result};
 use crate::graph::op::{MatMul, Op, Reduction};
 use crate::graph::{Graph, NodeId};
 use crate::tensor::{DType, Tensor};
+use crate::weights::Weights;
 
 /// Name of the node with a head's scores.
 pub const HEAD_LOGITS: &str = "final_training_ops/Wx_plus_b/add";
 /// Name of the node with its probabilities.
 pub const HEAD_ANSWER: &str = "final_result";
+
+/// Names of the weights and biases of a hidden layer, and of the last one.
+const HIDDEN: [&str; 2] = ["final_training_ops/hidden/weights", "final_training_ops/hidden/biases"];
+const LAST: [&str; 2] =
+    ["final_training_ops/weights/final_weights", "final_training_ops/biases/final_biases"];
 
 /// One or two fully connected layers on a network's features.
 #[derive(Clone, Debug)]
@@ -88,18 +94,32 @@ impl Head {
         Ok(())
     }
 
+    /// Reads the head that a checkpoint has under these names, for the features of this name;
+    /// `None` if it has none. Its probabilities are those of a softmax.
+    ///
+    /// # Errors
+    /// If a variable cannot be read.
+    pub(crate) fn in_checkpoint(weights: &Weights, features: &str) -> Result<Option<Self>> {
+        let layer = |weights_name: &str, biases_name: &str| -> Result<Option<Layer>> {
+            if !weights.contains(weights_name) || !weights.contains(biases_name) {
+                return Ok(None);
+            }
+            let (weights, biases) = (weights.get(weights_name)?, weights.get(biases_name)?);
+            Ok(Some(Layer { weights, biases }))
+        };
+        let hidden = layer(HIDDEN[0], HIDDEN[1])?;
+        let Some(last) = layer(LAST[0], LAST[1])? else { return Ok(None) };
+        let (features, answer) = (features.to_owned(), OutputKind::Softmax);
+        Ok(Some(Self { features, hidden, last, answer }))
+    }
+
     /// The variables by name.
     pub(crate) fn variables(&self) -> Vec<(&'static str, &Tensor)> {
-        let hidden = self.hidden.iter().flat_map(|layer| {
-            [
-                ("final_training_ops/hidden/weights", &layer.weights),
-                ("final_training_ops/hidden/biases", &layer.biases),
-            ]
-        });
-        let last = [
-            ("final_training_ops/weights/final_weights", &self.last.weights),
-            ("final_training_ops/biases/final_biases", &self.last.biases),
-        ];
+        let hidden = self
+            .hidden
+            .iter()
+            .flat_map(|layer| [(HIDDEN[0], &layer.weights), (HIDDEN[1], &layer.biases)]);
+        let last = [(LAST[0], &self.last.weights), (LAST[1], &self.last.biases)];
         hidden.chain(last).collect()
     }
 

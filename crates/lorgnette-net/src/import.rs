@@ -88,7 +88,7 @@ impl GraphDef {
         };
         check_decoded_size(path, proto::size::meta_graph_bytes(file.bytes()))?;
         let meta = proto::MetaGraphDef::decode(file.bytes().clone())
-            .map_err(|error| bad(&error.to_string()))?;
+            .map_err(|_| bad("it is damaged, or another file: get another copy"))?;
         Self::new(file, meta.graph_def.ok_or_else(|| bad("there is no graph in it"))?, path)
     }
 
@@ -405,7 +405,10 @@ pub(crate) fn identify(bytes: &[u8]) -> Option<&'static str> {
         _ if text(b"version https://git-lfs") => {
             "a Git LFS pointer, not the file itself: run `git lfs pull` in its repository"
         }
-        _ if begins("node {") || begins("node{") || begins("node:") || begins("versions {") => {
+        _ if ["node {", "node{", "node:", "node\n", "versions {", "library {"]
+            .iter()
+            .any(|word| begins(word)) =>
+        {
             "a graph in text form (.pbtxt); the binary form (.pb) is needed: write it with \
              tf.io.write_graph(…, as_text=False)"
         }
@@ -438,8 +441,20 @@ pub(crate) fn identify(bytes: &[u8]) -> Option<&'static str> {
             "a SavedModel, whose variables are in other files: give its folder, or its \
              saved_model.pb with the folder variables beside it"
         }
+        _ if is_text(bytes) => {
+            "a text file, not a graph; a graph in text form (.pbtxt) is needed in binary form (.pb)"
+        }
         _ => return None,
     })
+}
+
+/// Returns true if bytes are text to their end. A graph has control characters soon.
+fn is_text(bytes: &[u8]) -> bool {
+    /// More of a file than a graph has before its first control character.
+    const START: usize = 4096;
+    let start = &bytes[..bytes.len().min(START)];
+    let is_control = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+    bytes.len() > 16 && !start.iter().any(is_control) && std::str::from_utf8(start).is_ok()
 }
 
 /// Returns true if a text begins with a word, perhaps after white space and a mark of its encoding.

@@ -97,7 +97,26 @@ impl Network {
             None => name_of(source.file()),
         };
         let file = Some(source.file().to_owned());
-        Ok(Self::new(SharedModel::new(name, file, source), load, run))
+        let network = Self::new(SharedModel::new(name, file, source), load, run);
+        match network.head_in_checkpoint() {
+            Some((head, side)) => network.with_head(network.name(), head, [side; 2]),
+            None => Ok(network),
+        }
+    }
+
+    /// Returns the head that a checkpoint has for a network of the zoo without its own, and the
+    /// side of the network's pictures.
+    fn head_in_checkpoint(&self) -> Option<(Head, usize)> {
+        match &*self.model.source {
+            ModelSource::Zoo(zoo_model) => Some((zoo_model.head()?.clone(), zoo_model.net.side)),
+            _ => None,
+        }
+    }
+
+    /// Names of a checkpoint's variables that no layer takes, but for those of training: steps,
+    /// slots of optimisers, auxiliary heads.
+    pub fn unused_variables(&self) -> &[String] {
+        self.model.source.zoo_model().map_or(&[], ZooModel::unused)
     }
 
     fn open_plan_file(path: &Path, load: LoadOptions, run: RunOptions) -> Result<Self> {

@@ -99,8 +99,9 @@ impl OnnxModel {
         let format = |what: String| Error::Format { path: path.into(), what };
         let bytes = file.bytes().clone();
         let length = bytes.len();
-        let model = ModelProto::decode(bytes)
-            .map_err(|error| format(format!("a damaged ONNX model of {length} bytes: {error}")))?;
+        let model = ModelProto::decode(bytes).map_err(|_| {
+            format(format!("a damaged ONNX model of {length} bytes: get another copy"))
+        })?;
         let graph = model.graph.unwrap_or_default();
         if graph.node.is_empty() {
             return Err(format("the ONNX model has no nodes".into()));

@@ -45,6 +45,15 @@ pub(crate) enum ModelSource {
 }
 
 impl ModelSource {
+    /// Returns the network of the zoo that it is, or that is beneath its head.
+    pub(crate) fn zoo_model(&self) -> Option<&ZooModel> {
+        match self {
+            Self::Zoo(zoo_model) => Some(zoo_model),
+            Self::WithHead(with_head) => with_head.base().zoo_model(),
+            Self::Graph(_) | Self::Onnx(_) => None,
+        }
+    }
+
     /// Opens a graph, a SavedModel, a Keras model, a checkpoint by any of its paths, an ONNX model,
     /// or an archive or a folder of these.
     pub(crate) fn open(path: &Path, options: &LoadOptions) -> Result<Self> {

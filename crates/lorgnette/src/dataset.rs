@@ -36,6 +36,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::observer::Observer;
+use crate::photos::{Exclusion, PassedOver};
 
 pub use content::{Digest, digests};
 pub use note::Note;
@@ -134,6 +135,8 @@ pub struct ListingOptions {
     /// Whether photos may have several classes: several labels in a list, or the same photo in
     /// several folders.
     pub multi_label: bool,
+    /// Files and folders to leave out.
+    pub exclude: Vec<Exclusion>,
 }
 
 /// Meaning of folders within a class's folder.
@@ -175,6 +178,8 @@ pub struct Listing {
     /// The lowest and the highest number, if the names of classes are numbers of a dataset that has
     /// no names.
     pub numbers: Option<(i64, i64)>,
+    /// Files and folders that are no photos, or were left out.
+    pub passed_over: PassedOver,
 }
 
 impl Listing {
@@ -228,6 +233,8 @@ pub struct Dataset {
     pub notes: Vec<Note>,
     /// Whether photos may have several classes.
     pub multi_label: bool,
+    /// Files and folders that are no photos, or were left out.
+    pub passed_over: PassedOver,
 }
 
 impl Dataset {

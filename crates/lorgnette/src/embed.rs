@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::observer::Observer;
 use crate::picture::{Picture, PictureRef};
+use crate::preprocess::Preprocessing;
 
 /// Computes features of pictures. Cheap to clone and to share between threads.
 #[derive(Clone, Debug)]
@@ -50,6 +51,12 @@ impl Embedder {
     #[must_use]
     pub fn with_threads(&self, threads: usize) -> Self {
         Self { model: self.model.with_threads(threads), end_point: self.end_point.clone() }
+    }
+
+    /// Returns the same embedder with another preprocessing.
+    pub(crate) fn with_preprocessing(&self, preprocessing: Preprocessing) -> Self {
+        let model = self.model.with_preprocessing(preprocessing);
+        Self { model, end_point: self.end_point.clone() }
     }
 
     /// Computes a picture's features: one number for each channel of the end point, averaged over

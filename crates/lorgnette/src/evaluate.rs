@@ -35,6 +35,7 @@ use crate::metrics::{
     Evaluation, EvaluationSummary, NEAR_DUPLICATE_COSINE, NearDuplicateFinder, ScoredPhoto,
 };
 use crate::model::Model;
+use crate::photos::PassedOver;
 use crate::picture::OpenOptions;
 use crate::report::{NearDuplicatePair, Report, ReportError};
 
@@ -84,6 +85,10 @@ pub struct EvaluationResult {
     pub rejected: usize,
     /// Names of folders and labels that are no class of the model.
     pub unmatched: Vec<String>,
+    /// Number of labelled photos, before those of one split were taken.
+    pub listed: usize,
+    /// Files and folders that are no photos, or were left out.
+    pub passed_over: PassedOver,
 }
 
 impl Evaluator {
@@ -107,7 +112,9 @@ impl Evaluator {
         observer: &mut EvaluationObserver<'_>,
     ) -> Result<EvaluationResult, EvaluateError> {
         let model = self.classifier.model();
+        let passed_over = listing.passed_over.clone();
         let mut ground_truth = GroundTruth::new(listing, model.labels(), observer)?;
+        let listed = ground_truth.photos.len();
         self.keep_split(&mut ground_truth, observer)?;
         let Scored { photos, features, failed } =
             score::score(&ground_truth.photos, &self.classifier, &self.options, observer)?;
@@ -121,6 +128,8 @@ impl Evaluator {
             failed,
             rejected: ground_truth.rejected,
             unmatched: ground_truth.unmatched,
+            listed,
+            passed_over,
         })
     }
 
@@ -150,7 +159,11 @@ impl EvaluationResult {
     /// Returns the metrics as they are written as JSON.
     #[must_use]
     pub fn summary(&self) -> EvaluationSummary<'_> {
-        self.evaluation.summary(self.failed)
+        EvaluationSummary {
+            listed: Some(self.listed),
+            passed_over: Some(&self.passed_over),
+            ..self.evaluation.summary(self.failed)
+        }
     }
 
     /// Returns the number of photos that could not be evaluated.
@@ -172,6 +185,10 @@ impl EvaluationResult {
         open: &OpenOptions,
     ) -> Result<(), ReportError> {
         let mut about = about.to_vec();
+        let judged = self.evaluation.photos() + self.failed;
+        if judged < self.listed {
+            about.push(("judged".into(), format!("{judged} of {} photos", self.listed)));
+        }
         if self.left_out() > 0 {
             let noun = if self.left_out() == 1 { "photo" } else { "photos" };
             let text = format!("{} {noun} that could not be judged", self.left_out());

@@ -10,8 +10,8 @@ use crate::error::Error;
 use crate::labels::LabelsError;
 use crate::model::Model;
 
-/// Name of the labels' file, as in TensorFlow's `retrain.py`.
-pub const LABELS: &str = "labels.txt";
+/// Extension of the labels' file in place of the model's: `flowers.pb` has `flowers.labels.txt`.
+pub const LABELS_EXTENSION: &str = "labels.txt";
 
 /// File format of an exported model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,8 +57,8 @@ pub enum ExportError {
         /// The system's error.
         source: io::Error,
     },
-    /// The folder has labels of another model.
-    #[error("{}: there are other labels already: choose another folder", .path.display())]
+    /// There are labels of another model of this name.
+    #[error("{}: there are other labels already: choose another name", .path.display())]
     OtherLabels {
         /// The file of labels.
         path: PathBuf,
@@ -80,9 +80,10 @@ pub enum ExportError {
 }
 
 impl Model {
-    /// Writes the model to `out`, and its labels to [`LABELS`] beside it. If `out` is a folder or
-    /// has no extension, the file in it is named after the model. Other labels that are there are
-    /// replaced only if `replaces_labels`. Returns the path of the file.
+    /// Writes the model to `out`, and its labels beside it, in a file of the same name with
+    /// [`LABELS_EXTENSION`]. If `out` is a folder or has no extension, the file in it is named
+    /// after the model. Other labels that are there are replaced only if `replaces_labels`. Returns
+    /// the path of the file.
     ///
     /// # Errors
     /// [`ExportError`].
@@ -98,7 +99,7 @@ impl Model {
                 .map_err(|source| ExportError::Folder { path: folder.into(), source })?;
         }
         if !self.labels().is_empty() {
-            self.write_labels(&path.with_file_name(LABELS), replaces_labels)?;
+            self.write_labels(&path, replaces_labels)?;
         }
         match format {
             ExportFormat::Frozen => self.write_frozen(&path)?,
@@ -119,13 +120,25 @@ impl Model {
         }
     }
 
-    fn write_labels(&self, path: &Path, replaces_others: bool) -> Result<(), ExportError> {
+    /// Writes the labels beside a file of the model, where [`Model::open`] finds them. Returns
+    /// their path.
+    ///
+    /// # Errors
+    /// [`ExportError::OtherLabels`] if there are others and `replaces_others` is false;
+    /// [`ExportError::Write`], [`ExportError::Labels`].
+    pub fn write_labels(
+        &self,
+        model: &Path,
+        replaces_others: bool,
+    ) -> Result<PathBuf, ExportError> {
+        let path = &model.with_extension(LABELS_EXTENSION);
         let text = self.labels().to_text(&path.display().to_string())?;
         if !replaces_others && fs::read_to_string(path).is_ok_and(|other| other != text) {
             return Err(ExportError::OtherLabels { path: path.into() });
         }
         write_atomically(path, text.as_bytes())
-            .map_err(|source| ExportError::Write { path: path.into(), source })
+            .map_err(|source| ExportError::Write { path: path.into(), source })?;
+        Ok(path.into())
     }
 }
 
@@ -159,7 +172,7 @@ mod tests {
     fn labels_of_another_model_are_replaced_only_on_request() {
         let (folder, model) = (tempfile::tempdir().unwrap(), model());
         assert!(!model.labels().is_empty(), "the test needs labels");
-        let path = folder.path().join(LABELS);
+        let path = folder.path().join(format!("{}.{LABELS_EXTENSION}", model.name()));
         fs::write(&path, "cat\ndog\n").unwrap();
         let error = model.export(folder.path(), ExportFormat::Frozen, false).unwrap_err();
         assert!(matches!(error, ExportError::OtherLabels { .. }), "{error}");
@@ -168,5 +181,25 @@ mod tests {
         let labels = fs::read_to_string(&path).unwrap();
         assert_eq!(labels.lines().count(), model.labels().len());
         model.export(folder.path(), ExportFormat::Frozen, false).unwrap();
+    }
+
+    #[test]
+    fn labels_that_a_label_file_gave_stay_with_the_graph() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = folder.path().join("names.txt");
+        fs::write(&names, (0..1001).map(|n| format!("thing {n}\n")).collect::<String>()).unwrap();
+        let options = ModelOptions {
+            labels: Some(names),
+            preprocess: Some(crate::preprocess::Preprocessing::Caffe),
+            mean: Some([1.0, 2.0, 3.5]),
+            ..ModelOptions::default()
+        };
+        let model = Model::embedded(&options).unwrap();
+        assert!(model.has_own_names() && !self::model().has_own_names());
+        let path = folder.path().join("m.pb");
+        model.write_frozen(&path).unwrap();
+        let again = Model::open(&path, &ModelOptions::default()).unwrap();
+        assert_eq!(again.labels(), model.labels());
+        assert_eq!(again.preprocess(), model.preprocess());
     }
 }

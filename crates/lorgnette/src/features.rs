@@ -27,11 +27,11 @@ use crate::model::Model;
 use crate::observer::Observer;
 use crate::parallel::{WorkSplit, par_collect_ordered};
 use crate::picture::OpenOptions;
-use crate::preprocess::{ChannelOrder, Preprocessor};
+use crate::preprocess::{ChannelOrder, Preprocessing, Preprocessor};
 
 pub use augment::{Augmentation, AugmentationOptions};
 pub use cache::{CacheError, CacheSummary, FeatureCache, Key};
-pub use retrain::{Imported, import_retrain};
+pub use retrain::{Imported, OtherPreprocessing, import_retrain, nearest_preprocessing};
 
 /// Version of the computation. It changes with results that the rest of the key does not cover.
 const VERSION: u32 = 1;
@@ -137,6 +137,11 @@ impl Extractor {
     #[must_use]
     pub fn with_threads(&self, threads: usize) -> Self {
         Self { embedder: self.embedder.with_threads(threads), ..self.clone() }
+    }
+
+    /// The same extractor for another preprocessing. Its features are not for a cache.
+    fn with_preprocessing(&self, preprocessing: Preprocessing) -> Self {
+        Self { embedder: self.embedder.with_preprocessing(preprocessing), ..self.clone() }
     }
 
     /// Cache key for a photo's features.

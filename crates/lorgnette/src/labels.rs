@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use self::parse::Entry;
+use crate::photos::nfc;
 use crate::wordnet;
 
 mod folder;
@@ -190,7 +191,7 @@ impl Labels {
     /// # Errors
     /// [`UnknownLabel`], with similar names.
     pub fn find(&self, query: &str) -> Result<Vec<Label<'_>>, UnknownLabel> {
-        let query_text = query.trim().to_lowercase();
+        let query_text = nfc(query.trim()).to_lowercase();
         let matches_name = |name: &str| {
             let kinds = wordnet::hyponyms(name);
             let is_kind = |label: &Label<'_>| {
@@ -212,7 +213,7 @@ impl Labels {
 
     /// The labels with exactly this name, or else this index.
     fn named(&self, name: &str) -> Option<Vec<Label<'_>>> {
-        let query_text = name.trim().to_lowercase();
+        let query_text = nfc(name.trim()).to_lowercase();
         self.matching(|label| has_name(label, &query_text)).or_else(|| self.by_index(&query_text))
     }
 
@@ -246,9 +247,9 @@ fn read(path: &Path) -> Result<String, LabelsError> {
     })
 }
 
-/// True if the label has a lower-case name.
+/// True if the label has a name in lower case and with composed letters.
 fn has_name(label: &Label<'_>, query_text: &str) -> bool {
-    let whole = label.name.to_lowercase();
+    let whole = nfc(label.name).to_lowercase();
     label.synset == Some(query_text)
         || whole == query_text
         || whole.split(',').any(|name| name.trim() == query_text)

@@ -117,7 +117,7 @@ pub struct Model {
     info: Arc<ModelInfo>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct ModelInfo {
     name: String,
     signature: Signature,
@@ -196,6 +196,7 @@ impl Model {
             network.clone()
         });
         label_source.notes.extend(notes);
+        label_source.notes.extend(unused_note(&name, network.unused_variables()));
         let decoding = network.decoding(&signature.input.name)?;
         let info = ModelInfo {
             name,
@@ -267,6 +268,20 @@ impl Model {
         Self { network: self.network.with_run_options(run), info: self.info.clone() }
     }
 
+    /// Returns the same model with another preprocessing, its usual constants and order of
+    /// channels.
+    #[must_use]
+    pub fn with_preprocessing(&self, preprocessing: Preprocessing) -> Self {
+        let Preprocessor { height, width, channels, .. } = self.info.preprocess;
+        let usual = Preprocessor::new(preprocessing, height, width);
+        let info = ModelInfo {
+            preprocess: Preprocessor { channels, ..usual },
+            preprocess_rule: PreprocessRule::Given,
+            ..(*self.info).clone()
+        };
+        Self { network: self.network.clone(), info: Arc::new(info) }
+    }
+
     /// Number of threads it runs on.
     #[must_use]
     pub fn threads(&self) -> usize {
@@ -330,16 +345,16 @@ impl Model {
     }
 
     /// Writes the model as a frozen GraphDef for TensorFlow, from preprocessed images of the
-    /// input's size to the scores. That of a trained model has its class names and preprocessing
-    /// as constants.
+    /// input's size to the scores. Class names and preprocessing that the graph itself does not
+    /// tell are constants in it.
     ///
     /// # Errors
     /// As [`Network::write_frozen`].
     pub fn write_frozen(&self, path: &Path) -> Result<()> {
         let Preprocessor { height, width, .. } = self.info.preprocess;
-        let notes = match &self.info.card {
-            Some(_) => self.notes_for_readers(),
-            None => Vec::new(),
+        let notes = match self.is_told_by_graph() {
+            true => Vec::new(),
+            false => self.notes_for_readers(),
         };
         let fetches = score_names(&self.info.signature);
         Ok(self.network.write_frozen(path, &fetches, [height, width], &notes)?)
@@ -368,17 +383,49 @@ impl Model {
         )?)
     }
 
+    /// True if whoever opens the graph finds the same class names and preprocessing without notes:
+    /// the names go by their number, and the preprocessing by the graph's nodes.
+    fn is_told_by_graph(&self) -> bool {
+        let Preprocessor { mean, scale, .. } = self.info.preprocess;
+        let is_given = self.preprocess_source() == PreprocessSource::Explicit
+            || mean.is_some()
+            || scale.is_some();
+        let has_notes = self.network.metadata(PREPROCESSING_NOTE).is_some();
+        let is_trained = self.info.card.is_some();
+        !self.has_own_names() && !is_trained && !is_given && !has_notes
+    }
+
+    /// True if the names of the classes are neither ImageNet's nor numbers: they come from a file,
+    /// from the model's metadata, or from its training.
+    #[must_use]
+    pub fn has_own_names(&self) -> bool {
+        let names = || self.labels().iter().map(|label| label.name);
+        let count = self.labels().len();
+        let is_like = |other: &Labels| other.iter().map(|label| label.name).eq(names());
+        !self.labels().is_empty()
+            && !is_like(&Labels::numbered(count))
+            && !Labels::imagenet(count).is_some_and(|imagenet| is_like(&imagenet))
+    }
+
     /// Name, preprocessing and class names, for whoever opens the model in another format.
     fn notes_for_readers(&self) -> Vec<(String, String)> {
         let Preprocessor { preprocessing, order, .. } = &self.info.preprocess;
+        let numbers = self.info.preprocess.numbers();
         let names: Vec<&str> = self.labels().iter().map(|label| label.name).collect();
-        let notes = [
+        let mut notes = vec![
             ("lorgnette.model", self.name().to_owned()),
             (PREPROCESSING_NOTE, preprocessing.to_string()),
             (CHANNELS_NOTE, order.to_string()),
+            (NUMBERS_NOTE, serde_json::to_string(&numbers).unwrap_or_default()),
             (CLASSES_NOTE, serde_json::to_string(&names).unwrap_or_default()),
         ];
-        notes.map(|(name, value)| (name.to_owned(), value)).to_vec()
+        if let Some(mean) = &self.info.preprocess.mean {
+            notes.push((MEAN_NOTE, serde_json::to_string(mean).unwrap_or_default()));
+        }
+        if let Some(scale) = self.info.preprocess.scale {
+            notes.push((FACTOR_NOTE, scale.to_string()));
+        }
+        notes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Writes the plan file that this model was opened by once more, if it was stale, and returns
@@ -663,11 +710,30 @@ pub(crate) const PREPROCESSING_NOTE: &str = "lorgnette.preprocessing";
 /// The order of channels, if it is not red, green, blue.
 pub(crate) const CHANNELS_NOTE: &str = "lorgnette.channels";
 const CLASSES_NOTE: &str = "lorgnette.classes";
+/// The mean of red, green and blue, and the factor, if they are not the preprocessing's.
+pub(crate) const MEAN_NOTE: &str = "lorgnette.mean";
+pub(crate) const FACTOR_NOTE: &str = "lorgnette.factor";
+/// The preprocessing in numbers, as JSON, for other programs.
+const NUMBERS_NOTE: &str = "lorgnette.preprocessing.numbers";
 
 /// Returns the class names in an ONNX model's metadata.
 fn noted_classes(network: &Network) -> Option<Labels> {
     let names: Vec<String> = serde_json::from_str(network.metadata(CLASSES_NOTE)?).ok()?;
     Some(Labels::from_names(names))
+}
+
+/// Says which variables of a checkpoint no layer takes.
+fn unused_note(name: &str, unused: &[String]) -> Option<String> {
+    const MAX_NAMED: usize = 3;
+    let named: Vec<String> =
+        unused.iter().take(MAX_NAMED).map(|name| format!("'{name}'")).collect();
+    let (count, more) = (unused.len(), unused.len().saturating_sub(MAX_NAMED));
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let noun = if count == 1 { "variable" } else { "variables" };
+    (count > 0).then(|| {
+        let named = named.join(", ");
+        format!("{name}: no layer takes {count} {noun} of the checkpoint: {named}{more}")
+    })
 }
 
 /// Maximum number of pictures that are computed at once.
@@ -704,7 +770,7 @@ fn class_count(scores: &[usize]) -> Option<usize> {
 }
 
 /// The class names and their source.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct LabelSource {
     labels: Labels,
     file: Option<PathBuf>,

@@ -5,9 +5,9 @@
 //! ```
 //! A photo is a regular file whose name has a known extension. Hidden files and folders are
 //! skipped, and so are folders of copies that programs make of photos: thumbnails of network
-//! storage, recycle bins, all of an Apple photo library but its originals. Links are followed, but
-//! a folder is visited only once, whatever links lead to it: by the path without links if there is
-//! one. Pipes, devices and sockets are never opened.
+//! storage, recycle bins, all of an Apple photo library but its originals. [`WalkOptions::exclude`]
+//! leaves out more. Links are followed, but a folder is visited only once, whatever links lead to
+//! it: by the path without links if there is one. Pipes, devices and sockets are never opened.
 //!
 //! ```
 //! use lorgnette::photos::{SkipReason, Walk, WalkOptions};
@@ -31,19 +31,29 @@ use std::path::{Path, PathBuf};
 
 use crate::picture::has_photo_extension;
 
+mod names;
+mod passed_over;
+mod pattern;
+
+pub use names::{existing_path, nfc, path_bytes, path_from_bytes};
+pub use passed_over::PassedOver;
+pub use pattern::{Exclusion, glob_matches};
+
 /// Options of a walk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WalkOptions {
     /// Maximum depth of photos: 1 for those directly in the folder. Default: unlimited.
     pub max_depth: usize,
     /// Whether [`Walk::entries`] includes everything that was skipped. If not, it includes what
     /// may hide photos (see [`Entry`]), and the rest is only counted. Default: no.
     pub list_skipped: bool,
+    /// Files and folders to leave out. Default: none.
+    pub exclude: Vec<Exclusion>,
 }
 
 impl Default for WalkOptions {
     fn default() -> Self {
-        Self { max_depth: usize::MAX, list_skipped: false }
+        Self { max_depth: usize::MAX, list_skipped: false, exclude: Vec::new() }
     }
 }
 
@@ -53,6 +63,7 @@ pub struct Walk {
     /// Everything found, ordered by root and path.
     pub entries: Vec<Entry>,
     counts: [usize; SkipReason::ALL.len()],
+    passed_over: PassedOver,
 }
 
 /// A file or folder. A folder that cannot be read has two: as a folder, and as skipped.
@@ -80,6 +91,8 @@ pub enum EntryKind {
     Hidden,
     /// A folder of copies that a program made. Listed on request.
     Generated,
+    /// A file or folder that an [`Exclusion`] matches. Listed on request.
+    Excluded,
     /// A regular file with another extension. Listed on request.
     OtherFile,
     /// A pipe, device or socket. Listed if it has the extension of a photo, or on request.
@@ -103,6 +116,8 @@ pub enum SkipReason {
     Hidden,
     /// [`EntryKind::Generated`].
     Generated,
+    /// [`EntryKind::Excluded`].
+    Excluded,
     /// [`EntryKind::OtherFile`].
     OtherFile,
     /// [`EntryKind::NotAFile`].
@@ -117,9 +132,10 @@ pub enum SkipReason {
 
 impl SkipReason {
     /// All values.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Hidden,
         Self::Generated,
+        Self::Excluded,
         Self::OtherFile,
         Self::NotAFile,
         Self::RepeatedFolder,
@@ -136,6 +152,7 @@ impl EntryKind {
             Self::Photo | Self::Folder => None,
             Self::Hidden => Some(SkipReason::Hidden),
             Self::Generated => Some(SkipReason::Generated),
+            Self::Excluded => Some(SkipReason::Excluded),
             Self::OtherFile => Some(SkipReason::OtherFile),
             Self::NotAFile => Some(SkipReason::NotAFile),
             Self::RepeatedFolder { .. } => Some(SkipReason::RepeatedFolder),
@@ -149,7 +166,7 @@ impl EntryKind {
         match self {
             Self::Photo | Self::Folder | Self::RepeatedFolder { .. } | Self::Unreadable(_) => true,
             Self::NotAFile | Self::BrokenLink(_) => has_photo_extension(path),
-            Self::Hidden | Self::Generated | Self::OtherFile => false,
+            Self::Hidden | Self::Generated | Self::Excluded | Self::OtherFile => false,
         }
     }
 }
@@ -172,6 +189,7 @@ impl Walk {
     pub fn new<P: AsRef<Path>>(roots: &[P], options: &WalkOptions) -> Self {
         let mut walker = Walker {
             options,
+            roots: roots.iter().map(|root| root.as_ref().to_owned()).collect(),
             walk: Self::default(),
             visited: HashMap::new(),
             folders: Vec::new(),
@@ -200,6 +218,12 @@ impl Walk {
     pub fn count(&self, reason: SkipReason) -> usize {
         self.counts[reason as usize]
     }
+
+    /// Returns what was passed over because it is no photo, or left out, by kind.
+    #[must_use]
+    pub fn passed_over(&self) -> &PassedOver {
+        &self.passed_over
+    }
 }
 
 /// A place below a root. The order is that in which links are followed: shallow ones first.
@@ -212,6 +236,7 @@ struct Place {
 
 struct Walker<'a> {
     options: &'a WalkOptions,
+    roots: Vec<PathBuf>,
     walk: Walk,
     /// Path of each folder that has been visited.
     visited: HashMap<FolderId, PathBuf>,
@@ -292,8 +317,12 @@ impl Walker<'_> {
         if is_hidden(&entry.file_name()) {
             return self.add(place, EntryKind::Hidden);
         }
-        if is_generated(&folder.path, &entry.file_name()) {
+        if let Some(kind) = generated_kind(&folder.path, &entry.file_name()) {
+            *self.walk.passed_over.generated.entry(kind).or_default() += 1;
             return self.add(place, EntryKind::Generated);
+        }
+        if self.is_excluded(&place) {
+            return self.add(place, EntryKind::Excluded);
         }
         let kind = match entry.file_type() {
             Ok(kind) => kind,
@@ -319,6 +348,11 @@ impl Walker<'_> {
         }
     }
 
+    fn is_excluded(&self, place: &Place) -> bool {
+        let path = place.path.strip_prefix(&self.roots[place.root]).unwrap_or(&place.path);
+        self.options.exclude.iter().any(|exclusion| exclusion.matches(path))
+    }
+
     /// Adds a regular file.
     fn file(&mut self, place: Place) {
         let is_photo = has_photo_extension(&place.path);
@@ -330,7 +364,16 @@ impl Walker<'_> {
         if let Some(reason) = kind.skip_reason() {
             self.walk.counts[reason as usize] += 1;
         }
-        if self.options.list_skipped || kind.may_hide_photo(&path) {
+        match kind {
+            EntryKind::OtherFile => {
+                let extension = path.extension().unwrap_or_default().to_string_lossy();
+                *self.walk.passed_over.files.entry(extension.to_lowercase()).or_default() += 1;
+            }
+            EntryKind::Hidden if has_photo_extension(&path) => self.walk.passed_over.hidden += 1,
+            EntryKind::Excluded => self.walk.passed_over.excluded += 1,
+            _ => {}
+        }
+        if self.options.list_skipped || depth == 0 || kind.may_hide_photo(&path) {
             self.walk.entries.push(Entry { path, root, depth, kind });
         }
     }
@@ -341,8 +384,8 @@ pub(crate) fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-/// Returns whether a name in a folder is that of copies that a program made of photos.
-fn is_generated(folder: &Path, name: &OsStr) -> bool {
+/// Returns the kind of copies that a program made of photos; `None` for any other name in a folder.
+fn generated_kind(folder: &Path, name: &OsStr) -> Option<String> {
     /// Of Synology, QNAP, Windows and Linux: thumbnails, recycle bins, snapshots.
     const FOLDERS: [&str; 8] = [
         "@eaDir",
@@ -356,11 +399,16 @@ fn is_generated(folder: &Path, name: &OsStr) -> bool {
     ];
     /// Where the photos are in Apple's photo library, in its newer and its older form.
     const ORIGINALS: [&str; 2] = ["originals", "Masters"];
-    let in_apple_library = folder.extension().is_some_and(|extension| extension == "photoslibrary");
-    let is_lightrooms = Path::new(name).extension().is_some_and(|extension| extension == "lrdata");
-    FOLDERS.iter().any(|known| name == *known)
-        || is_lightrooms
-        || in_apple_library && !ORIGINALS.iter().any(|originals| name == *originals)
+    let has_extension = |path: &Path, extension: &str| path.extension() == Some(extension.as_ref());
+    if let Some(known) = FOLDERS.iter().find(|known| name == **known) {
+        return Some((*known).to_owned());
+    }
+    if has_extension(Path::new(name), "lrdata") {
+        return Some(".lrdata".to_owned());
+    }
+    let is_copy = has_extension(folder, "photoslibrary")
+        && !ORIGINALS.iter().any(|originals| name == *originals);
+    is_copy.then(|| "of .photoslibrary".to_owned())
 }
 
 /// Identifies a folder, whatever path leads to it.
@@ -419,7 +467,8 @@ mod tests {
         let all = walk(folder.path());
         assert_eq!(names(&all, folder.path()), ["a.PNG", "b.jpg", "deep/c.webp", "deep.jpg"]);
         let counts = SkipReason::ALL.map(|reason| all.count(reason));
-        assert_eq!(counts, [1, 0, 1, 0, 0, 0, 0]);
+        assert_eq!(counts, [1, 0, 0, 1, 0, 0, 0, 0]);
+        assert_eq!(all.passed_over().to_string(), "1 .txt, 1 hidden");
         assert_eq!(all.entries.len(), 5, "four photos and a folder: {all:?}");
         let options = WalkOptions { list_skipped: true, ..WalkOptions::default() };
         let listed = Walk::new(&[folder.path()], &options);
@@ -450,8 +499,22 @@ mod tests {
         let expected = ["Mine.photoslibrary/originals/0/c.heic", "a.jpg"];
         assert_eq!(names(&all, folder.path()), expected);
         assert_eq!(all.count(SkipReason::Generated), 4);
+        let kinds = "1 #recycle, 1 .lrdata, 1 @eaDir, 1 of .photoslibrary";
+        assert_eq!(all.passed_over().to_string(), kinds);
         let named = walk(&folder.path().join("@eaDir"));
         assert_eq!(named.photos().count(), 1, "a folder that is named is walked");
+    }
+
+    #[test]
+    fn what_is_excluded_is_left_out_and_counted() {
+        let folder = folder();
+        let exclude = ["*.png", "deep/"].map(|pattern| pattern.parse().unwrap()).to_vec();
+        let options = WalkOptions { exclude, ..WalkOptions::default() };
+        let walk = Walk::new(&[folder.path()], &options);
+        assert_eq!(names(&walk, folder.path()), ["b.jpg", "deep.jpg"]);
+        assert_eq!((walk.count(SkipReason::Excluded), walk.passed_over().excluded), (2, 2));
+        let named = Walk::new(&[folder.path().join("a.PNG")], &options);
+        assert_eq!(named.photos().count(), 1, "a photo that is named is taken");
     }
 
     #[test]

@@ -23,11 +23,13 @@ use crate::picture::{Picture, PictureRef};
 pub use self::choose::PreprocessRule;
 pub(crate) use self::choose::{Chosen, choose};
 pub use self::decoded::{DecodedImage, decoded_image};
+pub use self::numbers::PreprocessingNumbers;
 pub(crate) use self::unresized::Unresized;
 
 mod choose;
 mod decoded;
 mod normalise;
+mod numbers;
 mod resize_crop;
 mod sample;
 mod unresized;

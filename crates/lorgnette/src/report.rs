@@ -56,6 +56,8 @@ pub struct Report<'a> {
     pub scored: &'a [ScoredPhoto],
     /// Metrics of the training's epochs.
     pub epochs: &'a [Epoch],
+    /// Name and metrics of the final model on each split of the training.
+    pub splits: &'a [(&'static str, &'a Evaluation)],
     /// Out-of-fold predictions of all photos, to find label issues; if empty, `scored` is used.
     pub held_out: &'a [HeldOut],
     /// Near-duplicates in different splits or classes.
@@ -115,6 +117,7 @@ impl<'a> Report<'a> {
             evaluation,
             scored,
             epochs: &[],
+            splits: &[],
             held_out: &[],
             near_duplicates: &[],
             features: None,

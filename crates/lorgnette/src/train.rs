@@ -26,6 +26,7 @@ use crate::head::TrainOptions;
 use crate::metrics::Evaluation;
 use crate::model::ModelOptions;
 use crate::model_ref::ModelRef;
+use crate::photos::PassedOver;
 use crate::picture::OpenOptions;
 use crate::trained::{self, Card, TrainedModel};
 
@@ -170,6 +171,8 @@ pub struct TrainingResult {
     pub has_unusable_photos: bool,
     /// Whether the observer stopped the training of the head.
     pub interrupted: bool,
+    /// Files and folders that are no photos, or were left out.
+    pub passed_over: PassedOver,
 }
 
 impl TrainingResult {
@@ -193,6 +196,7 @@ impl TrainingResult {
             penalty: card.training.penalty,
             epochs: card.training.epochs,
             unknown_below: rejection_threshold(card),
+            passed_over: &self.passed_over,
         }
     }
 }
@@ -223,4 +227,6 @@ pub struct TrainingSummary<'a> {
     pub epochs: usize,
     /// Probability below which a photo is of no known class.
     pub unknown_below: Option<f32>,
+    /// Files and folders that are no photos, or were left out.
+    pub passed_over: &'a PassedOver,
 }

@@ -4,9 +4,12 @@
 use std::path::Path;
 
 use flate2::read::GzDecoder;
+use lorgnette::photos::{Walk, WalkOptions};
+use lorgnette::picture::{PictureFormat, exif_block};
 use lorgnette::{Classifier, Labels, Model, ModelOptions, Picture};
 use lorgnette_oracle::{folder, json};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 /// Six digits are noted.
 const TOLERANCE: f32 = 1e-4;
@@ -93,29 +96,115 @@ fn other_people_s_graphs_give_their_makers_answers() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
+/// Every entry of `expected.json`, each by the check of its folder.
 #[test]
-fn graphs_give_tensorflow_s_answers() {
+fn every_case_is_right() {
     let Some(folder) = folder() else { return };
     let cases = folder.join("cases");
     let expected = json(&cases.join("expected.json"));
-    let graphs = expected.as_object().unwrap().iter().filter(|(key, _)| key.contains(".pb on "));
+    let entries = expected.as_object().unwrap();
+    for (key, expected) in entries {
+        let path = cases.join(key);
+        match key.split('/').next().unwrap() {
+            "retrained" | "endings" | "inputs" => check_graph(key, expected, &cases),
+            "jpeg" => check_pixels(&path, expected),
+            "tiff" => check_mean(&path, expected),
+            "notes" => check_orientation_and_date(&path, expected),
+            "raw" => check_raw(&path),
+            "labels" => check_file_order(&path),
+            other => panic!("{key}: no check knows the folder {other}"),
+        }
+    }
+    assert!(entries.len() >= 27, "{} entries", entries.len());
+}
+
+/// Every file of the cases is named by an entry or by a test here.
+#[test]
+fn no_case_is_forgotten() {
+    let Some(folder) = folder() else { return };
+    let cases = folder.join("cases");
+    let expected = std::fs::read_to_string(cases.join("expected.json")).unwrap();
+    let named_here =
+        ["README.md", "expected.json", "lfs_pointer.pb", "utf16.txt", "retrained_labels.txt"];
+    let files = Walk::new(&[&cases], &WalkOptions { list_skipped: true, ..Default::default() });
     let mut count = 0;
-    for (key, expected) in graphs {
-        check_graph(key, expected, &cases);
+    for entry in files.entries.iter().filter(|entry| entry.path.is_file()) {
+        let name = entry.path.file_name().unwrap().to_str().unwrap();
+        let is_named = expected.contains(name) || named_here.contains(&name);
+        let is_of_a_graph = name
+            .strip_suffix(".labels.txt")
+            .is_some_and(|stem| expected.contains(&format!("{stem}.pb")));
+        assert!(is_named || is_of_a_graph, "{}: no test knows it", entry.path.display());
         count += 1;
     }
-    assert!(count >= 14, "{count} graphs");
+    assert!(count >= 30, "{count} files");
+}
+
+/// TensorFlow's pixels, byte for byte.
+fn check_pixels(path: &Path, expected: &Value) {
+    let picture = Picture::open(path).unwrap_or_else(|error| panic!("{error}"));
+    let size = (picture.width() as u64, picture.height() as u64);
+    let sides = ["width", "height"].map(|side| expected[side].as_u64().unwrap());
+    assert_eq!(size, (sides[0], sides[1]), "{}", path.display());
+    let digest = Sha256::digest(picture.to_rgb8());
+    let found: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        found,
+        expected["sha256_of_tensorflows_rgb"].as_str().unwrap(),
+        "{}",
+        path.display()
+    );
+}
+
+/// Pillow's size and mean colour.
+fn check_mean(path: &Path, expected: &Value) {
+    let picture = Picture::open(path).unwrap_or_else(|error| panic!("{error}"));
+    let [width, height] = ["width", "height"].map(|side| expected[side].as_u64().unwrap());
+    assert_eq!((picture.width() as u64, picture.height() as u64), (width, height));
+    let rgb = picture.to_rgb8();
+    for (channel, mean) in floats(&expected["mean_rgb"]).into_iter().enumerate() {
+        let sum: f64 = rgb.iter().skip(channel).step_by(3).map(|&level| f64::from(level)).sum();
+        let found = sum / (width * height) as f64;
+        // Pillow's libjpeg has the accurate transform; the means have six digits.
+        let allowed = if path.to_string_lossy().contains("jpeg") { 0.75 } else { 1e-4 };
+        let apart = (found - f64::from(mean)).abs();
+        assert!(apart < allowed, "{}: {found}, {mean}", path.display());
+    }
+}
+
+/// The upright size and the date, as exiftool has them.
+fn check_orientation_and_date(path: &Path, expected: &Value) {
+    let bytes = std::fs::read(path).unwrap();
+    let picture = Picture::open(path).unwrap_or_else(|error| panic!("{error}"));
+    let [width, height] =
+        ["upright_width", "upright_height"].map(|side| expected[side].as_u64().unwrap());
+    assert_eq!((picture.width() as u64, picture.height() as u64), (width, height));
+    let exif = exif_block(&bytes).unwrap();
+    let date = expected["taken"].as_str().unwrap().replace('-', ":").replace('T', " ");
+    let found = exif.windows(date.len()).any(|window| window == date.as_bytes());
+    assert!(found, "{}: {date}", path.display());
+}
+
+/// The photo of a raw file, never its thumbnail.
+fn check_raw(path: &Path) {
+    let picture = Picture::open(path).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((picture.width(), picture.height()), (128, 96));
+    assert_eq!(picture.format(), Some(PictureFormat::Raw));
+}
+
+fn names(path: &Path) -> Vec<String> {
+    Labels::open(path).unwrap().iter().map(|label| label.name.to_owned()).collect()
+}
+
+/// Numbers that may belong to the names do not put these in order.
+fn check_file_order(path: &Path) {
+    assert_eq!(names(path), ["2 euro", "0 nothing", "1 euro"], "{}", path.display());
 }
 
 #[test]
-fn label_files_are_read_as_they_were_written() {
+fn label_files_are_utf_16_too() {
     let Some(folder) = folder() else { return };
-    let names = |file: &str| {
-        let labels = Labels::open(folder.join("cases/labels").join(file)).unwrap();
-        labels.iter().map(|label| label.name.to_owned()).collect::<Vec<_>>()
-    };
-    assert_eq!(names("out_of_order.txt"), ["2 euro", "0 nothing", "1 euro"]);
-    assert_eq!(names("utf16.txt"), ["rot", "grün", "blau"]);
+    assert_eq!(names(&folder.join("cases/labels/utf16.txt")), ["rot", "grün", "blau"]);
 }
 
 #[test]

@@ -188,8 +188,10 @@ fn every_fault_is_told_and_left_out() {
     found.drop_empty_classes();
     assert_eq!(found.classes, ["blue", "red"]);
     assert!(found.notes.contains(&Note::EmptyClass { class: "nothing".into() }));
-    let nested =
-        dataset(folder.path(), &ListingOptions { nested: Nested::Classes, multi_label: true });
+    let nested = dataset(
+        folder.path(),
+        &ListingOptions { nested: Nested::Classes, multi_label: true, ..Default::default() },
+    );
     assert!(nested.classes.contains(&"red/deeper".to_owned()));
     // Where a photo may be several things, it is.
     assert!(nested.examples.iter().any(|example| example.classes.len() == 2));

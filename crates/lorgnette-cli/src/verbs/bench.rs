@@ -25,7 +25,7 @@ use crate::stream::{write_json, write_report};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// The network, as for --model
-    #[arg(value_name = "M")]
+    #[arg(value_name = "MODEL")]
     named: Option<OsString>,
 
     /// Rows and columns of the input
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value = "1")]
     batch: NonZeroUsize,
 
-    /// Use random weights: M is the name of a TF-Slim network, and no file is needed
+    /// Use random weights: MODEL is the name of a TF-Slim network, and no file is needed
     #[arg(long)]
     random_weights: bool,
 

@@ -136,7 +136,7 @@ pub(crate) fn run(
         arguments.colour.is_none() || arguments.how != BlurMode::Mosaic,
         "--colour is for --how fill"
     );
-    let photos = photos::find(&arguments.photos)?;
+    let photos = photos::find(&arguments.photos, messages)?;
     ensure!(!photos.is_empty(), "name a photo, or a folder of photos");
     let mut output_paths = OutputPaths::new(&photos);
     let destinations = Destinations::new(arguments, &photos, &mut output_paths)?;

@@ -17,7 +17,9 @@ use crate::messages::Messages;
 use crate::model;
 use crate::output_paths::{self, OutputPaths, PICTURES};
 use crate::photos::{self, Photo};
-use crate::stream::{WorkSplit, answer_photos, write_csv_lines, write_json};
+use crate::stream::{
+    WorkSplit, Written, answer_every_photo, answer_photos, write_csv_lines, write_json,
+};
 
 /// Name what is in photos
 #[derive(Debug, Args)]
@@ -27,14 +29,20 @@ pub(crate) struct Arguments {
     photos: PhotoArguments,
 
     /// How many classes to name for each photo
-    #[arg(long, short = 'k', value_name = "N", default_value = "5")]
+    #[arg(long, short = 'k', value_name = "N", default_value = "5", visible_alias = "limit")]
     top: NonZeroUsize,
 
     /// How to write the answers
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
-    /// Draw the answers on a copy of the photo, in a file (.png, .jpg), or of each, in a folder
+    /// Write CSV with one line for each photo, its classes side by side; a photo that failed has
+    /// its error in it
+    #[arg(long, conflicts_with = "format")]
+    wide: bool,
+
+    /// Draw the answers on a copy of the photo, in a file (.png, .jpg), or of each, in a folder, in
+    /// the photo's own format
     #[arg(long, value_name = "OUT")]
     picture: Option<PathBuf>,
 
@@ -56,6 +64,7 @@ those are taken that end in .jpg, .png and so on, by name, without hidden ones.
 Examples:
   lorgnette classify cat.jpg
   lorgnette classify holidays/ --format csv > holidays.csv
+  lorgnette classify holidays/ --wide > one-line-a-photo.csv
   lorgnette classify 'holidays/*.jpg' --picture named/
   curl -s https://example.org/cat.jpg | lorgnette classify -
   lorgnette classify cat.jpg --model inception.pb --size 299 --top 1";
@@ -71,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         !(drawn && arguments.decode.is_reduced()),
         "--picture draws on photos of full size: not with --decode reduced"
     );
-    let photos = photos::find(&arguments.photos)?;
+    let photos = photos::find(&arguments.photos, messages)?;
     let drawings = Drawings::new(arguments, &photos)?;
     let model = model::open_for_photos(&arguments.input, global, messages)?;
     let open_options = arguments.decode.open_options(
@@ -86,6 +95,14 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         photos.len(),
         &drawings,
     );
+    if arguments.wide {
+        let classes = arguments.top.get().min(model.labels().len());
+        let header = wide_header(classes);
+        let write = |out: &mut dyn Write, photo: &Photo, answer: Written<'_, ClassifyAnswer>| {
+            write_wide(out, photo, answer, classes)
+        };
+        return answer_every_photo(&photos, workers, (Format::Csv, messages), &header, write);
+    }
     let several = photos.len() > 1;
     let mut first = true;
     match arguments.format {
@@ -142,7 +159,7 @@ struct Drawings {
 impl Drawings {
     fn new(arguments: &Arguments, photos: &[Photo]) -> Result<Self> {
         let mut output_paths = OutputPaths::new(photos);
-        let pictures = output_paths.paths_for(&arguments.picture, "--picture", PICTURES)?;
+        let pictures = output_paths.copies_for(&arguments.picture, "--picture")?;
         Ok(Self {
             pictures,
             inputs: output_paths.paths_for(&arguments.show_input, "--show-input", PICTURES)?,
@@ -184,6 +201,45 @@ fn write_csv(out: &mut dyn Write, photo: &Photo, answer: &ClassifyAnswer) -> io:
             lines.serialize((photo.name(), rank, prediction))?;
         }
         Ok(())
+    })
+}
+
+/// The header of `--wide`: the photo, then as many classes.
+fn wide_header(classes: usize) -> String {
+    let mut header = "photo,error,width,height,model,unknown".to_owned();
+    for rank in 1..=classes {
+        for column in ["index", "synset", "name", "probability", "logit"] {
+            header += &format!(",{column}_{rank}");
+        }
+    }
+    header + "\n"
+}
+
+/// Writes one line for a photo, with as many classes; those of a failed photo are empty.
+fn write_wide(
+    out: &mut dyn Write,
+    photo: &Photo,
+    answer: Written<'_, ClassifyAnswer>,
+    classes: usize,
+) -> io::Result<()> {
+    write_csv_lines(out, |lines| {
+        lines.write_field(photo.name())?;
+        match answer {
+            Ok(answer) => {
+                let ClassifyAnswer { width, height, model, unknown, .. } = answer;
+                lines.write_field("")?;
+                lines.write_field(width.to_string())?;
+                lines.write_field(height.to_string())?;
+                lines.write_field(model)?;
+                lines.write_field(unknown.map_or(String::new(), |unknown| unknown.to_string()))?;
+                lines.serialize(&answer.predictions)
+            }
+            Err(failed) => {
+                lines.write_field(&failed.error)?;
+                // Width, height, model, unknown; and five columns of each class.
+                lines.write_record(vec![""; 4 + 5 * classes])
+            }
+        }
     })
 }
 

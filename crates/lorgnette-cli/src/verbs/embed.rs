@@ -63,7 +63,7 @@ struct Answer {
 
 /// Embeds the photos.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    let photos = photos::find(&arguments.photos)?;
+    let photos = photos::find(&arguments.photos, messages)?;
     if let Some(path) = &arguments.npy {
         OutputPaths::new(&photos).one_file(path, "--npy")?;
     }

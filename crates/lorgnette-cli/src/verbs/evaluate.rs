@@ -16,18 +16,18 @@ use lorgnette::picture::OpenOptions;
 
 use self::observer::EvaluationMessages;
 use crate::Outcome;
-use crate::arguments::{DecodeArguments, Global, InputArguments, ReportFormat};
+use crate::arguments::{DecodeArguments, ExcludeArguments, Global, InputArguments, ReportFormat};
 use crate::messages::Messages;
 use crate::model;
 use crate::stream::{write_json, write_report};
 
 /// Evaluate a model on labelled photos
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, allow_missing_positional = true)]
 pub(crate) struct Arguments {
     /// The model, as for --model
     #[arg(value_name = "MODEL")]
-    named: OsString,
+    named: Option<OsString>,
 
     /// A folder with one folder of photos for each class; or a CSV file with the columns path and
     /// label
@@ -46,6 +46,9 @@ pub(crate) struct Arguments {
     /// Only photos that the model, made by `lorgnette train`, used for this
     #[arg(long, value_enum)]
     split: Option<SplitName>,
+
+    #[command(flatten)]
+    exclusions: ExcludeArguments,
 
     /// How to write the figures
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
@@ -113,13 +116,17 @@ impl From<SplitName> for Split {
 /// Evaluates the model.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let listing = Listing::open(&arguments.folder, &arguments.listing_options())?;
-    let model =
-        model::open_for_photos_by_name(Some(&arguments.named), &arguments.input, global, messages)?;
+    let model = model::open_for_photos_by_name(
+        arguments.named.as_deref(),
+        &arguments.input,
+        global,
+        messages,
+    )?;
     let open_options =
         OpenOptions { ignore_orientation: arguments.ignore_orientation, ..OpenOptions::default() };
     let mut options = EvaluatorOptions::default();
     options.open = arguments.decode.open_options(&open_options, model.min_decode_size(), messages);
-    options.folder = Some(arguments.named.clone().into());
+    options.folder = model::path(arguments.named.as_deref(), global)?;
     options.split = arguments.split.map(Split::from);
     options.features = arguments.out.is_some();
     let evaluator = Evaluator::new(model.clone(), options)?;
@@ -140,7 +147,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         messages.note(&format_args!("{} written", out.join("report.html").display()));
     }
     write_report(|out| match arguments.format {
-        ReportFormat::Text => text::write(out, &result.evaluation, model.name()),
+        ReportFormat::Text => text::write(out, &result, model.name()),
         ReportFormat::Json => write_json(out, &result.summary()),
     })?;
     let accuracy = result.evaluation.accuracy();
@@ -148,13 +155,22 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 }
 
 impl Arguments {
+    /// The model's name, and what the user called it.
+    fn model_text(&self, model: &Model) -> String {
+        match &self.named {
+            Some(named) => format!("{} ({})", model.name(), named.display()),
+            None => model.name().to_owned(),
+        }
+    }
+
     fn listing_options(&self) -> ListingOptions {
         let nested = match self.nested {
             None => dataset::Nested::Ignored,
             Some(Nested::Classes) => dataset::Nested::Classes,
             Some(Nested::Parts) => dataset::Nested::Parts,
         };
-        ListingOptions { nested, multi_label: self.multi_label }
+        let exclude = self.exclusions.exclude.clone();
+        ListingOptions { nested, multi_label: self.multi_label, exclude }
     }
 }
 
@@ -162,7 +178,7 @@ impl Arguments {
 fn about(arguments: &Arguments, model: &Model) -> Vec<(String, String)> {
     let folder = &arguments.folder;
     let mut about = vec![
-        ("model", format!("{} ({})", model.name(), arguments.named.display())),
+        ("model", arguments.model_text(model)),
         ("photos", folder.canonicalize().unwrap_or_else(|_| folder.clone()).display().to_string()),
         ("preprocessing", model::describe_preprocessing(model)),
         ("program", format!("lorgnette {}", env!("CARGO_PKG_VERSION"))),

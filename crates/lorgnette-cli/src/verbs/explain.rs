@@ -25,14 +25,14 @@ use crate::table::{Align, Fit, Table, width};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// The network, as for --model
-    #[arg(value_name = "M")]
+    #[arg(value_name = "MODEL")]
     named: Option<OsString>,
 
     /// Rows and columns of the input
     #[arg(long, value_name = "N|HxW")]
     size: Option<Size>,
 
-    /// Use random weights: M is the name of one of TF-Slim's networks, and no file is needed
+    /// Use random weights: MODEL is the name of one of TF-Slim's networks, and no file is needed
     #[arg(long)]
     random_weights: bool,
 

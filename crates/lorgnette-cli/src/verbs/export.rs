@@ -19,13 +19,13 @@ use crate::model;
 pub(crate) struct Arguments {
     /// The model, as for --model
     #[arg(value_name = "MODEL")]
-    named: OsString,
+    named: Option<OsString>,
 
     /// The form
     #[arg(long, value_enum)]
     to: ModelFormat,
 
-    /// The file, or a folder for it; labels.txt goes beside it
+    /// The file, or a folder for it; the labels go beside it, in NAME.labels.txt
     #[arg(long, value_name = "OUT")]
     out: PathBuf,
 
@@ -38,9 +38,9 @@ pub(crate) struct Arguments {
     #[arg(long)]
     random_weights: bool,
 
-    /// Replace a labels.txt that says something else
-    #[arg(long)]
-    force: bool,
+    /// Replace labels beside it that say something else
+    #[arg(long, visible_alias = "force")]
+    overwrite: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -51,16 +51,17 @@ models that `lorgnette train` made, these are final_result. A checkpoint is of
 version 2.
 
 Examples:
-  lorgnette export flowers.model --to frozen --out exported/
-      exported/flowers.pb and exported/labels.txt
+  lorgnette export flowers.model --to graph --out exported/
+      exported/flowers.pb and exported/flowers.labels.txt
   lorgnette export flowers.model --to onnx --out flowers.onnx
   lorgnette export vgg_16.ckpt --to checkpoint --out again/vgg_16.ckpt";
 
 /// File format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ModelFormat {
-    // A GraphDef whose variables are constants.
-    Frozen,
+    // A frozen GraphDef: its variables are constants.
+    #[value(alias = "frozen")]
+    Graph,
     // A V2 checkpoint.
     Checkpoint,
     // Operator set 18.
@@ -70,7 +71,7 @@ enum ModelFormat {
 impl From<ModelFormat> for ExportFormat {
     fn from(format: ModelFormat) -> Self {
         match format {
-            ModelFormat::Frozen => Self::Frozen,
+            ModelFormat::Graph => Self::Frozen,
             ModelFormat::Checkpoint => Self::Checkpoint,
             ModelFormat::Onnx => Self::Onnx,
         }
@@ -81,12 +82,12 @@ impl From<ModelFormat> for ExportFormat {
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let options =
         ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
-    let named = Some(arguments.named.as_os_str());
+    let named = arguments.named.as_deref();
     let model = match arguments.random_weights {
         true => model::with_random_weights(named, global, &options)?,
         false => model::open(named, global, &options, messages)?,
     };
-    let file = model.export(&arguments.out, arguments.to.into(), arguments.force)?;
+    let file = model.export(&arguments.out, arguments.to.into(), arguments.overwrite)?;
     messages.detail(&format_args!("{} written to {}", model.name(), file.display()));
     Ok(Outcome::Done)
 }

@@ -35,7 +35,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
-    /// Draw the faces on a copy of the photo, in a file (.png, .jpg, .svg), or of each, in a folder
+    /// Draw the faces on a copy of the photo, in a file (.png, .jpg, .svg), or of each, in a
+    /// folder, in the photo's own format
     #[arg(long, value_name = "OUT")]
     picture: Option<PathBuf>,
 }
@@ -69,8 +70,8 @@ left_mouth_x,left_mouth_y,right_mouth_x,right_mouth_y\n";
 /// Finds the faces.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     output_paths::check(arguments.picture.as_deref(), "--picture", FIGURES)?;
-    let photos = photos::find(&arguments.photos)?;
-    let pictures = OutputPaths::new(&photos).paths_for(&arguments.picture, "--picture", FIGURES)?;
+    let photos = photos::find(&arguments.photos, messages)?;
+    let pictures = OutputPaths::new(&photos).copies_for(&arguments.picture, "--picture")?;
     let detector = arguments.faces.open(arguments.min_probability, global)?;
     let workers = workers(arguments, &detector, photos.len(), pictures.as_deref(), messages);
     let header = if arguments.format == Format::Csv { CSV_HEADER } else { "" };
@@ -142,7 +143,7 @@ fn write_text(out: &mut dyn Write, answer: &FacesAnswer) -> io::Result<()> {
         let [left, top, right, bottom] = face.bounds;
         writeln!(
             out,
-            "  {left:.0},{top:.0} to {right:.0},{bottom:.0}  {:.0} %",
+            "  at {left:.0},{top:.0} to {right:.0},{bottom:.0}  {:.0} %",
             100.0 * face.probability
         )?;
     }

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use lorgnette::dataset::{Dataset, Digest, Listing, ListingOptions, Nested};
-use lorgnette::features::{Extractor, FeatureCache, import_retrain};
+use lorgnette::features::{
+    Extractor, FeatureCache, OtherPreprocessing, import_retrain, nearest_preprocessing,
+};
 use lorgnette::picture::OpenOptions;
 
 use crate::Outcome;
@@ -87,7 +89,8 @@ struct Import {
     #[arg(long, value_name = "END_POINT")]
     features: Option<String>,
 
-    /// How many of them are computed again, and compared
+    /// How many of them are computed again, and compared; if they differ by more than 5 %, nothing
+    /// is imported
     #[arg(long, value_name = "N", default_value_t = 3)]
     check: usize,
 
@@ -148,7 +151,11 @@ fn prune_cache(
 fn digests(folders: &[PathBuf], messages: Messages) -> Result<HashSet<Digest>> {
     let mut digests = HashSet::new();
     for folder in folders {
-        let options = ListingOptions { nested: Nested::Parts, multi_label: true };
+        let options = ListingOptions {
+            nested: Nested::Parts,
+            multi_label: true,
+            ..ListingOptions::default()
+        };
         let listing = Listing::open(folder, &options)?;
         let mut progress = Progress::new(listing.photos.len(), "photos", messages);
         let dataset = Dataset::read(listing, 1, &mut |read: &lorgnette::Progress| {
@@ -158,6 +165,39 @@ fn digests(folders: &[PathBuf], messages: Messages) -> Result<HashSet<Digest>> {
         digests.extend(dataset.examples.iter().map(|example| example.digest));
     }
     Ok(digests)
+}
+
+/// Says how far values are off, and which preprocessing comes nearest.
+fn implausible(
+    import: &Import,
+    extractor: &Extractor,
+    error: f32,
+    nearest: Option<OtherPreprocessing>,
+) -> String {
+    let model = extractor.embedder().model();
+    let percent = |error: f32| format!("{:.1} %", 100.0 * error);
+    let advice = match nearest {
+        Some(nearest) if nearest.is_plausible() => format!(
+            "; with --preprocess {} they are {} off: give that",
+            nearest.preprocessing,
+            percent(nearest.relative_error)
+        ),
+        Some(nearest) => format!(
+            ", and with every other preprocessing at least {} ({}): they are of another network \
+             or of other photos",
+            percent(nearest.relative_error),
+            nearest.preprocessing
+        ),
+        None => String::new(),
+    };
+    format!(
+        "{}: nothing imported: the values are {} off what {} gives with the preprocessing \
+         {}{advice} (--check 0 takes them as they are)",
+        import.bottlenecks.display(),
+        percent(error),
+        model.name(),
+        model.preprocess().preprocessing
+    )
 }
 
 fn import_files(
@@ -178,12 +218,10 @@ fn import_files(
     for what in &imported.refused {
         messages.error(what);
     }
-    if let Some(relative_error) = imported.relative_error.filter(|_| imported.is_implausible()) {
-        messages.note(&format_args!(
-            "the values are {:.0} % off what this network and preprocessing give: are they of \
-             another network?",
-            100.0 * relative_error
-        ));
+    if let Some(error) = imported.relative_error.filter(|_| imported.is_implausible()) {
+        let nearest =
+            nearest_preprocessing(&import.bottlenecks, &dataset.examples, &extractor, import.check);
+        bail!("{}", implausible(import, &extractor, error, nearest));
     }
     messages.note(&format_args!(
         "{} imported, {} without a file, {} refused",

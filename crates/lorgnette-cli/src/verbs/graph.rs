@@ -20,7 +20,7 @@ use crate::stream::write_report;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// The network, as for --model; or the name of one of TF-Slim's, of which no file is needed
-    #[arg(value_name = "M")]
+    #[arg(value_name = "MODEL")]
     named: Option<OsString>,
 
     /// Write the whole graph to an event file in DIR, for `tensorboard --logdir DIR`

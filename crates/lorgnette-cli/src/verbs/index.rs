@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use lorgnette::Observer;
+use lorgnette::photos::PassedOver;
 use lorgnette::picture::OpenOptions;
 use lorgnette_library::{
     Analysers, Event, IndexOptions, Library, ModelRecord, NetworkAnalyser, Summary, printable,
@@ -17,7 +18,9 @@ use lorgnette_library::{
 use serde::Serialize;
 
 use crate::Outcome;
-use crate::arguments::{DecodeArguments, Global, InputArguments, LibraryArguments, ReportFormat};
+use crate::arguments::{
+    DecodeArguments, ExcludeArguments, Global, InputArguments, LibraryArguments, ReportFormat,
+};
 use crate::messages::{Messages, count};
 use crate::model;
 use crate::progress::Progress;
@@ -40,6 +43,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 640)]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=8192))]
     map_side: u32,
+
+    #[command(flatten)]
+    exclusions: ExcludeArguments,
 
     /// Try again the photos that could not be decoded, even if unchanged
     #[arg(long)]
@@ -105,6 +111,8 @@ struct Report {
     /// Number of files that are no photos, by extension.
     skipped: BTreeMap<String, usize>,
     seconds: f64,
+    /// Everything that was passed over, by kind.
+    passed_over: PassedOver,
 }
 
 /// Runs the verb.
@@ -128,8 +136,13 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let model_record = ModelRecord::new(&network, &open)?;
     let threads = model.threads();
     let WorkSplit { workers, .. } = WorkSplit::new(threads, usize::MAX);
-    let options = IndexOptions { open, retry: arguments.retry };
-    let mut printer = ProgressPrinter { messages, progress: None, skipped: BTreeMap::new() };
+    let options = IndexOptions {
+        open,
+        retry: arguments.retry,
+        exclude: arguments.exclusions.exclude.clone(),
+    };
+    let mut printer =
+        ProgressPrinter { messages, progress: None, passed_over: PassedOver::default() };
     let summary = lorgnette_library::index(
         &mut library,
         &arguments.folders,
@@ -146,14 +159,16 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         messages.note(&format_args!("{} written", count(sidecars.written, "sidecar")));
     }
     let report = Report {
-        skipped: printer.skipped,
+        skipped: printer.passed_over.files.clone(),
+        passed_over: printer.passed_over,
         ..Report::new(path.display().to_string(), model_record.name, &summary, started.elapsed())
     };
     write_report(|out| match arguments.format {
         ReportFormat::Json => write_json(out, &report),
         ReportFormat::Text => report.write(out),
     })?;
-    Ok(if summary.failed + summary.inaccessible > 0 { Outcome::SomeFailed } else { Outcome::Done })
+    let failed = summary.failed + summary.inaccessible;
+    Ok(Outcome::of_inputs(summary.found + summary.inaccessible, failed))
 }
 
 impl Arguments {
@@ -167,8 +182,7 @@ impl Arguments {
 struct ProgressPrinter {
     messages: Messages,
     progress: Option<Progress>,
-    /// Number of files that are no photos, by extension.
-    skipped: BTreeMap<String, usize>,
+    passed_over: PassedOver,
 }
 
 impl Observer<Event<'_>> for ProgressPrinter {
@@ -177,7 +191,7 @@ impl Observer<Event<'_>> for ProgressPrinter {
             Event::Started { photos } => {
                 self.progress = Some(Progress::new(*photos, "photos", self.messages));
             }
-            Event::OtherFiles { by_extension } => self.skipped.clone_from(by_extension),
+            Event::PassedOver(passed_over) => self.passed_over = (*passed_over).clone(),
             Event::Inaccessible { path, error } => {
                 self.messages.error(&printable(&format!("{}: {error}", path.display())));
             }
@@ -223,6 +237,7 @@ impl Report {
             inaccessible,
             skipped: BTreeMap::new(),
             seconds,
+            passed_over: PassedOver::default(),
         }
     }
 
@@ -251,16 +266,9 @@ impl Report {
             .iter()
             .filter(|(number, _)| *number > 0)
             .try_for_each(|(number, what)| writeln!(out, "{number:>8} {what}"))?;
-        let skipped: usize = self.skipped.values().sum();
-        if skipped == 0 {
+        if self.passed_over.is_empty() {
             return Ok(());
         }
-        let by_extension =
-            self.skipped.iter().map(|(extension, number)| match extension.as_str() {
-                "" => format!("{number} without an extension"),
-                extension => format!("{number} .{extension}"),
-            });
-        let by_extension = by_extension.collect::<Vec<_>>().join(", ");
-        writeln!(out, "{skipped:>8} passed over as no photos: {}", printable(&by_extension))
+        writeln!(out, "passed over: {}", printable(&self.passed_over.to_string()))
     }
 }

@@ -10,16 +10,18 @@ pub(super) mod similar;
 mod statistics;
 mod verify;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
+use lorgnette::photos::{existing_path, path_bytes};
 use lorgnette_library::{Library, ModelEntry, printable};
 
 use crate::Outcome;
 use crate::arguments::{Global, LibraryArguments};
 use crate::messages::Messages;
 use crate::sqlite_memory;
+use crate::stream::NAME_BYTES;
 
 /// Inspect a library, find similar photos, correct it, export it, maintain it
 #[derive(Debug, Args)]
@@ -69,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     match &arguments.verb {
         Verb::Statistics(arguments) => statistics::run(arguments, &read()?, global),
         Verb::List(arguments) => list::run(arguments, &read()?),
-        Verb::Show(arguments) => show::run(arguments, &read()?),
+        Verb::Show(arguments) => show::run(arguments, &read()?, messages),
         Verb::Similar(arguments) => similar::run(arguments, &read()?, global, messages),
         Verb::Duplicates(arguments) => duplicates::run(arguments, &read()?, global),
         Verb::Export(arguments) => export::run(arguments, &read()?, messages),
@@ -134,6 +136,20 @@ pub(super) fn model_named(library: &Library, named: &str) -> Result<Vec<ModelEnt
         );
     }
     Ok(found)
+}
+
+/// Adds the bytes of a path that is no text to an object about it.
+fn with_path_bytes(mut object: serde_json::Value, path: &Path) -> serde_json::Value {
+    if let Some(bytes) = path_bytes(path) {
+        object[NAME_BYTES] = bytes.into();
+    }
+    object
+}
+
+/// Returns the path that a photo has in the library or on disk: the one that was given, or one that
+/// differs from it in composed letters alone.
+fn known_path(path: &Path) -> PathBuf {
+    existing_path(path).unwrap_or_else(|| path.to_owned())
 }
 
 /// Formats a path for a terminal.

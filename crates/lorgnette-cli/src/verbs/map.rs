@@ -54,11 +54,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "OUT")]
     picture: Option<PathBuf>,
 
-    /// Draw the map over the photo, likewise
+    /// Draw the map over the photo, likewise, in a folder in the photo's own format
     #[arg(long, value_name = "OUT")]
     overlay: Option<PathBuf>,
 
-    /// Draw how probable one class is over the photo, likewise; may be given several times
+    /// Draw how probable one class is over the photo, as --overlay; may be given several times
     #[arg(long, num_args = 2, value_names = ["CLASS", "OUT"])]
     heat: Vec<String>,
 
@@ -131,7 +131,7 @@ Examples:
 /// Maps the photos.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     drawings::check(arguments)?;
-    let photos = photos::find(&arguments.photos)?;
+    let photos = photos::find(&arguments.photos, messages)?;
     let model = model::open_for_photos(&arguments.input, global, messages)?;
     let segmenter = Segmenter::new(model, arguments.map.options())?;
     let drawings = Drawings::new(arguments, &photos, segmenter.model())?;

@@ -22,7 +22,7 @@ use crate::model;
 #[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub(crate) struct Arguments {
     /// The network, as for --model
-    #[arg(value_name = "M")]
+    #[arg(value_name = "MODEL")]
     named: Option<OsString>,
 
     /// Feeds the tensor NAME from a NumPy file; or a photo where the network decodes one
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 /// clap's own usage is one line of 86 columns.
 const USAGE: &str = "\
 lorgnette run [OPTIONS] --feed <NAME=FILE>... --fetch <NAME>...
-                     --out <DIR> [M]";
+                     --out <DIR> [MODEL]";
 
 const EXAMPLES: &str = "\
 NAME is a TensorFlow node (input) or tensor (input:0); any can be fed or

@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     library: LibraryArguments,
 
     /// Maximum number of photos, the best ones
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, visible_alias = "top")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
 
@@ -94,10 +94,13 @@ const EXAMPLES: &str = "\
 Ask as you would ask a person: 'show me two dogs next to a cat in June 2024'.
 Names are those of the classes, in any of their spellings, or of what they are a
 kind of: beagle, dog, animal. `lorgnette classes [WORD]` lists them.
-  in PLACE              top, middle, bottom, left, right, top left, left half, bottom right quarter, corner, anywhere
+  in PLACE              top, middle, bottom, left, right, top left, left half,
+                        bottom right quarter, corner, anywhere
   left of, right of, above, below, inside, overlapping, next to NAME
-  covering > 20%, big   how much of the photo it fills          two, count >= 2  how many of them
-  probability > 0.6     how sure the network is                 like PHOTO > 0.8 how similar the photo is
+  covering > 20%, big   how much of the photo it fills
+  two, count >= 2       how many of them
+  probability > 0.6     how sure the network is
+  like PHOTO > 0.8      how similar the photo is
   path:holidays/*.jpg   date:2024-05 date:>2023 date:2023..2024-06
   AND, OR, NOT, (...)   capitals do not matter
 Scores are from 0 to 1: --explain says how they came about. docs/search.md has

@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
     resume: bool,
 
     /// Replace a model that is in the folder already
-    #[arg(long, conflicts_with = "resume")]
+    #[arg(long, conflicts_with = "resume", visible_alias = "force")]
     overwrite: bool,
 
     /// The end point to train on [default: what the classification layer reads]

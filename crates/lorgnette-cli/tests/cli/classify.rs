@@ -119,7 +119,7 @@ fn standard_input_is_a_photo() {
     let answer = &ended.json()[0];
     assert_eq!((&answer["photo"], &answer["predictions"][0]["index"]), (&"-".into(), &286.into()));
     let ended = lorgnette_reading(&["classify", "-"], b"");
-    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.code, Some(2));
     assert!(ended.err.contains("standard input: the file is empty"), "{}", ended.err);
 }
 
@@ -143,7 +143,7 @@ fn a_folder_gives_its_photos_by_name() {
 fn a_folder_without_photos_is_an_input_that_failed() {
     let folder = Folder::new().with("empty/notes.txt", b"");
     let ended = lorgnette(&["classify", &folder.text("empty")]);
-    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.code, Some(2));
     assert!(ended.err.contains("there are no photos in this folder"), "{}", ended.err);
 }
 
@@ -154,7 +154,7 @@ fn a_pattern_the_shell_left_is_expanded() {
     let ended = lorgnette(&["classify", &folder.text("* [12].jpg"), "--format", "json"]).well();
     assert_eq!(ended.json().len(), 2);
     let ended = lorgnette(&["classify", &folder.text("*.png")]);
-    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.code, Some(2));
     assert!(ended.err.contains("no file has a name like this"), "{}", ended.err);
 }
 
@@ -214,7 +214,7 @@ fn labels_can_be_given_and_must_fit() {
 #[test]
 fn a_photo_of_too_many_pixels_is_refused() {
     let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--max-pixels", "1000"]);
-    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.code, Some(2));
     assert!(ended.err.contains("chelsea.jpg") && ended.err.contains("1000"), "{}", ended.err);
 }
 
@@ -272,11 +272,12 @@ fn nothing_is_drawn_on_a_photo_of_reduced_size() {
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
-    let mut child = program(&["classify", &photo(""), "--format", "json", "--threads", "1"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        program(&["classify", &photo(""), "--format", "json", "--threads", "1", "--quiet"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), b"".as_slice()));
@@ -290,5 +291,5 @@ fn a_full_disk_is_an_error_and_no_panic() {
     assert_eq!(ended.code, Some(2));
     assert!(ended.err.starts_with("lorgnette: standard output: "), "{}", ended.err);
     let ended = end(program(&["classify", "missing.jpg"]).stderr(full()));
-    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.code, Some(2));
 }

@@ -9,13 +9,16 @@ use crate::program::{Folder, lorgnette, photo};
 fn a_folder_gets_the_model_and_its_labels() {
     let folder = Folder::new();
     let out = folder.text("exported");
-    for form in ["frozen", "onnx", "checkpoint"] {
+    for form in ["frozen", "graph", "onnx", "checkpoint"] {
         lorgnette(&["export", "lenet", "--random-weights", "--to", form, "--out", &out]).well();
     }
     for file in ["lenet.pb", "lenet.onnx", "lenet.ckpt.index", "lenet.ckpt.data-00000-of-00001"] {
         assert!(folder.path("exported").join(file).is_file(), "{file}");
     }
-    assert_eq!(fs::read_to_string(folder.path("exported/labels.txt")).unwrap().lines().count(), 10);
+    assert_eq!(
+        fs::read_to_string(folder.path("exported/lenet.labels.txt")).unwrap().lines().count(),
+        10
+    );
 }
 
 #[test]
@@ -35,12 +38,12 @@ fn what_is_exported_says_the_same() {
 
 #[test]
 fn labels_of_another_model_stay() {
-    let folder = Folder::new().with("labels.txt", b"mine\n");
+    let folder = Folder::new().with("lenet.labels.txt", b"mine\n");
     let out = folder.text("lenet.onnx");
     let export = ["export", "lenet", "--random-weights", "--to", "onnx", "--out", &out];
     let ended = lorgnette(&export);
-    assert!(ended.code == Some(2) && ended.err.contains("--force"), "{}", ended.err);
-    assert_eq!(fs::read(folder.path("labels.txt")).unwrap(), b"mine\n");
+    assert!(ended.code == Some(2) && ended.err.contains("--overwrite"), "{}", ended.err);
+    assert_eq!(fs::read(folder.path("lenet.labels.txt")).unwrap(), b"mine\n");
     lorgnette(&[&export[..], &["--force"]].concat()).well();
     let ended = lorgnette(&[
         "export",

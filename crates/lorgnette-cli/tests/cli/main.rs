@@ -20,3 +20,4 @@ mod program;
 mod run;
 mod search;
 mod train;
+mod words;

@@ -315,11 +315,10 @@ fn cached_features_are_shown_and_pruned() {
     assert_eq!(lorgnette(&["features", "prune", "--cache", &cache]).code, Some(2));
 }
 
-#[test]
-fn values_that_retrain_py_cached_are_imported() {
-    let folder = Folder::new();
-    reds_and_blues(&folder, 8);
-    let embedded = lorgnette(&["embed", &folder.text("photos")]).well().json();
+/// Writes the files that retrain.py would have cached, with the network's input prepared in a way.
+fn bottlenecks(folder: &Folder, preprocess: &str) {
+    let photos = folder.text("photos");
+    let embedded = lorgnette(&["embed", &photos, "--preprocess", preprocess]).well().json();
     for photo in &embedded {
         let path = Path::new(photo["photo"].as_str().unwrap());
         let class = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
@@ -332,6 +331,13 @@ fn values_that_retrain_py_cached_are_imported() {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, values.join(",")).unwrap();
     }
+}
+
+#[test]
+fn values_that_retrain_py_cached_are_imported() {
+    let folder = Folder::new();
+    reds_and_blues(&folder, 8);
+    bottlenecks(&folder, "inception");
     fs::write(folder.path("bottlenecks/red things/3.png.txt"), "0.5,0.2").unwrap();
     fs::remove_file(folder.path("bottlenecks/red things/4.png.txt")).unwrap();
     let (bottlenecks, photos, cache) =
@@ -340,6 +346,97 @@ fn values_that_retrain_py_cached_are_imported() {
     assert!(ended.err.contains("14 photos imported, 1 without a file, 1 refused"), "{}", ended.err);
     let ended = train(&folder, "photos", "model", &["--verbose"]).well();
     assert!(ended.err.contains("16 photos, 2 of them computed"), "{}", ended.err);
+}
+
+#[test]
+fn values_of_another_preprocessing_are_refused_and_it_is_named() {
+    let folder = Folder::new();
+    reds_and_blues(&folder, 4);
+    bottlenecks(&folder, "caffe");
+    let (bottlenecks, photos, cache) =
+        (folder.text("bottlenecks"), folder.text("photos"), folder.text("cache"));
+    let import = ["features", "import", &bottlenecks, &photos, "--cache", &cache];
+    let ended = lorgnette(&import);
+    assert_eq!(ended.code, Some(2));
+    assert!(
+        ended.err.contains("nothing imported") && ended.err.contains("--preprocess caffe"),
+        "{}",
+        ended.err
+    );
+    let shown = lorgnette(&["features", "show", "--cache", &cache]).well();
+    assert!(shown.out.contains("0 records"), "{}", shown.out);
+    lorgnette(&[&import[..], &["--preprocess", "caffe"]].concat()).well();
+    // Values of nothing that is known.
+    for entry in fs::read_dir(folder.path("bottlenecks/red things")).unwrap() {
+        let values: Vec<String> = (0..1024).map(|n| format!("{}", n % 7)).collect();
+        fs::write(entry.unwrap().path(), values.join(",")).unwrap();
+    }
+    fs::remove_dir_all(folder.path("bottlenecks/blau 🫐")).unwrap();
+    let ended = lorgnette(&import);
+    assert!(
+        ended.code == Some(2) && ended.err.contains("every other preprocessing"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
+fn folders_of_splits_may_lie_beside_others_and_names_be_decomposed() {
+    let folder = Folder::new();
+    for number in 0..8 {
+        // One class, by its composed and its decomposed name.
+        let half = |letters: [&'static str; 2]| letters[number % 2];
+        let cafe = half(["caf\u{e9}", "cafe\u{301}"]);
+        let split = if number < 5 { "train" } else { "val" };
+        let place = |class: &str| folder.path(&format!("photos/{split}/{class}/{number}.png"));
+        coloured(&place(cafe), [190, 20, 20], number);
+        coloured(&place("th\u{e9}"), [20, 20, 190], number + 50);
+    }
+    coloured(&folder.path("photos/drafts/x.png"), [3, 3, 3], 99);
+    fs::write(folder.path("photos/train/notes.txt"), "text").unwrap();
+    let ended = train(&folder, "photos", "model", &["--format", "json"]).well();
+    let report = summary(&ended);
+    assert_eq!(report["classes"], serde_json::json!(["caf\u{e9}", "th\u{e9}"]));
+    assert_eq!(report["passed_over"]["files"]["txt"], 1);
+    assert_eq!(report["left_out"], 1);
+    assert!(
+        ended.err.contains("drafts") && ended.err.contains("passed over: 1 .txt"),
+        "{}",
+        ended.err
+    );
+    let left_out = fs::read_to_string(folder.path("model/left_out.csv")).unwrap();
+    assert!(left_out.contains("drafts") && left_out.contains("*.txt"), "{left_out}");
+    // Photos that lie there twice are no failure; with --strict they are.
+    fs::copy(
+        folder.path("photos/train/th\u{e9}/0.png"),
+        folder.path("photos/train/th\u{e9}/00.png"),
+    )
+    .unwrap();
+    let twice = train(&folder, "photos", "again", &[]).well();
+    assert!(twice.err.contains("1 duplicate"), "{}", twice.err);
+    assert_eq!(train(&folder, "photos", "strict", &["--strict"]).code, Some(2));
+}
+
+/// The terminal's accuracies and losses are those of the report, of model.json and of JSON.
+#[test]
+fn the_report_says_what_the_terminal_says() {
+    let folder = Folder::new();
+    reds_and_blues(&folder, 14);
+    let ended = train(&folder, "photos", "model", &[]).well();
+    let report = fs::read_to_string(folder.path("model/report.html")).unwrap();
+    let card: Value =
+        serde_json::from_slice(&fs::read(folder.path("model/model.json")).unwrap()).unwrap();
+    for split in ["training", "validation", "test"] {
+        let line = ended.out.lines().find(|line| line.starts_with(split)).unwrap();
+        let loss = line.rsplit(' ').next().unwrap();
+        let percent = line.split_whitespace().nth(1).unwrap();
+        let row = report.lines().find(|row| row.contains(&format!("<td>{split}</td>"))).unwrap();
+        assert!(row.contains(&format!("<td>{loss}</td>")), "{line}: {row}");
+        assert!(row.contains(&format!("<td>{percent} %</td>")), "{line}: {row}");
+        let noted = card["metrics"][format!("{split}_loss")].as_f64().unwrap();
+        assert_eq!(format!("{noted:.4}"), loss);
+    }
+    assert!(report.contains(" in all"), "all photos are counted");
 }
 
 #[test]

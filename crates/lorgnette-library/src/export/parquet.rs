@@ -6,12 +6,13 @@ use std::sync::Arc;
 use ::parquet::basic::Compression;
 use ::parquet::data_type::{ByteArray, ByteArrayType, DoubleType, FloatType, Int64Type};
 use ::parquet::errors::ParquetError;
+use ::parquet::file::metadata::KeyValue;
 use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use ::parquet::schema::parser::parse_message_type;
 use lorgnette::net::AtomicFile;
 
-use super::{Cell, ColumnType, Table};
+use super::{Cell, ColumnType, Table, arrow_schema};
 
 /// Rows of a row group, which is held in memory.
 const ROWS_PER_GROUP: usize = 8192;
@@ -29,8 +30,12 @@ pub(super) fn open(
     columns: &[(&'static str, ColumnType)],
 ) -> io::Result<Box<dyn Table>> {
     let schema = Arc::new(parse_message_type(&message(columns)).map_err(io_error)?);
-    let properties =
-        Arc::new(WriterProperties::builder().set_compression(Compression::SNAPPY).build());
+    let arrow_schema = KeyValue::new(arrow_schema::KEY.into(), arrow_schema::encoded(columns));
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_key_value_metadata(Some(vec![arrow_schema]))
+        .build();
+    let properties = Arc::new(properties);
     let writer = SerializedFileWriter::new(file, schema, properties).map_err(io_error)?;
     let column_types: Vec<ColumnType> =
         columns.iter().map(|(_, column_type)| *column_type).collect();

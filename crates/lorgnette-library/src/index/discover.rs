@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lorgnette::photos::{Entry, EntryKind, Walk, WalkOptions};
+use lorgnette::photos::{Entry, EntryKind, Exclusion, PassedOver, Walk, WalkOptions};
 use lorgnette::picture::has_photo_extension;
 
 use crate::error::{Error, Result};
@@ -30,18 +30,19 @@ pub(crate) struct Discovered {
     pub(crate) files: BTreeSet<File>,
     /// Unreadable folders, broken links and pipes, with the error.
     pub(crate) inaccessible: BTreeMap<PathBuf, String>,
-    /// Number of other files by extension, in lower case; empty for none.
-    pub(crate) others: BTreeMap<String, usize>,
+    /// Files and folders that are no photos, or were left out.
+    pub(crate) passed_over: PassedOver,
 }
 
-/// Finds the photos in `folders` and their subfolders with [`Walk`]. A folder that is gone has no
-/// photos if it `was_indexed`.
+/// Finds the photos in `folders` and their subfolders with [`Walk`], but for those that `exclude`
+/// matches. A folder that is gone has no photos if it `was_indexed`.
 ///
 /// # Errors
 /// If a given folder does not exist or is neither folder nor file, or its path cannot be made
 /// absolute.
 pub(crate) fn discover(
     folders: &[PathBuf],
+    exclude: &[Exclusion],
     was_indexed: impl Fn(&Path) -> bool,
 ) -> Result<Discovered> {
     let mut discovered = Discovered::default();
@@ -66,8 +67,10 @@ pub(crate) fn discover(
             Err(error) => return Err(unreadable(error)),
         }
     }
-    let options = WalkOptions { list_skipped: true, ..WalkOptions::default() };
-    for entry in Walk::new(&existing, &options).entries {
+    let options = WalkOptions { exclude: exclude.to_vec(), ..WalkOptions::default() };
+    let walk = Walk::new(&existing, &options);
+    discovered.passed_over = walk.passed_over().clone();
+    for entry in walk.entries {
         discovered.add(entry)?;
     }
     Ok(discovered)
@@ -91,11 +94,6 @@ impl Discovered {
                 }
                 Err(error) => self.add_inaccessible(entry.path, &error),
             },
-            EntryKind::OtherFile => {
-                let extension = entry.path.extension().unwrap_or_default();
-                let extension = extension.to_string_lossy().to_lowercase();
-                *self.others.entry(extension).or_default() += 1;
-            }
             EntryKind::BrokenLink(_) if !has_photo_extension(&entry.path) => {}
             EntryKind::BrokenLink(error) | EntryKind::Unreadable(error) => {
                 self.add_inaccessible(entry.path, &error);

@@ -1,9 +1,9 @@
 //! The score of one photo, and how it came about.
 
+use lorgnette::photos::glob_matches;
 use serde::Serialize;
 
 use super::fit::BoundingBox;
-use super::pattern;
 use super::resolve::{ResolvedQuery, SAME_OBJECT_OVERLAP, Target};
 use crate::query::{Count, DateRange, Relation};
 
@@ -147,8 +147,9 @@ impl ResolvedQuery {
                 let (score, chains) = target.score_photo(*count, facts)?;
                 Some(ScoredPhoto { condition: self, score, chains, parts: Vec::new() })
             }
-            Self::Path(text) => pattern::glob_matches(text.as_bytes(), &facts.path)
-                .then(|| ScoredPhoto::plain(self, 1.0)),
+            Self::Path(text) => {
+                glob_matches(text.as_bytes(), &facts.path).then(|| ScoredPhoto::plain(self, 1.0))
+            }
             Self::DateRange(dates) => within(dates, facts).then(|| ScoredPhoto::plain(self, 1.0)),
             Self::Like { similar, .. } => {
                 similar.get(&facts.photo).map(|&score| ScoredPhoto::plain(self, score))

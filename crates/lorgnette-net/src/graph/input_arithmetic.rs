@@ -1,6 +1,6 @@
 //! The arithmetic on a picture between two nodes of a graph: each channel's factor and summand.
 
-use super::op::{Op, Reduction};
+use super::op::{Op, Reduction, SliceMasks};
 use super::{Graph, NodeId};
 use lorgnette_kernels::{Binary, Unary};
 
@@ -103,7 +103,7 @@ impl Walk<'_> {
                 true
             }
             Op::Reshape | Op::ExpandDims | Op::Transpose | Op::Pad(_) | Op::Slice => is_first,
-            Op::StridedSlice(_) => is_first,
+            Op::StridedSlice(masks) => is_first && self.strided_slice(*masks, reader),
             Op::Unary(Unary::Floor | Unary::Round) => true,
             Op::Unary(Unary::Neg) => self.apply(reader, &[-1.0], &[0.0]),
             Op::Resize(_) => {
@@ -138,12 +138,30 @@ impl Walk<'_> {
             },
         };
         if reverses {
-            self.factors.reverse();
-            self.summands.reverse();
-            self.result.reverses_channels = !self.result.reverses_channels;
-            self.result.nodes.push(node.name.clone());
+            self.reverse_channels(reader);
         }
         true
+    }
+
+    /// A slice with strides: `x[..., ::-1]` reverses channels. Others pass.
+    fn strided_slice(&mut self, masks: SliceMasks, reader: NodeId) -> bool {
+        /// Dimensions of a batch of pictures.
+        const RANK: usize = 4;
+        let strides = self.graph.node(reader).inputs.get(3).and_then(|&id| self.values(id));
+        let Some(strides) = strides else { return true };
+        let covers_channels = strides.len() == RANK
+            || (masks.ellipsis != 0 && masks.ellipsis >> (strides.len() - 1) == 0);
+        if covers_channels && strides.last() == Some(&-1.0) {
+            self.reverse_channels(reader);
+        }
+        true
+    }
+
+    fn reverse_channels(&mut self, reader: NodeId) {
+        self.factors.reverse();
+        self.summands.reverse();
+        self.result.reverses_channels = !self.result.reverses_channels;
+        self.result.nodes.push(self.graph.node(reader).name.clone());
     }
 
     fn binary(&mut self, function: Binary, current: NodeId, reader: NodeId) -> bool {

@@ -61,6 +61,11 @@ impl WithHead {
         matches!(&*self.base, ModelSource::Graph(def) if def.has_variables())
     }
 
+    /// Returns the network beneath the head.
+    pub(crate) fn base(&self) -> &ModelSource {
+        &self.base
+    }
+
     /// Checks that the head's names are free. The base may be a retrained network with a hidden
     /// layer of its own.
     fn check_names(&self) -> Result<()> {

@@ -1,6 +1,6 @@
 //! A network of the zoo, built from its checkpoint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use crate::error::{Error, Result, display_shape, display_variables};
 use crate::export;
 use crate::graph::Graph;
 use crate::graph::TensorOrLazy;
+use crate::head::Head;
 use crate::import::{InputCandidate, Signature};
 use crate::options::LoadOptions;
 use crate::tensor::{DType, Tensor};
@@ -25,6 +26,10 @@ pub(crate) struct ZooModel {
     options: ZooOptions,
     /// The network for images of the published size.
     pub(crate) zoo_graph: ZooGraph,
+    /// Names of the checkpoint's variables that no layer takes, sorted.
+    unused: Vec<String>,
+    /// The head that the checkpoint has for a network without classification layer.
+    head: Option<Head>,
 }
 
 impl ZooModel {
@@ -41,10 +46,36 @@ impl ZooModel {
         };
         let variables = with_ema(weights.clone(), options);
         net.map(|net| {
-            Self::new(net, weights.prefix(), variables, &options.zoo)
-                .map_err(|error| with_path(error, path))
+            let zoo_model = Self::new(net, weights.prefix(), variables, &options.zoo)
+                .map_err(|error| with_path(error, path))?;
+            zoo_model.with_rest(weights)
         })
         .transpose()
+    }
+
+    /// Adds what the checkpoint has beside the layers' variables: a head, and variables of nothing
+    /// that is known.
+    fn with_rest(mut self, weights: &Weights) -> Result<Self> {
+        if self.zoo_graph.logits.is_none() {
+            self.head = Head::in_checkpoint(weights, &self.zoo_graph.features)?;
+        }
+        let layers = self.zoo_graph.variables.iter().map(|&id| self.zoo_graph.graph.node(id));
+        let mut taken: HashSet<&str> = layers.map(|node| node.name.as_str()).collect();
+        taken.extend(self.head.iter().flat_map(Head::variables).map(|(name, _)| name));
+        let names = weights.variables().iter().map(Variable::name);
+        let is_unused = |name: &&str| !taken.contains(*name) && !is_of_training(name);
+        self.unused = names.filter(is_unused).map(str::to_owned).collect();
+        Ok(self)
+    }
+
+    /// Returns the names of the checkpoint's variables that no layer takes.
+    pub(crate) fn unused(&self) -> &[String] {
+        &self.unused
+    }
+
+    /// Returns the head that the checkpoint has for a network without classification layer.
+    pub(crate) fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
     }
 
     /// Builds `net` from these variables.
@@ -56,7 +87,8 @@ impl ZooModel {
     ) -> Result<Self> {
         let options = ZooOptions { create_aux_logits: false, ..options.clone() };
         let (zoo_graph, options) = build(net, &*variables, options)?;
-        Ok(Self { net, file: file.into(), variables, options, zoo_graph })
+        let (file, unused, head) = (file.into(), Vec::new(), None);
+        Ok(Self { net, file, variables, options, zoo_graph, unused, head })
     }
 
     /// Returns the options that the network is built with.
@@ -191,6 +223,36 @@ impl ModelFormat for ZooModel {
     fn end_points(&self) -> Option<Vec<String>> {
         Some(self.zoo_graph.end_points.iter().map(|(name, _)| name.clone()).collect())
     }
+}
+
+/// Returns true for variables that training alone reads: steps, optimisers' slots, averages, and
+/// the auxiliary heads.
+fn is_of_training(name: &str) -> bool {
+    const SLOTS: [&str; 12] = [
+        "ExponentialMovingAverage",
+        "Momentum",
+        "RMSProp",
+        "RMSProp_1",
+        "RMSProp_2",
+        "Adam",
+        "Adam_1",
+        "Adagrad",
+        "Adadelta",
+        "Adadelta_1",
+        "Ftrl",
+        "Ftrl_1",
+    ];
+    const COUNTERS: [&str; 5] = [
+        "global_step",
+        "beta1_power",
+        "beta2_power",
+        "save_counter",
+        "_CHECKPOINTABLE_OBJECT_GRAPH",
+    ];
+    let last = name.rsplit('/').next().unwrap_or(name);
+    SLOTS.contains(&last)
+        || COUNTERS.contains(&last)
+        || name.split('/').any(|scope| scope == "AuxLogits" || scope.starts_with("aux_"))
 }
 
 /// Builds the network, and returns the options it was built with: a file without the last layer

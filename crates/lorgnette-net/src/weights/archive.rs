@@ -63,7 +63,15 @@ impl ArchiveKind {
     /// Calls `visit` with each file, in the archive's order.
     fn each(self, archive: &Bytes, visit: &mut Visit<'_>) -> Result<(), String> {
         match self {
-            Self::TarGz => tar::each(flate2::bufread::MultiGzDecoder::new(&archive[..]), visit),
+            Self::TarGz => {
+                let unpacked = || flate2::bufread::MultiGzDecoder::new(&archive[..]);
+                if !tar::is_tar(unpacked()) {
+                    return Err("compressed with gzip, and no tar archive, or damaged: unpack it \
+                                with gunzip, and give the file in it"
+                        .into());
+                }
+                tar::each(unpacked(), visit)
+            }
             Self::Tar => tar::each(&archive[..], visit),
             Self::Zip => zip::each(archive, visit),
         }

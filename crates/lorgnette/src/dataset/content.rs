@@ -116,7 +116,7 @@ struct Content {
 
 /// Returns the dataset of all readable photos, each content once.
 pub(super) fn deduplicate(listing: Listing, digests: Vec<Result<Digest, String>>) -> Dataset {
-    let Listing { photos, classes, mut rejected, notes, multi_label, .. } = listing;
+    let Listing { photos, classes, mut rejected, notes, multi_label, passed_over, .. } = listing;
     let index: HashMap<&str, usize> =
         classes.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
     let mut order: Vec<Digest> = Vec::new();
@@ -175,7 +175,7 @@ pub(super) fn deduplicate(listing: Listing, digests: Vec<Result<Digest, String>>
             });
         }
     }
-    Dataset { classes, examples, rejected, notes, multi_label }
+    Dataset { classes, examples, rejected, notes, multi_label, passed_over }
 }
 
 /// Maximum number of copies that a message names.
@@ -238,7 +238,7 @@ mod tests {
             classes: vec!["cat".into(), "dog".into()],
             rejected: Vec::new(),
             notes: Vec::new(),
-            multi_label: false,
+            ..Listing::default()
         };
         let digests = vec![Ok(Digest([7; 32])); copies];
         let rejected = deduplicate(listing, digests).rejected;

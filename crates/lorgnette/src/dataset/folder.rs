@@ -9,7 +9,7 @@ use super::{
     DatasetError, ListedPhoto, Listing, ListingOptions, Nested, Note, RejectedPhoto,
     RejectionReason, Split,
 };
-use crate::photos::{Entry, EntryKind, Walk, WalkOptions, is_hidden};
+use crate::photos::{Entry, EntryKind, Walk, WalkOptions, is_hidden, nfc};
 use crate::picture::has_photo_extension;
 
 /// Lists a folder of classes, or of folders named as splits with such folders in them.
@@ -17,9 +17,18 @@ pub(super) fn list(folder: &Path, options: &ListingOptions) -> Result<Listing, D
     let mut listing = Listing::default();
     match splits_in(folder)? {
         None => list_classes(folder, None, options, &mut listing),
-        Some(splits) => {
+        Some(Splits { splits, others }) => {
             for (path, split) in splits {
                 list_classes(&path, Some(split), options, &mut listing);
+            }
+            for folder in others {
+                let walk = Walk::new(&[&folder], &walk_options(options));
+                let photos = walk.photos().count();
+                for photo in walk.photos() {
+                    let message = "it lies in none of the folders of training, validation and test";
+                    listing.rejected.push(misplaced(photo, message));
+                }
+                listing.notes.push(Note::OutsideSplits { folder, photos });
             }
         }
     }
@@ -34,10 +43,17 @@ pub(super) fn list(folder: &Path, options: &ListingOptions) -> Result<Listing, D
     Ok(listing)
 }
 
-/// Returns the folders of splits, if there are no others.
-fn splits_in(folder: &Path) -> Result<Option<Vec<(PathBuf, Split)>>, DatasetError> {
+/// Folders of splits, and those beside them.
+struct Splits {
+    splits: Vec<(PathBuf, Split)>,
+    others: Vec<PathBuf>,
+}
+
+/// Returns the folders of splits, if there are folders for training and another split, and each has
+/// folders in it. A class may be called 'test': then its folder has photos in it.
+fn splits_in(folder: &Path) -> Result<Option<Splits>, DatasetError> {
     let read = |source| DatasetError::Read { path: folder.into(), source };
-    let mut found = Vec::new();
+    let (mut found, mut others) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder).map_err(read)?.flatten() {
         let path = entry.path();
         if is_hidden(&entry.file_name()) || !path.is_dir() {
@@ -45,13 +61,31 @@ fn splits_in(folder: &Path) -> Result<Option<Vec<(PathBuf, Split)>>, DatasetErro
         }
         match split_of(&entry.file_name().to_string_lossy()) {
             Some(split) => found.push((path, split)),
-            None => return Ok(None),
+            None => others.push(path),
         }
     }
     found.sort();
-    let has = |split| found.iter().any(|(_, found)| *found == split);
-    // A class may be called 'test', so there must be training and another one.
-    Ok((has(Split::Training) && found.len() > 1).then_some(found))
+    others.sort();
+    let has_training = found.iter().any(|(_, found)| *found == Split::Training);
+    let are_splits = has_training && found.len() > 1;
+    let are_classes = || found.iter().any(|(folder, _)| !has_folders(folder));
+    if !are_splits || (!others.is_empty() && are_classes()) {
+        return Ok(None);
+    }
+    Ok(Some(Splits { splits: found, others }))
+}
+
+/// Returns whether a folder has visible folders and no photos of its own.
+fn has_folders(folder: &Path) -> bool {
+    let entries: Vec<fs::DirEntry> = fs::read_dir(folder).into_iter().flatten().flatten().collect();
+    let visible = entries.iter().filter(|entry| !is_hidden(&entry.file_name()));
+    let paths: Vec<PathBuf> = visible.map(fs::DirEntry::path).collect();
+    paths.iter().any(|path| path.is_dir())
+        && !paths.iter().any(|path| path.is_file() && has_photo_extension(path))
+}
+
+fn walk_options(options: &ListingOptions) -> WalkOptions {
+    WalkOptions { exclude: options.exclude.clone(), ..WalkOptions::default() }
 }
 
 /// Returns the split that a folder or a word in a list names.
@@ -83,7 +117,9 @@ fn list_classes(
 ) {
     let mut classes =
         Classes { root, split, nested: options.nested, deeper: BTreeMap::new(), beside: 0 };
-    for entry in Walk::new(&[root], &WalkOptions::default()).entries {
+    let walk = Walk::new(&[root], &walk_options(options));
+    listing.passed_over.add(walk.passed_over());
+    for entry in walk.entries {
         classes.add(&entry, listing);
     }
     for (class, count) in classes.deeper {
@@ -127,7 +163,10 @@ impl Classes<'_> {
                 let message = format!("cannot be read: {error}");
                 listing.rejected.push(unreadable(&entry.path, &message));
             }
-            EntryKind::Hidden | EntryKind::Generated | EntryKind::OtherFile => {}
+            EntryKind::Hidden
+            | EntryKind::Generated
+            | EntryKind::Excluded
+            | EntryKind::OtherFile => {}
         }
     }
 
@@ -164,10 +203,10 @@ fn misplaced(photo: &Path, message: &str) -> RejectedPhoto {
     }
 }
 
-/// A folder's name as a class's, with `/` between folders on every system.
+/// A folder's name as a class's, with `/` between folders on every system, and composed letters.
 fn name_of(folder: &Path) -> String {
     let names: Vec<_> = folder.iter().map(OsStr::to_string_lossy).collect();
-    names.join("/")
+    nfc(&names.join("/")).into_owned()
 }
 
 fn unreadable(photo: &Path, message: &str) -> RejectedPhoto {

@@ -1,11 +1,14 @@
 //! Lists of photos and their classes in CSV files.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
+
+use crate::photos::{existing_path, nfc};
 
 use super::{
     DatasetError, ListedPhoto, Listing, ListingOptions, RejectedPhoto, RejectionReason, folder,
@@ -108,7 +111,7 @@ fn listed(
     let cell = |column: usize| {
         row.get(column).map(|cell| cell.trim_start_matches('\u{feff}').trim()).unwrap_or_default()
     };
-    let (path, label) = (cell(at.path), cell(at.label));
+    let (path, label) = (cell(at.path), nfc(cell(at.label)));
     if path.is_empty() {
         return Err("there is no path".into());
     }
@@ -120,7 +123,7 @@ fn listed(
             .map(str::to_owned)
             .collect(),
         false => {
-            Some(label).filter(|label| !label.is_empty()).map(str::to_owned).into_iter().collect()
+            Some(label).filter(|label| !label.is_empty()).map(Cow::into_owned).into_iter().collect()
         }
     };
     if labels.is_empty() && !options.multi_label {
@@ -130,7 +133,9 @@ fn listed(
     let split = split.map(|word| {
         folder::split_of(word).ok_or_else(|| format!("'{word}' is none of train, val, test"))
     });
-    Ok(ListedPhoto { photo: beside.join(path), labels, split: split.transpose()? })
+    let photo = beside.join(path);
+    let photo = existing_path(&photo).unwrap_or(photo);
+    Ok(ListedPhoto { photo, labels, split: split.transpose()? })
 }
 
 /// Several lines of one photo made one, if it may have several classes. Else the same content tells

@@ -26,6 +26,13 @@ pub enum Note {
         /// Number of photos.
         photos: usize,
     },
+    /// Photos in a folder beside those of the splits are not used.
+    OutsideSplits {
+        /// The folder.
+        folder: PathBuf,
+        /// Number of photos.
+        photos: usize,
+    },
     /// A class has no photos, and is left out.
     EmptyClass {
         /// The class.
@@ -104,6 +111,12 @@ impl fmt::Display for Note {
             Self::OutsideClasses { folder, photos } => write!(
                 f,
                 "{}: {photos} photos lie in no class's folder, and are left out",
+                folder.display()
+            ),
+            Self::OutsideSplits { folder, photos } => write!(
+                f,
+                "{}: it is none of the folders of training, validation and test, and is left out \
+                 with its {photos} photos",
                 folder.display()
             ),
             Self::EmptyClass { class } => {

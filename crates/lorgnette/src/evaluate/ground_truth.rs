@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::EvaluateError;
 use super::event::{EvaluationObserver, Event, send};
-use crate::dataset::{ListedPhoto, Listing, Note};
+use crate::dataset::{ListedPhoto, Listing, Note, RejectedPhoto, RejectionReason};
 use crate::labels::{FolderClassError, Labels};
 
 /// A photo with its true classes, as the model's output indices.
@@ -18,7 +18,7 @@ pub(super) struct GroundTruth {
     pub(super) photos: Vec<LabelledPhoto>,
     /// Names of folders or labels that are no class of the model.
     pub(super) unmatched: Vec<String>,
-    /// Number of photos that were rejected before they were opened.
+    /// Number of photos of classes that were rejected before they were opened.
     pub(super) rejected: usize,
 }
 
@@ -87,6 +87,9 @@ impl GroundTruth {
                 photos.push(LabelledPhoto { photo, truth });
             }
         }
-        Ok(Self { photos, unmatched, rejected: listing.rejected.len() })
+        // A photo in no class's folder is no failure.
+        let is_failure = |photo: &&RejectedPhoto| photo.reason != RejectionReason::Misplaced;
+        let rejected = listing.rejected.iter().filter(is_failure).count();
+        Ok(Self { photos, unmatched, rejected })
     }
 }

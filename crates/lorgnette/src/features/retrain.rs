@@ -12,11 +12,13 @@ use lorgnette_net::file::open_regular;
 
 use super::{CacheError, Extractor, FeatureCache, FeatureRequest};
 use crate::dataset::Example;
+use crate::preprocess::Preprocessing;
 
 /// Outcome of an import.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Imported {
-    /// Number of photos whose values are cached now.
+    /// Number of photos whose values are cached now; none if they are
+    /// [implausible](Self::is_implausible).
     pub imported: usize,
     /// Number of photos without a file of values.
     pub missing: usize,
@@ -35,7 +37,28 @@ impl Imported {
     /// True if the values are probably of another network or preprocessing.
     #[must_use]
     pub fn is_implausible(&self) -> bool {
-        self.relative_error.is_some_and(|error| error > MAX_RELATIVE_ERROR)
+        self.relative_error.is_some_and(is_implausible)
+    }
+}
+
+fn is_implausible(relative_error: f32) -> bool {
+    relative_error > MAX_RELATIVE_ERROR
+}
+
+/// Values of a folder of bottleneck files with another preprocessing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OtherPreprocessing {
+    /// The preprocessing.
+    pub preprocessing: Preprocessing,
+    /// Median error of the values with it, as in [`Imported::relative_error`].
+    pub relative_error: f32,
+}
+
+impl OtherPreprocessing {
+    /// True if the values are probably of this preprocessing.
+    #[must_use]
+    pub fn is_plausible(&self) -> bool {
+        !is_implausible(self.relative_error)
     }
 }
 
@@ -44,8 +67,8 @@ const MAX_BYTES: u64 = 16 << 20;
 
 /// Takes the values of `examples` from a folder of bottleneck files into the cache, as if
 /// `extractor` had computed them. Files are called `CLASS/PHOTO.txt` or, as later versions do it,
-/// `CLASS/PHOTO_MODULE.txt`. A few of the photos, `check` of them, are computed again to see
-/// whether the values can be of this network.
+/// `CLASS/PHOTO_MODULE.txt`. A few of the photos, `check` of them, are first computed again to see
+/// whether the values can be of this network and preprocessing; if not, nothing is imported.
 ///
 /// # Errors
 /// If the cache cannot be written; each file's own trouble is in the outcome.
@@ -62,7 +85,10 @@ pub fn import_retrain(
         outcome.refused.push(format!("{}: {what}", folder.display()));
         return Ok(outcome);
     };
-    let mut relative_errors = Vec::new();
+    outcome.relative_error = median_error(folder, examples, extractor, check);
+    if outcome.is_implausible() {
+        return Ok(outcome);
+    }
     let mut bottlenecks = Bottlenecks::default();
     for example in examples {
         let Some(file) = bottlenecks.find(folder, &example.photo) else {
@@ -71,18 +97,55 @@ pub fn import_retrain(
         };
         match read(&file, width) {
             Ok(values) => {
-                if relative_errors.len() < check {
-                    relative_errors.extend(relative_error(example, &values, extractor));
-                }
                 cache.put(&extractor.key(example.digest, None), &values)?;
                 outcome.imported += 1;
             }
             Err(what) => outcome.refused.push(format!("{}: {what}", file.display())),
         }
     }
-    relative_errors.sort_by(f32::total_cmp);
-    outcome.relative_error = relative_errors.get(relative_errors.len() / 2).copied();
     Ok(outcome)
+}
+
+/// Compares the values with those of all other preprocessings of the network, and returns the
+/// nearest; `None` if no photo has values.
+#[must_use]
+pub fn nearest_preprocessing(
+    folder: &Path,
+    examples: &[Example],
+    extractor: &Extractor,
+    check: usize,
+) -> Option<OtherPreprocessing> {
+    let own = extractor.embedder().model().preprocess().preprocessing;
+    let others = Preprocessing::ALL.into_iter().filter(|&preprocessing| preprocessing != own);
+    let tried = others.filter_map(|preprocessing| {
+        let extractor = extractor.with_preprocessing(preprocessing);
+        let relative_error = median_error(folder, examples, &extractor, check)?;
+        Some(OtherPreprocessing { preprocessing, relative_error })
+    });
+    tried.min_by(|a, b| a.relative_error.total_cmp(&b.relative_error))
+}
+
+/// Returns the median relative error of the first `check` photos that have values.
+fn median_error(
+    folder: &Path,
+    examples: &[Example],
+    extractor: &Extractor,
+    check: usize,
+) -> Option<f32> {
+    let mut bottlenecks = Bottlenecks::default();
+    let mut errors: Vec<f32> = examples
+        .iter()
+        .filter_map(|example| {
+            let file = bottlenecks.find(folder, &example.photo)?;
+            let request = FeatureRequest { example: example.clone(), augmentation: None };
+            let computed = extractor.compute(&request).ok()?;
+            let values = read(&file, computed.len()).ok()?;
+            Some(relative_error(&computed, &values))
+        })
+        .take(check)
+        .collect();
+    errors.sort_by(f32::total_cmp);
+    errors.get(errors.len() / 2).copied()
 }
 
 /// Returns the number of features, of the first photo that has some.
@@ -93,14 +156,11 @@ fn width(examples: &[Example], extractor: &Extractor) -> Option<usize> {
     })
 }
 
-/// How far a photo's values are from those computed now, as a share of the largest; nothing if it
-/// cannot be computed.
-fn relative_error(example: &Example, values: &[f32], extractor: &Extractor) -> Option<f32> {
-    let computed =
-        extractor.compute(&FeatureRequest { example: example.clone(), augmentation: None }).ok()?;
+/// Returns the largest difference of values, as a share of the largest value.
+fn relative_error(computed: &[f32], values: &[f32]) -> f32 {
     let largest =
         computed.iter().fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
-    Some(computed.iter().zip(values).fold(0.0f32, |most, (a, b)| most.max((a - b).abs())) / largest)
+    computed.iter().zip(values).fold(0.0f32, |most, (a, b)| most.max((a - b).abs())) / largest
 }
 
 /// The names of the files of values in each folder that was looked at, sorted.

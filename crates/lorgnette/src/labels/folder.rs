@@ -1,6 +1,7 @@
 //! The class of a folder of photos, by its name.
 
 use super::{Label, Labels};
+use crate::photos::nfc;
 
 /// Why a folder's name does not identify a class.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,8 +31,9 @@ impl Labels {
     /// # Errors
     /// [`FolderClassError`] if no class has the name, or several have.
     pub fn class_of_folder(&self, folder: &str) -> Result<usize, FolderClassError> {
+        let folder = &*nfc(folder);
         // Case counts first: a model trained on these folders may distinguish Polish from polish.
-        let mut exactly = self.iter().filter(|label| label.name == folder);
+        let mut exactly = self.iter().filter(|label| nfc(label.name) == folder);
         if let (Some(label), None) = (exactly.next(), exactly.next()) {
             return Ok(label.index);
         }
@@ -86,6 +88,16 @@ mod tests {
             assert_eq!(labels.class_of_folder(name), Ok(1), "{name}");
         }
         assert_eq!(labels.class_of_folder("great_white_shark"), Ok(3));
+    }
+
+    #[test]
+    fn composed_and_decomposed_letters_are_one_name() {
+        let labels = Labels::from_names(["cafe\u{301}", "th\u{e9}"]);
+        for (name, index) in
+            [("caf\u{e9}", 0), ("cafe\u{301}", 0), ("the\u{301}", 1), ("TH\u{c9}", 1)]
+        {
+            assert_eq!(labels.class_of_folder(name), Ok(index), "{name}");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl SidecarLabels {
 fn candidates(model: &Path) -> Vec<PathBuf> {
     let stem = model.file_stem().unwrap_or_default().to_string_lossy();
     let own = [format!("{stem}.labels.txt"), format!("{stem}_labels.txt")];
-    let names = std::iter::once(MAP.to_owned()).chain(own).chain(LISTS.map(str::to_owned));
+    let names = own.into_iter().chain([MAP.to_owned()]).chain(LISTS.map(str::to_owned));
     let folder = model.parent().unwrap_or(Path::new(""));
     let mut folders = vec![folder.to_owned()];
     // What belongs to a SavedModel is in its folder of assets, or beside it.

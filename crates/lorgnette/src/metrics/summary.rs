@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{ClassMetrics, Evaluation};
+use crate::photos::PassedOver;
 
 /// JSON of an evaluation.
 #[derive(Clone, Debug, Serialize)]
@@ -33,6 +34,12 @@ pub struct EvaluationSummary<'a> {
     pub class_metrics: Vec<ClassSummary<'a>>,
     /// Confusion matrix: a row for each true class, a column for each predicted class.
     pub confusion: Vec<&'a [u32]>,
+    /// Number of labelled photos, before those of one split were taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listed: Option<usize>,
+    /// Files and folders that are no photos, or were left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<&'a PassedOver>,
 }
 
 /// JSON of a class's metrics.
@@ -82,6 +89,8 @@ impl Evaluation {
             classes: self.names(),
             class_metrics: classes.map(|(name, class)| ClassSummary::new(name, class)).collect(),
             confusion: (0..self.names().len()).map(|truth| self.confusion().row(truth)).collect(),
+            listed: None,
+            passed_over: None,
         }
     }
 }

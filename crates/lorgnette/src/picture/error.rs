@@ -94,15 +94,15 @@ pub enum PictureError {
 
     /// The decoder panicked: a bug, triggered by a damaged file.
     #[error(
-        "{name}: the {format} decoder failed: {what}; the file is most likely damaged: please \
-         report it, with the file"
+        "{name}: the {format} is damaged in a way that its decoder does not foresee: get another \
+         copy of it, or open and save it in a picture editor; please report it, with the file"
     )]
     Decoder {
         /// The file, as the caller named it.
         name: String,
         /// Its format.
         format: PictureFormat,
-        /// The panic's message.
+        /// The panic's message, for programmers.
         what: String,
     },
 

@@ -88,7 +88,7 @@ impl Metadata {
                     Some(Self::from_parts(exif.as_deref(), icc.as_deref()))
                 };
                 // A panic in damaged metadata must not lose the photo.
-                std::panic::catch_unwind(read).ok().flatten().unwrap_or_default()
+                super::open::catch_decoder(read).ok().flatten().unwrap_or_default()
             }
             // Other formats have no metadata, or none that is known to be harmless.
             _ => Self::default(),

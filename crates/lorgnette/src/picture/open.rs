@@ -1,7 +1,7 @@
 //! Opens pictures: checks limits, then calls the decoder of the format.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -224,14 +224,33 @@ impl Source<'_> {
     }
 }
 
+thread_local! {
+    static IS_DECODING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns whether this thread is within a decoder, whose panics become errors: a panic hook need
+/// not print them.
+#[must_use]
+pub fn is_decoding() -> bool {
+    IS_DECODING.get()
+}
+
+/// Runs a decoder, which may panic at a damaged file.
+pub(super) fn catch_decoder<T>(decode: impl FnOnce() -> T) -> std::thread::Result<T> {
+    // The closure only reads the file, and its partial result is lost with the panic: no broken
+    // state remains.
+    let was_decoding = IS_DECODING.replace(true);
+    let decoded = catch_unwind(AssertUnwindSafe(decode));
+    IS_DECODING.set(was_decoding);
+    decoded
+}
+
 /// Converts a decoder's panic, which only damaged files cause, into an error about the file.
 fn catch_panic(
     source: &Source<'_>,
     decode: impl FnOnce() -> Result<Decoded, PictureError>,
 ) -> Result<Decoded, PictureError> {
-    // The closure only reads the source, and its partial result is lost with the panic: no broken
-    // state remains.
-    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
+    catch_decoder(decode).unwrap_or_else(|panic| {
         let what = panic_message(panic.as_ref());
         Err(PictureError::Decoder { name: source.name.into(), format: source.format, what })
     })

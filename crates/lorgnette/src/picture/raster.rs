@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, ErrorKind};
 
-use image::error::{DecodingError, ImageError};
+use image::error::{DecodingError, ImageError, UnsupportedErrorKind};
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
@@ -144,14 +144,42 @@ fn to_picture_error(source: &Source<'_>, error: ImageError) -> PictureError {
             PictureError::TooLarge { name: source.name.into(), what }
         }
         ImageError::Unsupported(error) => {
-            source.unsupported(format!("a {} with {error}", source.format))
+            let what = match error.kind() {
+                UnsupportedErrorKind::Color(_) => "colours of a rare kind",
+                _ => "a rare feature of its format",
+            };
+            source.unsupported(format!("a {} with {what}", source.format))
         }
-        ImageError::Decoding(error) => {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            source.damaged(cause.unwrap_or_else(|| error.to_string()))
-        }
-        other => source.damaged(other.to_string()),
+        ImageError::Decoding(error) => source.damaged(described_damage(&error)),
+        _ => source.damaged("its data cannot be decoded"),
     }
+}
+
+/// Describes what a decoder found, by words in its message: those are written for programmers.
+pub(super) fn described_damage(error: &dyn std::error::Error) -> &'static str {
+    const KINDS: [(&[&str], &str); 8] = [
+        (&["crc", "checksum", "adler"], "a checksum is wrong"),
+        (
+            &["lzw", "deflate", "zlib", "huffman", "compress", "inflate"],
+            "its data cannot be unpacked",
+        ),
+        (&["palette"], "its palette is damaged"),
+        (&["tag", "ifd", "directory"], "its directory of tags is damaged"),
+        (&["strip", "tile", "chunk"], "a part of it is missing or has another size than it says"),
+        (&["dimension", "size", "width", "height"], "its size is impossible"),
+        (&["signature", "magic", "header"], "its header is damaged"),
+        (&["frame"], "a frame of it is damaged"),
+    ];
+    let mut texts = vec![error.to_string().to_ascii_lowercase()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        texts.push(error.to_string().to_ascii_lowercase());
+        cause = error.source();
+    }
+    let is_said = |words: &&(&[&str], &str)| {
+        words.0.iter().any(|word| texts.iter().any(|text| text.contains(word)))
+    };
+    KINDS.iter().find(is_said).map_or("its data cannot be decoded", |(_, what)| what)
 }
 
 fn ends_early(source: &Source<'_>) -> PictureError {

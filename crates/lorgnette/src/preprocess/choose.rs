@@ -10,7 +10,9 @@ use lorgnette_net::network::InputArithmetic;
 use super::{ChannelOrder, Preprocessing, Preprocessor};
 use crate::error::{Error, Result};
 use crate::family::Family;
-use crate::model::{CHANNELS_NOTE, ModelOptions, PREPROCESSING_NOTE, PreprocessSource};
+use crate::model::{
+    CHANNELS_NOTE, FACTOR_NOTE, MEAN_NOTE, ModelOptions, PREPROCESSING_NOTE, PreprocessSource,
+};
 
 mod maker;
 mod range;
@@ -224,7 +226,9 @@ fn noted(network: &Network) -> Option<Style> {
     if let Some(preprocessing) = own {
         let style = Style::new(preprocessing);
         let order = network.metadata(CHANNELS_NOTE).and_then(|order| order.parse().ok());
-        return Some(Style { order: order.unwrap_or(style.order), ..style });
+        let mean = network.metadata(MEAN_NOTE).and_then(|mean| serde_json::from_str(mean).ok());
+        let scale = network.metadata(FACTOR_NOTE).and_then(|factor| factor.parse().ok());
+        return Some(Style { order: order.unwrap_or(style.order), mean, scale, ..style });
     }
     let order = match network.metadata("Image.BitmapPixelFormat")? {
         "Bgr8" | "Bgra8" => ChannelOrder::Bgr,

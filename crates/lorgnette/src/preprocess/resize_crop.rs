@@ -7,7 +7,7 @@ use super::sample::{Source, Tap};
 
 /// The fraction of each side that Inception crops to (`inception_preprocessing.py`:
 /// `central_fraction`).
-const CENTRAL_FRACTION: f64 = 0.875;
+pub(super) const CENTRAL_FRACTION: f64 = 0.875;
 /// VGG's smaller side after resizing, for inputs up to [`VGG_INPUT`] (`vgg_preprocessing.py`:
 /// `_RESIZE_SIDE_MIN`).
 const VGG_SIDE: usize = 256;
@@ -118,7 +118,7 @@ pub(super) fn min_decode_size(
 }
 
 /// VGG's smaller side between resize and crop.
-fn vgg_side(to: (usize, usize)) -> usize {
+pub(super) fn vgg_side(to: (usize, usize)) -> usize {
     let largest = to.0.max(to.1);
     if largest <= VGG_SIDE { VGG_SIDE } else { (VGG_SIDE * largest + VGG_INPUT / 2) / VGG_INPUT }
 }

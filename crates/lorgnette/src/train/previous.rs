@@ -7,6 +7,7 @@ use super::TrainError;
 use super::tables::{SplitRow, read_splits};
 use crate::dataset::{Dataset, Digest, Example};
 use crate::head::OutputKind;
+use crate::photos::path_from_bytes;
 use crate::trained::{self, TrainedModel};
 
 /// A trained model and its photos.
@@ -95,7 +96,7 @@ impl PreviousModel {
             );
         }
         Ok(Example {
-            photo: PathBuf::from(&row.path),
+            photo: path_from_bytes(&row.path_bytes).unwrap_or_else(|| PathBuf::from(&row.path)),
             digest,
             classes: indices,
             split: Some(row.split),

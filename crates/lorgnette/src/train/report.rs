@@ -42,7 +42,7 @@ pub(super) fn write(
     let _ = observer.event(&Event::Finished(Stage::Evaluation));
     let held_out = held_out(run, fitted, &scored, observer);
     let _ = observer.event(&Event::Finished(Stage::LabelIssues));
-    let tested = Tested { evaluation: &evaluations[2], scored: &scored[2], held_out: &held_out };
+    let tested = Tested { evaluations: &evaluations, scored: &scored[2], held_out: &held_out };
     write_report(run, fitted, &model.card, &tested)?;
     let _ = observer.event(&Event::Finished(Stage::Report));
     write_tensorboard(run, fitted, &evaluations[2])?;
@@ -56,7 +56,8 @@ pub(super) fn write(
         )
     });
     let interrupted = fitted.trained.interrupted;
-    Ok(TrainingResult { model, evaluations, has_unusable_photos, interrupted })
+    let passed_over = run.samples.dataset.passed_over.clone();
+    Ok(TrainingResult { model, evaluations, has_unusable_photos, interrupted, passed_over })
 }
 
 /// Writes the model with its lists of photos, and removes the checkpoint that it makes needless.
@@ -176,8 +177,8 @@ fn held_out(
 
 /// Predictions for photos that the head was not trained with.
 struct Tested<'a> {
-    /// Evaluation of the test photos.
-    evaluation: &'a Evaluation,
+    /// Evaluations of the splits, in the order of [`Split::ALL`].
+    evaluations: &'a [Evaluation; 3],
     /// The test photos.
     scored: &'a [ScoredPhoto],
     /// Photos of all splits.
@@ -193,13 +194,16 @@ fn write_report(
     let title = format!("{}: {} classes on {}", card.name, card.classes.len(), card.base.name);
     let about = about(fitted, card);
     let near_duplicates = near_duplicates(run);
+    let names = Split::ALL.map(Split::name);
+    let splits: Vec<(&str, &Evaluation)> = names.into_iter().zip(tested.evaluations).collect();
     let report = Report {
+        splits: &splits,
         epochs: &fitted.trained.epochs,
         held_out: tested.held_out,
         near_duplicates: &near_duplicates,
         features: example_features(run),
         about: &about,
-        ..Report::new(&title, tested.evaluation, tested.scored)
+        ..Report::new(&title, &tested.evaluations[Split::Test as usize], tested.scored)
     };
     let folder = run.options.folder.path();
     report

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use crate::dataset::{Dataset, Split};
+use crate::photos::path_bytes;
 use crate::spreadsheet;
 use crate::trained::{self, files};
 
@@ -18,16 +19,26 @@ pub(super) struct SplitRow {
     /// Names with `|` between them.
     pub(super) classes: String,
     pub(super) split: Split,
+    /// The bytes of a path that is no text, as hexadecimal digits.
+    #[serde(default)]
+    pub(super) path_bytes: String,
 }
 
 /// Returns a file of the photos that were left out, and why; `path` is for messages.
 pub(super) fn left_out(path: &Path, dataset: &Dataset) -> Result<Vec<u8>, TrainError> {
     let mut lines = csv::Writer::from_writer(Vec::new());
     let mut write = || -> csv::Result<()> {
-        lines.write_record(["path", "fault", "what"])?;
+        lines.write_record(["path", "fault", "what", "path_bytes"])?;
         for rejected in &dataset.rejected {
             let photo = rejected.photo.to_string_lossy();
-            lines.write_record([&*photo, rejected.reason.name(), &rejected.message])?;
+            let bytes = path_bytes(&rejected.photo).unwrap_or_default();
+            lines.write_record([&*photo, rejected.reason.name(), &rejected.message, &bytes])?;
+        }
+        // Files that are no photos, counted by extension.
+        for (extension, count) in &dataset.passed_over.files {
+            let kind = if extension.is_empty() { "*" } else { &format!("*.{extension}") };
+            let what = format!("{count} of these are no photos");
+            lines.write_record([kind, "other file", &what, ""])?;
         }
         Ok(())
     };
@@ -51,6 +62,7 @@ pub(super) fn splits(
             sha256: example.digest.to_string(),
             classes: names.join("|"),
             split,
+            path_bytes: path_bytes(&photo).unwrap_or_default(),
         });
     }
     rows.sort_by(|a, b| a.path.cmp(&b.path));

@@ -37,7 +37,7 @@ pub(super) fn write_text(out: &mut dyn Write, answer: &BlurAnswer) -> io::Result
     writeln!(out, "  searched at {}", searched(answer))?;
     for AreaAnswer { name, bounds: [x0, y0, x1, y1], peak_probability, .. } in blurred {
         let percent = 100.0 * peak_probability;
-        writeln!(out, "  {x0},{y0} to {x1},{y1}  {name}, at most {percent:.0} %")?;
+        writeln!(out, "  at {x0},{y0} to {x1},{y1}  {name}, at most {percent:.0} %")?;
     }
     Ok(())
 }

@@ -53,6 +53,9 @@ impl Observer<Event<'_>> for EvaluationMessages {
             Event::Listed(listing) => {
                 listing.notes.iter().for_each(|note| self.messages.note(&hints::with_hint(note)));
                 listing.rejected.iter().for_each(|photo| self.messages.error(&photo.message));
+                if !listing.passed_over.is_empty() {
+                    self.messages.note(&format_args!("passed over: {}", listing.passed_over));
+                }
             }
             Event::Compared(progress) => self.advance(*progress, "photos told apart"),
             Event::TrainingPhotos { training, photos } => {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use lorgnette::evaluate::EvaluationResult;
 use lorgnette::metrics::{ClassMetrics, Evaluation};
 
 use crate::messages::count;
@@ -11,10 +12,16 @@ use crate::table::{Align, Fit, Table};
 const MAX_CLASSES: usize = 30;
 const MAX_PAIRS: usize = 10;
 
-pub(super) fn write(out: &mut dyn Write, evaluation: &Evaluation, model: &str) -> io::Result<()> {
+pub(super) fn write(out: &mut dyn Write, result: &EvaluationResult, model: &str) -> io::Result<()> {
+    let evaluation = &result.evaluation;
     let (accuracy, macro_averages) = (evaluation.accuracy(), evaluation.macro_averages());
     let [low, high] = accuracy.interval();
-    writeln!(out, "{model}, judged by {}\n", count(evaluation.photos(), "photo"))?;
+    let judged = evaluation.photos();
+    let photos = match judged + result.failed < result.listed {
+        true => format!("{judged} of {}", count(result.listed, "photo")),
+        false => count(judged, "photo"),
+    };
+    writeln!(out, "{model}, judged by {photos}\n")?;
     let mut line =
         |name: &str, value: String, note: &str| writeln!(out, "{name:<18}{value:>8}  {note}");
     let interval = format!("95 % interval {:.1} to {:.1} %", 100.0 * low, 100.0 * high);

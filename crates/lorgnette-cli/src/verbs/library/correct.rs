@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use lorgnette_library::{Correction, Library, StoredCorrection, printable};
 
-use super::printable_path;
+use super::{known_path, printable_path};
 use crate::Outcome;
 use crate::messages::{Messages, count};
 use crate::stream::write_report;
@@ -64,6 +64,7 @@ pub(super) fn run(
         return list(library);
     }
     for photo in &arguments.photos {
+        let photo = &known_path(photo);
         if arguments.undo {
             let taken_back = library.uncorrect(photo)?;
             messages.note(&format_args!(

@@ -2,13 +2,14 @@
 
 use anyhow::Result;
 use clap::Args;
+use lorgnette::photos::path_bytes;
 use lorgnette_library::{DuplicateGroup, Library};
 use serde_json::json;
 
 use super::{model_with_features, printable_path};
 use crate::Outcome;
 use crate::arguments::{Global, ReportFormat};
-use crate::stream::{write_json, write_report};
+use crate::stream::{NAME_BYTES, write_json, write_report};
 
 /// List duplicate photos
 #[derive(Debug, Args)]
@@ -26,6 +27,11 @@ pub(crate) struct Arguments {
     format: ReportFormat,
 }
 
+/// True if the path of a photo in a group is no text.
+fn photos_are_no_text(group: &DuplicateGroup) -> bool {
+    group.photos.iter().any(|path| path_bytes(path).is_some())
+}
+
 /// Runs the verb.
 pub(super) fn run(arguments: &Arguments, library: &Library, global: &Global) -> Result<Outcome> {
     let groups = if arguments.near {
@@ -35,10 +41,14 @@ pub(super) fn run(arguments: &Arguments, library: &Library, global: &Global) -> 
         library.duplicates()?
     };
     write_report(|out| {
-        for DuplicateGroup { photos, similarity } in &groups {
+        for group @ DuplicateGroup { photos, similarity } in &groups {
             if arguments.format == ReportFormat::Json {
                 let photos: Vec<_> = photos.iter().map(|path| path.to_string_lossy()).collect();
-                write_json(out, &json!({"photos": photos, "similarity": similarity}))?;
+                let mut object = json!({"photos": photos, "similarity": similarity});
+                if photos_are_no_text(group) {
+                    object[NAME_BYTES] = group.photos.iter().map(|path| path_bytes(path)).collect();
+                }
+                write_json(out, &object)?;
                 continue;
             }
             writeln!(out, "{} photos, similarity {similarity:.3}", photos.len())?;

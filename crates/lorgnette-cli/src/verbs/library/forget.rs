@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use lorgnette_library::Library;
 
-use super::model_named;
+use super::{known_path, model_named};
 use crate::Outcome;
 use crate::arguments::Global;
 use crate::messages::{Messages, count};
@@ -39,7 +39,7 @@ pub(super) fn run(
         forgotten = library.forget(None, true)?;
     }
     for path in &arguments.paths {
-        forgotten += library.forget(Some(path), arguments.vanished)?;
+        forgotten += library.forget(Some(&known_path(path)), arguments.vanished)?;
     }
     ensure!(forgotten > 0 || arguments.paths.is_empty(), "the library has no such photos");
     messages.note(&format_args!(
@@ -62,7 +62,8 @@ fn forget_model(
             forgotten += library.forget_model(model.id, None, arguments.vanished)?;
         }
         for path in &arguments.paths {
-            forgotten += library.forget_model(model.id, Some(path), arguments.vanished)?;
+            forgotten +=
+                library.forget_model(model.id, Some(&known_path(path)), arguments.vanished)?;
         }
     }
     messages.note(&format_args!("answers of {name} about {} forgotten", count(forgotten, "photo")));

@@ -6,7 +6,7 @@ use lorgnette_library::answer::PhotoAnswer;
 use lorgnette_library::{Library, Photo, State};
 use serde_json::json;
 
-use super::printable_path;
+use super::{printable_path, with_path_bytes};
 use crate::Outcome;
 use crate::arguments::ReportFormat;
 use crate::stream::{write_json, write_report};
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
 
 /// Returns the record of a photo as JSON.
 pub(super) fn in_json(photo: &Photo) -> serde_json::Value {
-    json!(PhotoAnswer::new(photo))
+    with_path_bytes(json!(PhotoAnswer::new(photo)), &photo.path)
 }
 
 fn in_words(photo: &Photo) -> String {

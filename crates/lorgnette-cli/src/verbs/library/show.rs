@@ -9,9 +9,10 @@ use lorgnette_library::answer::DetectionAnswer;
 use lorgnette_library::{Detection, Library, Photo, Source, printable};
 use serde_json::json;
 
-use super::list;
+use super::{known_path, list};
 use crate::Outcome;
 use crate::arguments::ReportFormat;
+use crate::messages::Messages;
 use crate::stream::{write_json, write_report};
 
 /// Show the record and detections of photos
@@ -27,15 +28,24 @@ pub(crate) struct Arguments {
 }
 
 /// Runs the verb.
-pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
+pub(super) fn run(arguments: &Arguments, library: &Library, messages: Messages) -> Result<Outcome> {
+    let mut failed = 0;
     for path in &arguments.photos {
-        let (photo, detections) = (library.photo(path)?, library.detections(path)?);
+        let path = &known_path(path);
+        let (photo, detections) = match (library.photo(path), library.detections(path)) {
+            (Ok(photo), Ok(detections)) => (photo, detections),
+            (Err(error), _) | (_, Err(error)) => {
+                messages.error(&error);
+                failed += 1;
+                continue;
+            }
+        };
         write_report(|out| match arguments.format {
             ReportFormat::Json => write_json(out, &in_json(&photo, &detections)),
             ReportFormat::Text => write_text(out, &photo, &detections),
         })?;
     }
-    Ok(Outcome::Done)
+    Ok(Outcome::of_inputs(arguments.photos.len(), failed))
 }
 
 fn in_json(photo: &Photo, detections: &[Detection]) -> serde_json::Value {
@@ -56,10 +66,9 @@ fn write_text(out: &mut dyn Write, photo: &Photo, detections: &[Detection]) -> i
         [size, Some(super::size(photo.bytes)), taken].into_iter().flatten().collect();
     writeln!(out, "  {}", details.join(", "))?;
     for detection in detections {
-        let place = detection.bounds.map_or("whole photo".into(), |bounds| {
-            let [left, top, right, bottom] = bounds.map(|side| 100.0 * side);
-            format!("{left:.0}–{right:.0} % across, {top:.0}–{bottom:.0} % down")
-        });
+        let place = detection
+            .bounds
+            .map_or("in the photo as a whole".into(), |bounds| box_text(&bounds, photo.size));
         let score_text = match detection.source {
             Source::Model => format!("{:6.2} %", 100.0 * detection.probability),
             Source::User => "   you  ".into(),
@@ -68,4 +77,19 @@ fn write_text(out: &mut dyn Write, photo: &Photo, detections: &[Detection]) -> i
         writeln!(out, "  {score_text}  {:<28} {place}", printable(detection.first_name()))?;
     }
     Ok(())
+}
+
+/// Formats a box in pixels, or in shares of a photo of unknown size.
+fn box_text(bounds: &[f64; 4], size: Option<[u32; 2]>) -> String {
+    match size {
+        Some([width, height]) => {
+            let sides = [width, height, width, height].map(f64::from);
+            let pixel = |at: usize| (bounds[at].clamp(0.0, 1.0) * sides[at]).round();
+            format!("at {},{} to {},{}", pixel(0), pixel(1), pixel(2), pixel(3))
+        }
+        None => {
+            let [left, top, right, bottom] = bounds;
+            format!("at {left:.2},{top:.2} to {right:.2},{bottom:.2} of the photo")
+        }
+    }
 }

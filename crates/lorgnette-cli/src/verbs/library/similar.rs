@@ -9,7 +9,7 @@ use lorgnette::{Embedder, Model};
 use lorgnette_library::{Library, ModelEntry, ModelRecord, NetworkAnalyser, Similar};
 use serde_json::json;
 
-use super::{model_with_features, printable_path};
+use super::{known_path, model_with_features, printable_path, with_path_bytes};
 use crate::Outcome;
 use crate::arguments::{Global, InputArguments, ReportFormat};
 use crate::messages::Messages;
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     photo: PathBuf,
 
     /// Maximum number of photos
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, visible_alias = "top")]
     limit: usize,
 
     /// Minimum similarity: the cosine of the angle between the features, 1 for the same photo
@@ -46,15 +46,15 @@ pub(super) fn run(
     global: &Global,
     messages: Messages,
 ) -> Result<Outcome> {
-    let (model, features) =
-        features(&arguments.photo, &arguments.input, library, global, messages)?;
+    let photo = known_path(&arguments.photo);
+    let (model, features) = features(&photo, &arguments.input, library, global, messages)?;
     let results = library.similar(
         model.id,
         &features,
         arguments.limit.saturating_add(1),
         arguments.threshold,
     )?;
-    let here = std::fs::canonicalize(&arguments.photo).unwrap_or_else(|_| arguments.photo.clone());
+    let here = std::fs::canonicalize(&photo).unwrap_or(photo);
     let neighbours = || results.iter().filter(|similar| similar.path != here).take(arguments.limit);
     messages.detail(&format_args!(
         "features of {}, at least {} similar",
@@ -65,11 +65,14 @@ pub(super) fn run(
             ReportFormat::Text => writeln!(out, "{similarity:.3}  {}", printable_path(path)),
             ReportFormat::Json => write_json(
                 out,
-                &json!({
-                    "photo": path.to_string_lossy(),
-                    "similarity": similarity,
-                    "model": model.name,
-                }),
+                &with_path_bytes(
+                    json!({
+                        "photo": path.to_string_lossy(),
+                        "similarity": similarity,
+                        "model": model.name,
+                    }),
+                    path,
+                ),
             ),
         })
     })?;

@@ -18,7 +18,7 @@ use crate::table::{Align, Fit, Table, width};
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Number of classes to list, the most frequent ones
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, visible_alias = "limit")]
     top: usize,
 
     /// Output format

@@ -95,7 +95,8 @@ impl Answer {
             let (mean, peak) = (100.0 * region.probability, 100.0 * region.peak_probability);
             writeln!(
                 out,
-                "  {place:<13}  {x0},{y0} to {x1},{y1}  {mean:.0} % (at most {peak:.0} %)  {name}"
+                "  {place:<13}  at {x0},{y0} to {x1},{y1}  \
+                 {mean:.0} % (at most {peak:.0} %)  {name}"
             )?;
         }
         write_more(out, regions.len(), "regions")

@@ -49,11 +49,11 @@ impl Drawings {
             output_paths.one_file(path, "--coco")?;
         }
         let pictures = output_paths.paths_for(&arguments.picture, "--picture", FIGURES)?;
-        let overlays = output_paths.paths_for(&arguments.overlay, "--overlay", FIGURES)?;
+        let overlays = output_paths.copies_for(&arguments.overlay, "--overlay")?;
         let arrays = output_paths.paths_for(&arguments.npy, "--npy", ARRAYS)?;
         let mut heat = |(name, out): (&str, &Path)| {
             let found = model.labels().find(name)?;
-            let paths = output_paths.paths(out, "--heat", FIGURES)?;
+            let paths = output_paths.copies(out, "--heat")?;
             let name = match found[..] {
                 [label] => label.name.to_owned(),
                 _ => format!("{name}: {} classes", found.len()),

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use lorgnette::ModelOptions;
+use lorgnette::{Model, ModelOptions};
 
 use crate::Outcome;
 use crate::arguments::{Global, Size};
-use crate::messages::Messages;
+use crate::messages::{Messages, count};
 use crate::model;
 
 /// Write a model as a frozen graph, a checkpoint or a plan file
@@ -17,7 +17,7 @@ use crate::model;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// The network, as for --model
-    #[arg(value_name = "M")]
+    #[arg(value_name = "MODEL")]
     named: Option<OsString>,
 
     /// Where to write it: .pb for a graph, .ckpt for a checkpoint (the name its files begin with),
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum)]
     to: Option<ModelFormat>,
 
-    /// Use random weights: M is the name of one of TF-Slim's networks, and no file is needed
+    /// Use random weights: MODEL is the name of one of TF-Slim's networks, and no file is needed
     #[arg(long)]
     random_weights: bool,
 
@@ -40,9 +40,11 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 A graph (.pb) is frozen: TensorFlow runs it to the same numbers. A checkpoint
-(.ckpt) is of version 2, as TensorFlow's saver writes it. A plan file (.plan) is
-Lorgnette's own: its weights lie as this machine's kernels want them, so it
-starts at once; it is made anew when the model or the program changes.
+(.ckpt) is of version 2, as TensorFlow's saver writes it; it has variables only,
+and of graphs that are none of TF-Slim's networks what is lost is said, with
+exit code 1. A plan file (.plan) is Lorgnette's own: its weights lie as this
+machine's kernels want them, so it starts at once; it is made anew when the
+model or the program changes. Names of classes go along, in NAME.labels.txt.
 
 Examples:
   lorgnette models convert vgg_16.ckpt --out vgg_16.pb
@@ -54,6 +56,7 @@ Examples:
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ModelFormat {
     // A frozen GraphDef.
+    #[value(alias = "frozen")]
     Graph,
     // A V2 checkpoint.
     Checkpoint,
@@ -87,17 +90,55 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         true => model::with_random_weights(named, global, &options)?,
         false => model::open(named, global, &options, messages)?,
     };
-    let out = &arguments.out;
+    let is_index = arguments.out.extension().is_some_and(|extension| extension == "index");
+    let out = if is_index { &arguments.out.with_extension("") } else { &arguments.out };
     match format {
         ModelFormat::Graph => model.write_frozen(out)?,
-        ModelFormat::Checkpoint
-            if out.extension().is_some_and(|extension| extension == "index") =>
-        {
-            model.write_checkpoint(&out.with_extension(""))?;
-        }
         ModelFormat::Checkpoint => model.write_checkpoint(out)?,
         ModelFormat::Plan => model.write_plan_file(out)?,
     }
     messages.detail(&format_args!("{} written to {}", model.name(), out.display()));
-    Ok(Outcome::Done)
+    if model.has_own_names() {
+        let labels = model.write_labels(out, true)?;
+        messages.note(&format_args!("the names of its classes are in {}", labels.display()));
+    }
+    let lost = match format {
+        ModelFormat::Checkpoint => lost_in_checkpoint(&model, out, global)?,
+        ModelFormat::Graph | ModelFormat::Plan => None,
+    };
+    Ok(match lost {
+        Some(what) => {
+            messages.error(&format_args!("{}: written, but {what}", out.display()));
+            Outcome::SomeFailed
+        }
+        None => Outcome::Done,
+    })
+}
+
+/// Returns what of a model its checkpoint does not have, found by opening that; `None` if it is the
+/// same model.
+fn lost_in_checkpoint(model: &Model, prefix: &Path, global: &Global) -> Result<Option<String>> {
+    let defaults = ModelOptions::default();
+    let options = ModelOptions { model_store: global.model_options()?.model_store, ..defaults };
+    let Ok(again) = Model::open(prefix, &options) else {
+        let what = "it has the variables alone, and this graph is none of TF-Slim's networks: only \
+                    with the graph is it a model; a graph (.pb) has everything";
+        return Ok(Some(what.into()));
+    };
+    let classes = |model: &Model| model.classifies().then(|| model.labels().len());
+    let what = |classes: Option<usize>| match classes {
+        Some(classes) => format!("tells {} apart", count(classes, "class")),
+        None => "gives features".into(),
+    };
+    let (before, after) = (classes(model), classes(&again));
+    Ok((before != after).then(|| {
+        format!(
+            "its classification layer is lost: opened again it is {}, which {}, where {} {}; a \
+             graph (.pb) has everything",
+            again.name(),
+            what(after),
+            model.name(),
+            what(before)
+        )
+    }))
 }

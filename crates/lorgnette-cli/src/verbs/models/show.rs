@@ -10,6 +10,7 @@ use lorgnette::net::summary::Summary;
 use lorgnette::net::weights::Weights;
 use lorgnette::net::zoo::{Architecture, Published};
 use lorgnette::net::{DType, SavedSignature, SavedTensor};
+use lorgnette::preprocess::PreprocessingNumbers;
 use lorgnette::{EMBEDDED_NAME, Model, ModelOptions, ModelStore, catalogue};
 use serde::Serialize;
 
@@ -24,7 +25,7 @@ use crate::stream::{write_json, write_report};
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// A model's name, installed or not, or any path that --model takes
-    #[arg(value_name = "M")]
+    #[arg(value_name = "MODEL")]
     named: Option<OsString>,
 
     /// Show every variable
@@ -66,6 +67,11 @@ struct ModelDescription {
     /// Those of a SavedModel.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     signatures: Vec<Signature>,
+    /// The preprocessing in numbers; absent for a model that is not opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preprocessing_numbers: Option<PreprocessingNumbers>,
+    /// Variables of the checkpoint that no layer takes.
+    unused_variables: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -99,13 +105,13 @@ struct Variable {
 
 /// Shows the model.
 pub(super) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    let description =
-        match arguments.named.as_deref().and_then(|name| catalogue::find(name.to_str()?).ok()) {
-            Some(entry) if arguments.named.as_deref() != Some(EMBEDDED_NAME.as_ref()) => {
-                ModelDescription::published(&entry)?
-            }
-            _ => ModelDescription::opened(arguments, global, messages)?,
-        };
+    let named = arguments.named.as_deref().or(global.model.as_deref());
+    let description = match named.and_then(|name| catalogue::find(name.to_str()?).ok()) {
+        Some(entry) if named != Some(EMBEDDED_NAME.as_ref()) => {
+            ModelDescription::published(&entry)?
+        }
+        _ => ModelDescription::opened(arguments, global, messages)?,
+    };
     write_report(|out| match arguments.format {
         ReportFormat::Json => write_json(out, &description),
         ReportFormat::Text => description.write(out, arguments.variables),
@@ -226,6 +232,8 @@ impl ModelDescription {
         self.preprocessing = model::preprocessing_name(opened);
         self.preprocessing_rule = Some(opened.preprocess_rule().to_string());
         self.signatures = opened.network().saved_signatures().iter().map(Signature::new).collect();
+        self.preprocessing_numbers = (!takes_decoded_image).then(|| preprocess.numbers());
+        self.unused_variables = opened.network().unused_variables().to_vec();
         self.classes = opened.classifies().then(|| opened.labels().len());
         self.labels = opened.classifies().then(|| model::describe_labels(opened.labels()));
         if self.end_points.is_empty() {
@@ -285,9 +293,12 @@ impl ModelDescription {
         )?;
         let rule = self.preprocessing_rule.as_ref().map(|rule| format!(" ({rule})"));
         line("preprocessing", Some(self.preprocessing.clone() + &rule.unwrap_or_default()))?;
+        line("in numbers", self.preprocessing_numbers.as_ref().map(ToString::to_string))?;
         line("classes", self.labels.clone().or(self.classes.map(|classes| classes.to_string())))?;
         line("parameters", self.parameters.map(short))?;
         line("MACs", self.macs.map(short))?;
+        let unused = (!self.unused_variables.is_empty()).then(|| self.unused_variables.join(", "));
+        line("unused", unused)?;
         line("top-1, top-5", self.top1.map(|top1| accuracy(top1, self.top5)))?;
         self.write_lists(out, all)
     }

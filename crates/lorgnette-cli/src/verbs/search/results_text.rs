@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use lorgnette::photos::path_bytes;
 use lorgnette_library::answer::HitAnswer;
 use lorgnette_library::printable;
 use lorgnette_library::search::{Explanation, Hit, Match, SearchResults};
@@ -27,6 +28,7 @@ struct Line<'a> {
     bottom: Option<u32>,
     probability: Option<f64>,
     share: Option<f64>,
+    path_bytes: Option<&'a str>,
 }
 
 /// Writes results as text.
@@ -98,18 +100,19 @@ pub(super) fn write_csv(out: &mut dyn Write, results: &SearchResults) -> io::Res
     write_csv_lines(out, |lines| {
         lines.write_record(HEADER)?;
         for (rank, hit) in (1..).zip(&results.hits) {
-            let photo = hit.path.to_string_lossy();
+            let (photo, bytes) = (hit.path.to_string_lossy(), path_bytes(&hit.path));
             let matches =
                 hit.matches.iter().map(Some).chain(hit.matches.is_empty().then_some(None));
             for matched in matches {
-                lines.serialize(Line::new(&photo, rank, hit, matched))?;
+                let line = Line::new(&photo, rank, hit, matched);
+                lines.serialize(Line { path_bytes: bytes.as_deref(), ..line })?;
             }
         }
         Ok(())
     })
 }
 
-const HEADER: [&str; 12] = [
+const HEADER: [&str; 13] = [
     "photo",
     "rank",
     "score",
@@ -122,6 +125,7 @@ const HEADER: [&str; 12] = [
     "bottom",
     "probability",
     "share",
+    "path_bytes",
 ];
 
 impl<'a> Line<'a> {
@@ -141,6 +145,7 @@ impl<'a> Line<'a> {
             bottom: side(3),
             probability: matched.map(|matched| matched.probability),
             share: matched.map(|matched| matched.share),
+            path_bytes: None,
         }
     }
 }

@@ -80,6 +80,9 @@ pub(super) fn report_rejected(
         let photos = count(rejected.len(), "photo");
         messages.note(&format_args!("{photos} left out: {}", reasons.join(", ")));
     }
+    if !dataset.passed_over.is_empty() {
+        messages.note(&format_args!("passed over: {}", dataset.passed_over));
+    }
     // A photo in another folder can be used.
     let unusable = rejected.len() - with_reason(rejected, RejectionReason::Misplaced).count();
     if arguments.strict && unusable > 0 {

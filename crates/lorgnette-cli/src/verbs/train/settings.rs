@@ -8,6 +8,8 @@ use lorgnette::head::{ClassWeights, OutputKind, Recipe, TrainOptions};
 
 use lorgnette::train::PreviousModel;
 
+use crate::arguments::ExcludeArguments;
+
 /// Splits of the photos.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Photos and splits")]
@@ -16,6 +18,9 @@ pub(super) struct SplitArguments {
     /// are left out
     #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "classes")]
     pub(super) nested: Option<Nested>,
+
+    #[command(flatten)]
+    pub(super) exclusions: ExcludeArguments,
 
     /// Photos may have several labels: in a CSV file, or by lying in several folders
     #[arg(long)]
@@ -76,7 +81,8 @@ impl SplitArguments {
             Some(Nested::Classes) => lorgnette::dataset::Nested::Classes,
             Some(Nested::Parts) => lorgnette::dataset::Nested::Parts,
         };
-        ListingOptions { nested, multi_label: self.multi_label }
+        let exclude = self.exclusions.exclude.clone();
+        ListingOptions { nested, multi_label: self.multi_label, exclude }
     }
 
     /// Returns the split options; those of a previous model are the defaults.

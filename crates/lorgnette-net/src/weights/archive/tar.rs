@@ -16,10 +16,27 @@ const MAX_EXTENSION_BYTES: u64 = 64 << 10;
 /// The maximum number of entries, including folders and metadata; a checkpoint has about five.
 const MAX_ENTRIES: usize = 100_000;
 
+/// Returns whether a file begins with a tar's header, whose checksum is right.
+pub(super) fn is_tar(file: impl Read) -> bool {
+    /// Position and length of the checksum, which counts as spaces.
+    const CHECKSUM: std::ops::Range<usize> = 148..156;
+    let mut header = Vec::new();
+    if file.take(512).read_to_end(&mut header).is_err() || header.len() < 512 {
+        return false;
+    }
+    let digits = String::from_utf8_lossy(&header[CHECKSUM]);
+    let digits = digits.trim_matches(|c: char| c == '\0' || c.is_whitespace());
+    let spaces = u32::from(b' ') * CHECKSUM.len() as u32;
+    let others = header.iter().enumerate().filter(|(at, _)| !CHECKSUM.contains(at));
+    let sum = spaces + others.map(|(_, &byte)| u32::from(byte)).sum::<u32>();
+    // An empty archive has zeros only.
+    u32::from_str_radix(digits, 8) == Ok(sum) || header.iter().all(|&byte| byte == 0)
+}
+
 /// Calls `visit` with each file. Folders are skipped, because files name theirs; links and devices
 /// are refused.
 pub(super) fn each(archive: impl Read, visit: &mut Visit<'_>) -> Result<(), String> {
-    let damaged = |error: std::io::Error| format!("not a tar, or a damaged one: {error}");
+    let damaged = |_: std::io::Error| "a damaged tar archive: get another copy of it".to_owned();
     let mut archive = Archive::new(archive);
     let mut long_name = None;
     for (index, entry) in archive.entries().map_err(damaged)?.raw(true).enumerate() {
@@ -62,7 +79,7 @@ fn visit_file<R: Read>(
     let size = entry
         .header()
         .size()
-        .map_err(|e| format!("'{}' in the archive: {e}", name.escape_ascii()))?;
+        .map_err(|_| format!("'{}' in the archive: its size is no number", name.escape_ascii()))?;
     visit(name, size, entry)
 }
 
@@ -71,7 +88,7 @@ fn extension(entry: &mut impl Read) -> Result<Vec<u8>, String> {
     entry
         .take(MAX_EXTENSION_BYTES + 1)
         .read_to_end(&mut content)
-        .map_err(|e| format!("a damaged tar: {e}"))?;
+        .map_err(|_| "a damaged tar archive: get another copy of it")?;
     if content.len() as u64 > MAX_EXTENSION_BYTES {
         return Err("the archive has a name of over 64 KiB: refused".into());
     }

@@ -7,7 +7,7 @@ use super::Visit;
 /// Calls `visit` with each file, whose checksum is verified at its end. Links and encrypted files
 /// are refused.
 pub(super) fn each(archive: &[u8], visit: &mut Visit<'_>) -> Result<(), String> {
-    let damaged = |error: rawzip::Error| format!("not a zip, or a damaged one: {error}");
+    let damaged = |_: rawzip::Error| "a damaged zip archive: get another copy of it".to_owned();
     let archive = ZipArchive::from_slice(archive).map_err(damaged)?;
     let mut entries = archive.entries();
     while let Some(entry) = entries.next_entry().map_err(damaged)? {

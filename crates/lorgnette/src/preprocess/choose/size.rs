@@ -15,8 +15,9 @@ const SIDES: [usize; 22] = [
     300, 331,
 ];
 
-/// Returns rows and columns of the input: as given or declared; else the family's, if the graph's
-/// layers take it; else the first of [`SIDES`] that they take, if some are refused.
+/// Returns rows and columns of the input: as given or declared; else those to which the graph
+/// resizes pictures itself; else the family's, if the graph's layers take it; else the first of
+/// [`SIDES`] that they take, if some are refused.
 pub(super) fn size(
     name: &str,
     network: &Network,
@@ -29,7 +30,9 @@ pub(super) fn size(
     let declared = |dimension: usize| {
         signature.input.shape.as_ref().and_then(|shape| shape.get(dimension).copied().flatten())
     };
-    let size = match (given, declared(1), declared(2)) {
+    let is_any = given.is_none() && declared(1).is_none() && declared(2).is_none();
+    let own_resize = if is_any { own_resize(network) } else { None };
+    let size = match (given.or(own_resize), declared(1), declared(2)) {
         (Some(size), ..) => size,
         (None, Some(height), Some(width)) => [height, width],
         (None, height, width) => {
@@ -48,6 +51,11 @@ pub(super) fn size(
             [height.unwrap_or(side), width.unwrap_or(side)]
         }
     };
+    if let Some([height, width]) = own_resize {
+        notes.push(format!(
+            "{name}: the graph resizes pictures to {height}x{width} itself, and is fed that size"
+        ));
+    }
     if size.contains(&0) {
         return Err(error("a picture of size 0"));
     }
@@ -70,6 +78,11 @@ fn side_in(name: &str) -> Option<usize> {
     const PUBLISHED: [usize; 12] = [96, 128, 160, 192, 224, 240, 256, 260, 299, 331, 380, 384];
     let words = name.split(|letter: char| !letter.is_ascii_digit());
     words.rev().find_map(|word| word.parse().ok().filter(|side| PUBLISHED.contains(side)))
+}
+
+/// Returns the size to which a graph resizes the pictures that it is fed.
+fn own_resize(network: &Network) -> Option<[usize; 2]> {
+    network.input_arithmetic().ok()?.resized
 }
 
 /// True if the network gives one score for each class of pictures of this side.

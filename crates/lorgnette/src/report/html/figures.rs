@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{percent, section};
 use crate::drawing::Drawing;
-use crate::metrics::Coverage;
+use crate::metrics::{Coverage, Evaluation};
 use crate::report::{self, Report, Scale};
 
 /// Matrices with more cells that are not empty would be too much for a browser as drawings; they
@@ -17,16 +17,42 @@ const PAGE_WIDTH: f32 = 1120.0;
 const THRESHOLDS: [f32; 6] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95];
 
 pub(super) fn curves(report: &Report<'_>) -> String {
-    let Some(last) = report.epochs.last() else { return String::new() };
+    if report.epochs.is_empty() {
+        return String::new();
+    }
     let seconds: f64 = report.epochs.iter().map(|epoch| epoch.seconds).sum();
     let explanation = format!(
-        "{} epochs in {seconds:.1} s. At the end {} of the training photos and {} of the \
-         validation photos were right.",
+        "{} epochs in {seconds:.1} s. The table is of the model as it was written. The curves are \
+         of the layer while it was trained: their losses are those before calibration, of training \
+         photos with the penalty and of all copies.",
         report.epochs.len(),
-        percent(last.training_accuracy),
-        percent(last.validation_accuracy)
     );
-    section("Training", &explanation, &in_frame(&report::curves(report.epochs)))
+    let figure = in_frame(&report::curves(report.epochs));
+    section("Training", &explanation, &(splits(report) + &figure))
+}
+
+/// The final model's accuracy and loss on each split.
+fn splits(report: &Report<'_>) -> String {
+    if report.splits.is_empty() {
+        return String::new();
+    }
+    let row = |(name, evaluation): &(&str, &Evaluation)| {
+        let accuracy = evaluation.accuracy();
+        let [low, high] = accuracy.interval().map(|share| 100.0 * share);
+        format!(
+            "<tr><td>{name}</td><td>{}</td><td>{}</td><td>{:.2} %</td><td>{low:.1} to {high:.1} \
+             %</td><td>{:.4}</td></tr>\n",
+            accuracy.total,
+            accuracy.correct,
+            100.0 * accuracy.value(),
+            evaluation.loss()
+        )
+    };
+    format!(
+        "<table><thead><tr><th>split</th><th>photos</th><th>right</th><th>accuracy</th>\
+         <th>95 % interval</th><th>loss</th></tr></thead>\n<tbody>\n{}</tbody></table>\n",
+        report.splits.iter().map(row).collect::<String>()
+    )
 }
 
 /// Both matrices, with buttons to choose; those that are wider than the page with one for their

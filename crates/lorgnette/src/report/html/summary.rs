@@ -12,11 +12,16 @@ const FEW: usize = 10;
 pub(super) fn summary(report: &Report<'_>) -> String {
     let evaluation = report.evaluation;
     let classes = evaluation.classes().iter().filter(|class| class.support > 0).count();
-    let line = format!(
-        "{} of {}",
-        count(evaluation.photos(), "photo"),
-        count(classes, "class").replace("classs", "classes")
-    );
+    let classes = count(classes, "class").replace("classs", "classes");
+    let all: usize = report.splits.iter().map(|(_, evaluation)| evaluation.photos()).sum();
+    let line = match report.splits.is_empty() {
+        true => format!("{} of {classes}", count(evaluation.photos(), "photo")),
+        false => format!(
+            "{} of {classes}, of {} in all",
+            count(evaluation.photos(), "test photo"),
+            count(all, "photo")
+        ),
+    };
     format!("<p class=\"explanation\">{line}</p>\n{}{}", cards(evaluation), words(evaluation))
 }
 
@@ -24,7 +29,7 @@ fn cards(evaluation: &Evaluation) -> String {
     let macro_averages = evaluation.macro_averages();
     let [low, high] = evaluation.accuracy().interval();
     let interval = format!("95 % interval: {:.1} to {:.1} %", 100.0 * low, 100.0 * high);
-    let loss = ("loss", format!("{:.3}", evaluation.loss()), "cross entropy in nats".to_owned());
+    let loss = ("loss", format!("{:.4}", evaluation.loss()), "cross entropy in nats".to_owned());
     let five =
         ("among the first five", percent(evaluation.top5().value()), "top-5 accuracy".to_owned());
     let balanced = (
