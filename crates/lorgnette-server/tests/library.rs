@@ -50,7 +50,7 @@ fn index(path: &Path, photos: &Path) {
         ControlFlow::Continue(())
     };
     let analysers = Analysers { model: &record, workers: network.workers(2) };
-    let options = IndexOptions { open, retry: false };
+    let options = IndexOptions { open, ..IndexOptions::default() };
     let folders = [photos.to_owned()];
     lorgnette_library::index(&mut library, &folders, analysers, &options, &mut observer)
         .expect("it is indexed");

@@ -70,7 +70,7 @@ impl Library {
             let model_record = ModelRecord::new(&network, &open).or_raise()?;
             let WorkSplit { workers, .. } = WorkSplit::new(model.inner().threads(), usize::MAX);
             let analysers = Analysers { model: &model_record, workers: network.workers(workers) };
-            let options = IndexOptions { open, retry };
+            let options = IndexOptions { open, retry, ..IndexOptions::default() };
             let mut failed = Vec::new();
             let (mut done, mut total) = (0, 0);
             let mut observer = |event: &Event<'_>| {

@@ -624,7 +624,7 @@ class Model:
         *,
         replace_labels: bool = False,
     ) -> str:
-        """Writes the model for ONNX Runtime or TensorFlow, and its labels to ``labels.txt`` beside it.
+        """Writes the model for ONNX Runtime or TensorFlow, and its labels to ``NAME.labels.txt`` beside it.
 
         Args:
             out: a file, or a folder in which the file is called by the model's name.
