@@ -50,7 +50,9 @@ pub(crate) fn for_blocks(
 
 /// Returns range `index` of `0..len` divided into `chunks` nearly equal ranges.
 pub(crate) fn chunk(len: usize, chunks: usize, index: usize) -> Range<usize> {
-    len * index / chunks..len * (index + 1) / chunks
+    // The product has more than 32 bits for large photos.
+    let start = |index: usize| (len as u64 * index as u64 / chunks as u64) as usize;
+    start(index)..start(index + 1)
 }
 
 /// Returns the words of pixel number `pixel`.

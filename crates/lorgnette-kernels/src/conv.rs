@@ -48,6 +48,10 @@ use std::ops::Range;
 use self::weight::{Bf16, F16};
 use self::winograd::{F11, F23, F25, F27, F43, F47};
 use crate::blocks::assert_float32;
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use crate::simd::Simd128;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16};
 use crate::simd::{Portable, Simd};
@@ -187,13 +191,17 @@ impl Conv<'_> {
 
     /// True if the number of weights does not overflow in any layout.
     fn weights_are_countable(&self) -> bool {
-        /// Maximum bytes of a weight, with the padding of a layout: Winograd's transforms have up
-        /// to four values for a weight; tiles have 32 by 32 channels of three terms for one.
-        const MAX_BYTES_PER_WEIGHT: usize = 8 << 10;
+        /// Channels that a layout is padded to: panels and tiles have up to 32 of either side.
+        const PADDING: usize = 32;
+        /// Maximum bytes of a weight: Winograd's transforms have up to four values for one.
+        const MAX_BYTES_PER_WEIGHT: usize = 16;
         let ConvShape { input, output, window } = self.shape;
         let [rows, columns] = window.kernel;
-        let numbers = [rows, columns, input.channels.max(1), output.channels.max(1)];
-        let bytes = numbers.into_iter().try_fold(MAX_BYTES_PER_WEIGHT, usize::checked_mul);
+        let bytes = [input.channels, output.channels]
+            .into_iter()
+            .map(|channels| channels.max(1).checked_next_multiple_of(PADDING))
+            .chain([Some(rows), Some(columns)])
+            .try_fold(MAX_BYTES_PER_WEIGHT, |bytes, number| bytes.checked_mul(number?));
         output.is_empty() || bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok())
     }
 }
@@ -329,6 +337,10 @@ pub static CONV_KERNELS: &[ConvKernel] = kernels![
     Avx512,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128,
     Portable,
 ];
 

@@ -6,7 +6,11 @@ use std::ops::Range;
 
 use crate::blocks::assert_float32;
 use crate::conv::{Filter, pack};
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
 use crate::simd::Portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use crate::simd::Simd128;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16};
 use crate::{Clamp, ImageLayout, Level, PackedLayout, ThreadPool, WeightFormat, Window, reference};
@@ -128,6 +132,10 @@ pub static DEPTHWISE_KERNELS: &[DepthwiseKernel] = &[
     columns::kernel::<Avx512>(),
     #[cfg(target_arch = "x86_64")]
     columns::kernel::<Avx2>(),
+    #[cfg(target_arch = "aarch64")]
+    columns::kernel::<Neon>(),
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    columns::kernel::<Simd128>(),
     columns::kernel::<Portable>(),
     REFERENCE,
 ];

@@ -5,7 +5,9 @@
 //! `simd` with its vectors. All descriptions are compiled everywhere; only their detection depends
 //! on the architecture.
 
+mod neon;
 mod portable;
+mod wasm;
 mod x86;
 
 use crate::Level;
@@ -84,6 +86,8 @@ impl Level {
             Self::Avx2 => &x86::AVX2,
             Self::Avx512 => &x86::AVX512,
             Self::Amx => &x86::AMX,
+            Self::Neon => &neon::NEON,
+            Self::Simd128 => &wasm::SIMD128,
         }
     }
 

@@ -15,11 +15,16 @@ pub enum Level {
     /// AVX-512 with AVX-512 BF16 and AMX's products of bf16 tiles (Intel servers since 2023), which
     /// the operating system must permit.
     Amx,
+    /// 64-bit Arm with NEON, as all of them have it.
+    Neon,
+    /// WebAssembly with fixed-width SIMD (browsers since 2021 to 2023).
+    Simd128,
 }
 
 impl Level {
-    /// All levels, narrowest first.
-    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Amx];
+    /// All levels, those of one architecture narrowest first.
+    pub const ALL: [Self; 6] =
+        [Self::Portable, Self::Avx2, Self::Avx512, Self::Amx, Self::Neon, Self::Simd128];
 
     /// Returns the widest level of this CPU.
     pub fn best() -> Self {

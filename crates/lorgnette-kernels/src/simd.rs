@@ -5,7 +5,11 @@
 //! that level, into which everything marked `#[inline(always)]` is inlined. The compiler also
 //! vectorises plain loops in such a kernel for the level.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -14,7 +18,11 @@ use crate::{Level, StorageType};
 
 pub(crate) use crate::isa::{MAX_LANES, MAX_TILE_ROWS};
 
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
 pub(crate) use portable::Portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub(crate) use wasm::Simd128;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{
     Avx2, Avx512, Avx512Bf16, BLOCK_COLUMNS, BLOCK_ROWS, Factors, PixelConversion, Sums,
@@ -39,8 +47,12 @@ impl Level {
             Self::Avx2 => Avx2::dispatch(kernel),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 | Self::Amx => Avx512::dispatch(kernel),
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 | Self::Amx => panic!("this CPU does not have {self}"),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => Neon::dispatch(kernel),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Self::Simd128 => Simd128::dispatch(kernel),
+            // The levels of other architectures than the one it is compiled for.
+            _ => panic!("this CPU does not have {self}"),
         }
     }
 }
@@ -55,6 +67,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     const TILE_ROWS: usize = Self::LEVEL.isa().tile_rows;
     /// True if an instruction rounds vectors to bf16.
     const HAS_BF16_ROUNDING: bool = false;
+    /// True if an instruction multiplies by a lane of a vector. A tile then loads the input values of
+    /// several steps at once.
+    const HAS_LANE_PRODUCTS: bool = false;
     /// A vector.
     type F: Copy;
 
@@ -157,6 +172,13 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
     /// Returns `a · b + c`, with one rounding where the level can.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// Returns `a · b[LANE] + c`, rounded as by `mul_add`.
+    #[inline(always)]
+    fn mul_add_lane<const LANE: i32>(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        let mut lanes = [0.0; MAX_LANES];
+        self.store_slice(&mut lanes[..Self::LANES], b);
+        self.mul_add(a, self.splat(lanes[LANE as usize]), c)
+    }
     /// Returns `a · b + c`; where lanes hold pairs of bf16, the product is that of pairs.
     #[inline(always)]
     fn add_product(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {

@@ -137,13 +137,8 @@ impl MappedFile {
         };
         let end = (start + part.len()).min(map.len()) / PAGE * PAGE;
         let start = start.next_multiple_of(PAGE);
-        #[cfg(unix)]
         if start < end {
-            // SAFETY: the map is of a file and never written to, so pages that are dropped are
-            // restored unchanged. A refusal leaves the pages in place.
-            let _ = unsafe {
-                map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start)
-            };
+            release_pages(map, start, end - start);
         }
     }
 }
@@ -152,6 +147,17 @@ impl MappedFile {
 fn stamp(metadata: &Metadata) -> (u64, Option<SystemTime>) {
     (metadata.len(), metadata.modified().ok())
 }
+
+#[cfg(unix)]
+fn release_pages(map: &memmap2::Mmap, start: usize, len: usize) {
+    // SAFETY: the map is of a file and never written to, so pages that are dropped are restored
+    // unchanged. A refusal leaves the pages in place.
+    let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, len) };
+}
+
+/// Other systems keep the pages.
+#[cfg(not(unix))]
+fn release_pages(_map: &memmap2::Mmap, _start: usize, _len: usize) {}
 
 /// Shares a map with `Bytes`.
 struct MapOwner(Arc<Mapping>);

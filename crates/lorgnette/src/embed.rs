@@ -65,7 +65,9 @@ impl Embedder {
     /// # Errors
     /// As [`crate::Classifier::classify`].
     pub fn embed<'p>(&self, picture: impl Into<PictureRef<'p>>) -> Result<Vec<f32>> {
-        self.embed_timed(picture.into()).map(|(features, _)| features)
+        self.model.run(picture.into(), &[&self.end_point], |outputs| {
+            features(outputs[0].shape, outputs[0].values)
+        })
     }
 
     /// Computes the features of each picture. Where the network allows it, several pictures are

@@ -168,6 +168,21 @@ impl FaceDetector {
         Self::new(network, options)
     }
 
+    /// Creates a detector with a CenterFace in memory, as [`FaceDetector::open`] reads it. `name`
+    /// is the model's name.
+    ///
+    /// # Errors
+    /// As [`FaceDetector::open`].
+    pub fn from_bytes(
+        bytes: impl Into<Vec<u8>>,
+        name: &str,
+        model: &ModelOptions,
+        options: FaceOptions,
+    ) -> Result<Self> {
+        let (load, run) = (LoadOptions::default(), run_options(model));
+        Self::new(Network::from_bytes(bytes.into(), name, load, run)?, options)
+    }
+
     fn new(network: Network, options: FaceOptions) -> Result<Self> {
         let session = session(&network, [PROBE_SIDE; 2])?;
         check_outputs(&network, &session)?;

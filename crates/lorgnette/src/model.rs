@@ -11,6 +11,7 @@ use lorgnette_net::plan::Port;
 use lorgnette_net::zoo::{Architecture, RandomWeights, ZooOptions};
 use lorgnette_net::{LoadOptions, Network, RunOptions, Session};
 
+#[cfg(feature = "embedded")]
 use crate::catalogue::EMBEDDED_NAME;
 use crate::error::{Error, Result};
 use crate::family;
@@ -159,6 +160,12 @@ impl Model {
         let (load, run) = (load_options(options), run_options(options));
         let network = Network::from_bytes(bytes.into(), name, load, run)?;
         Self::new(network.name().to_owned(), network, options)
+    }
+
+    /// Returns the same network as `base` under other options, of which those for loading do not
+    /// count. Weights are shared.
+    pub(crate) fn reopened(name: String, base: &Self, options: &ModelOptions) -> Result<Self> {
+        Self::new(name, base.network.clone(), options)
     }
 
     /// Builds a network of the zoo with random weights, for timing and inspection.
@@ -507,7 +514,11 @@ impl Model {
         fetches: &[&str],
         read: impl FnOnce(&[Output<'_>]) -> T,
     ) -> Result<T> {
-        self.run_timed(picture, fetches, read).map(|(answer, _)| answer)
+        // Reads no clock: WebAssembly has none.
+        let mut session = self.session(&self.input_shape(picture), fetches)?;
+        self.write_input(picture, &mut session)?;
+        session.run()?;
+        Ok(read(&outputs(&session)?))
     }
 
     /// As [`Model::run`]; also returns the time of preprocessing.
@@ -518,12 +529,17 @@ impl Model {
         read: impl FnOnce(&[Output<'_>]) -> T,
     ) -> Result<(T, Duration)> {
         let mut session = self.session(&self.input_shape(picture), fetches)?;
-        let values = session.input_mut(&self.info.signature.input.name)?;
         let started = Instant::now();
-        self.info.preprocess_into(picture, values).map_err(|what| self.model_error(&what))?;
+        self.write_input(picture, &mut session)?;
         let preprocessing = started.elapsed();
         session.run()?;
         Ok((read(&self.outputs(&session)?), preprocessing))
+    }
+
+    /// Writes the input of a session for one picture.
+    fn write_input(&self, picture: PictureRef<'_>, session: &mut Session) -> Result<()> {
+        let values = session.input_mut(&self.info.signature.input.name)?;
+        self.info.preprocess_into(picture, values).map_err(|what| self.model_error(&what))
     }
 
     /// Runs the network on pictures, several at a time where it computes each by itself; passes

@@ -14,6 +14,7 @@ mod base;
 pub(crate) mod card;
 pub(crate) mod files;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
@@ -70,12 +71,37 @@ impl TrainedModel {
     }
 
     fn read_once(folder: &Path) -> Result<Self> {
-        let (card, checksums) = Card::read(&files::path_in(folder, CARD))?;
+        Self::from_reader(folder, |name, max_bytes| {
+            let path = files::path_in(folder, name);
+            read_regular(&path, max_bytes).map_err(|source| io_error(&path, source))
+        })
+    }
+
+    /// Reads a folder whose files are in memory, by their names. `name` is the folder's, which only
+    /// messages use.
+    ///
+    /// # Errors
+    /// If it is no trained model, damaged, or a file is missing.
+    pub fn from_files(name: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<Self> {
+        let folder = Path::new(name);
+        Self::from_reader(folder, |name, _| {
+            files.get(name).cloned().ok_or_else(|| {
+                let what = "this file is missing: a trained model is its whole folder";
+                format_error(&folder.join(name), what)
+            })
+        })
+    }
+
+    /// Reads a folder whose files `read` gives, by name and maximum length.
+    fn from_reader(folder: &Path, read: impl Fn(&str, u64) -> Result<Vec<u8>>) -> Result<Self> {
+        let content = read(CARD, card::MAX_BYTES)?;
+        let (card, checksums) = Card::from_bytes(&content, &folder.join(CARD))?;
         let layer = |prefix: &str| -> Result<Layer> {
             let tensor = |name: &str| {
                 let name = format!("{prefix}{name}.npy");
                 let checksum = checksums.get(&name).map(String::as_str);
-                read_array(&files::path_in(folder, &name), checksum)
+                let content = read(&name, MAX_ARRAY_BYTES)?;
+                array_from_bytes(&content, &folder.join(&name), checksum)
             };
             Ok(Layer { weights: tensor("weights")?, biases: tensor("biases")? })
         };
@@ -144,6 +170,21 @@ impl TrainedModel {
             &self.card,
         )
     }
+
+    /// Attaches the head to the network that it was trained on, which is open already: `base`, on
+    /// whose threads it runs. Preprocessing is the card's.
+    ///
+    /// # Errors
+    /// If `base` is another network.
+    pub fn open_on(&self, base: &Model) -> Result<Model> {
+        let base = self.card.base.reopen(base, &self.card.shape)?;
+        base.with_head(
+            &self.card.name,
+            self.head.clone(),
+            Labels::from_names(&self.card.classes),
+            &self.card,
+        )
+    }
 }
 
 /// Returns one name a line; line breaks in names become spaces.
@@ -167,17 +208,18 @@ fn checksum(content: &[u8]) -> String {
     format!("crc32c:{:08x}", crc32c::crc32c(content))
 }
 
-/// Reads an array of finite numbers; `stored` is its file's checksum on the card.
-fn read_array(path: &Path, stored: Option<&str>) -> Result<Tensor> {
-    /// Maximum bytes of a file: a layer of 100,000 features and 10,000 classes.
-    const MAX_BYTES: u64 = 4 << 30;
-    let bytes = read_regular(path, MAX_BYTES).map_err(|source| io_error(path, source))?;
-    if stored.is_some_and(|stored| stored != checksum(&bytes)) {
+/// Maximum bytes of an array's file: a layer of 100,000 features and 10,000 classes.
+const MAX_ARRAY_BYTES: u64 = 4 << 30;
+
+/// Reads an array of finite numbers, the content of the file `path`, which only messages use.
+/// `stored` is its checksum on the card.
+fn array_from_bytes(bytes: &[u8], path: &Path, stored: Option<&str>) -> Result<Tensor> {
+    if stored.is_some_and(|stored| stored != checksum(bytes)) {
         let what = "its checksum is not that on the card (model.json): the file is damaged, or of \
                     another model; train it again";
         return Err(format_error(path, what));
     }
-    let tensor = npy::read(&bytes).map_err(|what| format_error(path, what))?;
+    let tensor = npy::read(bytes).map_err(|what| format_error(path, what))?;
     let values = tensor.to_f32();
     if !values.iter().all(|value| value.is_finite()) {
         return Err(format_error(path, "it has numbers that are not finite: train it again"));

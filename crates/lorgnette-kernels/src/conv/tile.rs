@@ -272,10 +272,8 @@ impl<W: Weight, const VECS: usize> WeightCursor<W, VECS> {
                 }
                 self.ahead = self.ahead.wrapping_add(PREFETCHES * CACHE_LINE);
             }
-            for step in 0..UNROLL {
-                // SAFETY: `k + step` is less than `depth`.
-                unsafe { self.step(simd, inputs, k + step, step, sums) };
-            }
+            // SAFETY: `k + UNROLL` is at most `depth`.
+            unsafe { self.steps(simd, inputs, k, sums) };
             self.weights = self.weights.wrapping_add(UNROLL * panel_width::<S>());
             k += UNROLL;
         }
@@ -284,6 +282,63 @@ impl<W: Weight, const VECS: usize> WeightCursor<W, VECS> {
             unsafe { self.step(simd, inputs, k, 0, sums) };
             self.weights = self.weights.wrapping_add(panel_width::<S>());
             k += 1;
+        }
+    }
+
+    /// Adds the products of `UNROLL` input channels from `k` on.
+    ///
+    /// # Safety
+    /// As for `tap`, with `k + UNROLL` at most `depth`.
+    #[inline(always)]
+    unsafe fn steps<S: Simd, const ROWS: usize>(
+        &self,
+        simd: S,
+        inputs: &[*const f32; ROWS],
+        k: usize,
+        sums: &mut [[S::F; VECS]; ROWS],
+    ) {
+        if S::HAS_LANE_PRODUCTS {
+            let mut values = [simd.splat(0.0); ROWS];
+            for (value, input) in values.iter_mut().zip(inputs) {
+                // SAFETY: a vector is as long as the steps are many, and caller guarantees those.
+                *value = unsafe { simd.load(input.wrapping_add(k)) };
+            }
+            // SAFETY: caller guarantees the weights.
+            unsafe {
+                self.lane_step::<S, ROWS, 0>(simd, &values, sums);
+                self.lane_step::<S, ROWS, 1>(simd, &values, sums);
+                self.lane_step::<S, ROWS, 2>(simd, &values, sums);
+                self.lane_step::<S, ROWS, 3>(simd, &values, sums);
+            }
+            return;
+        }
+        for step in 0..UNROLL {
+            // SAFETY: caller guarantees inputs and weights.
+            unsafe { self.step(simd, inputs, k + step, step, sums) };
+        }
+    }
+
+    /// Adds the products of the input channel in one lane of `values`.
+    ///
+    /// # Safety
+    /// As for `steps`.
+    #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "constant indices become registers; iterators became memory"
+    )]
+    unsafe fn lane_step<S: Simd, const ROWS: usize, const LANE: i32>(
+        &self,
+        simd: S,
+        values: &[S::F; ROWS],
+        sums: &mut [[S::F; VECS]; ROWS],
+    ) {
+        // SAFETY: caller guarantees the weights.
+        let weights = unsafe { self.load_weights(simd, LANE as usize) };
+        for r in 0..ROWS {
+            for v in 0..VECS {
+                sums[r][v] = simd.mul_add_lane::<LANE>(weights[v], values[r], sums[r][v]);
+            }
         }
     }
 
@@ -304,6 +359,24 @@ impl<W: Weight, const VECS: usize> WeightCursor<W, VECS> {
         row: usize,
         sums: &mut [[S::F; VECS]; ROWS],
     ) {
+        // SAFETY: caller guarantees the weights.
+        let weights = unsafe { self.load_weights(simd, row) };
+        for r in 0..ROWS {
+            // SAFETY: caller guarantees the input.
+            unsafe { simd.add_products(inputs[r], k, &weights, &mut sums[r]) };
+        }
+    }
+
+    /// Loads the weights of a step, `row` rows further on.
+    ///
+    /// # Safety
+    /// Caller guarantees the weights.
+    #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "constant indices become registers; iterators became memory"
+    )]
+    unsafe fn load_weights<S: Simd>(&self, simd: S, row: usize) -> [S::F; VECS] {
         let mut weights = [simd.splat(0.0); VECS];
         for v in 0..VECS {
             let at = self
@@ -315,9 +388,6 @@ impl<W: Weight, const VECS: usize> WeightCursor<W, VECS> {
             // SAFETY: caller guarantees the weights.
             weights[v] = unsafe { W::load(simd, at) };
         }
-        for r in 0..ROWS {
-            // SAFETY: caller guarantees the input.
-            unsafe { simd.add_products(inputs[r], k, &weights, &mut sums[r]) };
-        }
+        weights
     }
 }

@@ -1,9 +1,10 @@
 //! The base network of a trained model.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use lorgnette_kernels::NumericOptions;
+use lorgnette_kernels::{Level, NumericOptions};
 use lorgnette_net::{Network, RunOptions};
 
 use super::card::{BaseCard, InputSpec};
@@ -152,7 +153,7 @@ impl BaseCard {
         if now.is_some() && now == self.bytes.zip(self.modified) {
             return Ok(());
         }
-        if fingerprint(model.network(), &self.features)? == self.fingerprint {
+        if self.is_trained_on(model.network())? {
             return Ok(());
         }
         let path = path.display();
@@ -160,6 +161,35 @@ impl BaseCard {
             folder,
             format!("it was trained on another network than {path} is now: train it again"),
         ))
+    }
+
+    /// Returns the model of a network that is open already, with the input and preprocessing of the
+    /// card.
+    ///
+    /// # Errors
+    /// If it is another network.
+    pub(super) fn reopen(&self, base: &Model, shape: &InputSpec) -> Result<Model> {
+        // A network without the node of the features is another one, too.
+        if !self.is_trained_on(base.network()).unwrap_or(false) {
+            let (name, what) = (&self.name, "a model was trained on another network");
+            return Err(base.model_error(&format!("{what}, {name}, not on this one")));
+        }
+        let options = self
+            .options(shape, &ModelOptions::default())
+            .map_err(|what| base.model_error(&what))?;
+        Model::reopened(self.name.clone(), base, &options)
+    }
+
+    /// True if the network has the card's fingerprint, on this CPU or on any other.
+    fn is_trained_on(&self, network: &Network) -> Result<bool> {
+        let own = network.run_options().level;
+        let others = Level::ALL.into_iter().filter(|&level| level != own);
+        for level in iter::once(own).chain(others) {
+            if fingerprint_at(network, &self.features, level)? == self.fingerprint {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -177,7 +207,13 @@ impl InputSpec {
 
 /// Returns the fingerprint of the network in default number formats.
 fn fingerprint(network: &Network, features: &str) -> Result<String> {
-    let run = RunOptions { numerics: NumericOptions::default(), ..network.run_options().clone() };
+    fingerprint_at(network, features, network.run_options().level)
+}
+
+/// The same at a level of any CPU.
+fn fingerprint_at(network: &Network, features: &str, level: Level) -> Result<String> {
+    let numerics = NumericOptions::default();
+    let run = RunOptions { numerics, level, ..network.run_options().clone() };
     Ok(Digest(network.with_run_options(run).fingerprint(features)?).to_string())
 }
 

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use lorgnette_net::file::read_regular;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, format_error, io_error};
+use crate::error::{Result, format_error};
 use crate::head::{Calibration, TrainOptions};
 use crate::preprocess::{ChannelOrder, Preprocessing};
 
@@ -14,6 +13,9 @@ use crate::preprocess::{ChannelOrder, Preprocessing};
 pub const FORMAT: &str = "lorgnette-model";
 /// Version of the format. It changes when older programs cannot read the file.
 pub const VERSION: u32 = 1;
+
+/// Maximum bytes of a card, which has the names of all classes.
+pub(super) const MAX_BYTES: u64 = 64 << 20;
 
 /// Card of a trained model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -168,12 +170,12 @@ pub struct SplitCounts {
 }
 
 impl Card {
-    /// Reads the file. Returns also the checksums of other files by name, which cards of earlier
-    /// programs do not have.
-    pub(super) fn read(path: &Path) -> Result<(Self, BTreeMap<String, String>)> {
-        /// Maximum bytes of a card, which has the names of all classes.
-        const MAX_BYTES: u64 = 64 << 20;
-        let bytes = read_regular(path, MAX_BYTES).map_err(|source| io_error(path, source))?;
+    /// Reads the content of the file `path`, which only messages use. Returns also the checksums of
+    /// other files by name, which cards of earlier programs do not have.
+    pub(super) fn from_bytes(
+        bytes: &[u8],
+        path: &Path,
+    ) -> Result<(Self, BTreeMap<String, String>)> {
         #[derive(Deserialize)]
         struct Start {
             format: String,
@@ -181,7 +183,7 @@ impl Card {
             #[serde(default)]
             checksums: BTreeMap<String, String>,
         }
-        let start: Start = serde_json::from_slice(&bytes).map_err(|error| {
+        let start: Start = serde_json::from_slice(bytes).map_err(|error| {
             format_error(path, format!("it is not the description of a trained model: {error}"))
         })?;
         if start.format != FORMAT {
@@ -199,7 +201,7 @@ impl Card {
                 ),
             ));
         }
-        let card = serde_json::from_slice(&bytes);
+        let card = serde_json::from_slice(bytes);
         let card = card.map_err(|error| format_error(path, error.to_string()))?;
         Ok((card, start.checksums))
     }
