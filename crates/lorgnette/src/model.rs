@@ -518,7 +518,7 @@ impl Model {
         let mut session = self.session(&self.input_shape(picture), fetches)?;
         self.write_input(picture, &mut session)?;
         session.run()?;
-        Ok(read(&outputs(&session)?))
+        Ok(read(&self.outputs(&session)?))
     }
 
     /// As [`Model::run`]; also returns the time of preprocessing.

@@ -64,9 +64,8 @@ pub extern "C" fn lorgnette_outputs() -> usize {
 /// Returns the address of an output; null if there is none of this number.
 #[unsafe(no_mangle)]
 pub extern "C" fn lorgnette_output(number: usize) -> *const u8 {
-    EXCHANGE.with_borrow(|exchange| {
-        exchange.outputs.get(number).map_or(std::ptr::null(), |output| output.as_ptr())
-    })
+    EXCHANGE
+        .with_borrow(|exchange| exchange.outputs.get(number).map_or(std::ptr::null(), Vec::as_ptr))
 }
 
 /// Returns the length of an output in bytes; 0 if there is none of this number.

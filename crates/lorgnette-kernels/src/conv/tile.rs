@@ -323,10 +323,6 @@ impl<W: Weight, const VECS: usize> WeightCursor<W, VECS> {
     /// # Safety
     /// As for `steps`.
     #[inline(always)]
-    #[expect(
-        clippy::needless_range_loop,
-        reason = "constant indices become registers; iterators became memory"
-    )]
     unsafe fn lane_step<S: Simd, const ROWS: usize, const LANE: i32>(
         &self,
         simd: S,
@@ -347,10 +343,6 @@ impl<W: Weight, const VECS: usize> WeightCursor<W, VECS> {
     /// # Safety
     /// As for `tap`, with `k` less than `depth`.
     #[inline(always)]
-    #[expect(
-        clippy::needless_range_loop,
-        reason = "constant indices become registers; iterators became memory"
-    )]
     unsafe fn step<S: Simd, const ROWS: usize>(
         &self,
         simd: S,
