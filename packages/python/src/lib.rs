@@ -7,7 +7,7 @@
 //!
 //! The Python files around it turn JSON into typed results. The JSON is that of the program.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![expect(clippy::needless_pass_by_value, reason = "Python's arguments arrive as owned values")]
 
 mod error;
@@ -21,7 +21,17 @@ mod table;
 mod train;
 mod work;
 
+use std::ffi::c_int;
+
 use pyo3::pymodule;
+
+/// Runs the program `lorgnette` with the arguments of this process, and returns its exit code. The
+/// wheel's program (`launcher.rs`) calls it; nothing here needs Python.
+#[expect(unsafe_code, reason = "a name that only this package exports")]
+#[unsafe(no_mangle)]
+pub extern "C" fn lorgnette_main() -> c_int {
+    c_int::from(lorgnette_cli::run(std::env::args_os()))
+}
 
 /// The extension module.
 #[pymodule(gil_used = false)]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import lorgnette
 import pytest
@@ -26,6 +27,29 @@ def test_the_program_is_installed():
     assert wrong.returncode == 2 and "classify" in wrong.stderr and wrong.stdout == ""
     failed = subprocess.run([PROGRAM, "classify", "nowhere.jpg"], capture_output=True, text=True)
     assert failed.returncode == 1 and "nowhere.jpg" in failed.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is a console script")
+def test_the_program_starts_without_python():
+    assert PROGRAM.read_bytes().startswith(b"\x7fELF")
+    # No Python starts in such an environment.
+    nowhere = {"PYTHONHOME": "/nowhere", "PATH": "/nowhere"}
+    run = subprocess.run([PROGRAM, "classify", CAT], env=nowhere, capture_output=True, text=True)
+    assert run.returncode == 0 and "Egyptian cat" in run.stdout, run.stderr
+
+
+def test_a_program_without_its_package_says_so(tmp_path):
+    (tmp_path / "bin").mkdir()
+    alone = tmp_path / "bin" / "lorgnette"
+    alone.write_bytes(PROGRAM.read_bytes())
+    alone.chmod(0o755)
+    run = subprocess.run([alone, "--version"], env={"PATH": "/nowhere"}, capture_output=True, text=True)
+    assert run.returncode == 2 and "install the package" in run.stderr
+    # Beside a Python that has the package, that runs it.
+    (tmp_path / "bin" / "python3").symlink_to(sys.executable)
+    environment = {**os.environ, "PYTHONPATH": str(Path(lorgnette.__file__).parents[1])}
+    run = subprocess.run([alone, "--version"], env=environment, capture_output=True, text=True)
+    assert run.stdout.split() == ["lorgnette", lorgnette.__version__], run.stderr
 
 
 def test_a_closed_pipe_ends_the_program():
