@@ -1,7 +1,8 @@
 //! The forms in which people have models: graphs with label files beside them, with checkpoints, in
 //! archives.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -127,4 +128,51 @@ fn options_of_networks_are_named_as_in_tf_slim() {
     let ended = lorgnette(&["explain", "--net-option", "output_stride=16"]);
     assert_eq!(ended.code, Some(2));
     assert!(ended.err.contains("output_stride=16") && ended.err.contains("graph"), "{}", ended.err);
+}
+
+/// What a format cannot hold is said, and decides the exit code.
+#[test]
+fn a_retrained_graph_says_what_a_conversion_loses() {
+    let models = models();
+    let graph = models.text("retrained/output_graph.pb");
+    let convert =
+        |name: &str| lorgnette(&["models", "convert", &graph, "--out", &models.text(name)]);
+    // A checkpoint beside a graph would be opened with it.
+    ["out", "alone"].map(|name| fs::create_dir_all(models.path(name)).unwrap());
+    let ended = convert("out/again.pb").well();
+    assert!(ended.err.contains("again.labels.txt"), "{}", ended.err);
+    let again = classify(&models.text("out/again.pb"), &[]).well();
+    assert_eq!(labels(&again), labels(&classify(&graph, &[]).well()));
+    let ended = convert("alone/variables.ckpt");
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    assert!(
+        ended.err.contains("written, but") && ended.err.contains("a graph (.pb) has everything"),
+        "{}",
+        ended.err
+    );
+}
+
+/// gzip and text in place of a graph.
+#[test]
+fn files_that_are_no_models_are_named_with_the_remedy() {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(&[b"\x0a\x0fgraph".as_slice(), &[7; 2000]].concat()).unwrap();
+    let folder = Folder::new()
+        .with("graph.pb", &gzip.finish().unwrap())
+        .with("text.pb", b"a text that somebody named like a graph\n")
+        .with("graph.pbtxt", b"library {\n}\nnode {\n name: 'x'\n}\n")
+        .with("cut.zip", b"PK\x03\x04 and no more");
+    for (name, remedy) in [
+        ("graph.pb", "unpack it with gunzip"),
+        ("text.pb", "a text file"),
+        ("graph.pbtxt", "the binary form (.pb) is needed"),
+        ("cut.zip", "get another copy"),
+    ] {
+        let home = folder.path("home");
+        let shown =
+            end(program(&["models", "show", &folder.text(name)]).env("LORGNETTE_HOME", &home));
+        assert_eq!(shown.code, Some(2), "{name}");
+        assert_eq!(shown.err.lines().count(), 1, "{name}: {}", shown.err);
+        assert!(shown.err.contains(remedy), "{name}: {}", shown.err);
+    }
 }

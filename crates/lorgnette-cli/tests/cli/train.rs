@@ -417,6 +417,25 @@ fn folders_of_splits_may_lie_beside_others_and_names_be_decomposed() {
     assert_eq!(train(&folder, "photos", "strict", &["--strict"]).code, Some(2));
 }
 
+/// A checkpoint of a trained model has its head, which is found again.
+#[test]
+fn a_trained_model_is_the_same_from_its_checkpoint() {
+    let folder = Folder::new();
+    reds_and_blues(&folder, 12);
+    train(&folder, "photos", "model", &[]).well();
+    let (model, checkpoint) = (folder.text("model"), folder.text("out/model.ckpt"));
+    lorgnette(&["export", &model, "--to", "checkpoint", "--out", &checkpoint]).well();
+    let photo = folder.text("photos/red things/3.png");
+    let best = |model: &str| {
+        let ended = lorgnette(&["classify", &photo, "--model", model, "--format", "json"]).well();
+        let best = ended.json()[0]["predictions"][0].clone();
+        (best["name"].as_str().unwrap().to_owned(), best["probability"].as_f64().unwrap())
+    };
+    let ((name, probability), (again, other)) = (best(&model), best(&checkpoint));
+    assert_eq!((name.as_str(), again.as_str()), ("red things", "red things"));
+    assert!((probability - other).abs() < 1e-4, "{probability}, {other}");
+}
+
 /// The terminal's accuracies and losses are those of the report, of model.json and of JSON.
 #[test]
 fn the_report_says_what_the_terminal_says() {
