@@ -130,6 +130,38 @@ def elementwise(fixtures):
             lite.fetch(stored, lite.compute('DEQUANTIZE', [stored], options('Dequantize')))
 
 
+def slopes(fixtures):
+    """ELU of int8, LEAKY_RELU and PRELU."""
+    def ramp(lite, dtype):
+        return lite.feed(np.arange(256).astype(dtype).reshape(1, 4, 16, 4), scale=0.0231, zero=zero(dtype, 5))
+
+    with quantized(fixtures, 'elu', np.int8, 'Exponential linear units of integers') as lite:
+        # The reference kernels have none.
+        lite.resolver = 'optimized'
+        lite.fetch(lite.compute('ELU', [ramp(lite, np.int8)], None, np.int8, scale=0.0187, zero=-60))
+    for dtype, alpha in itertools.product(TYPES, (0.2, 0.0, 1.7)):
+        with quantized(fixtures, f'leaky_relu_{alpha}', dtype, 'A slope below zero') as lite:
+            kind = options('LeakyRelu', alpha=alpha)
+            lite.fetch(lite.compute('LEAKY_RELU', [ramp(lite, dtype)], kind, dtype, scale=0.0187, zero=zero(dtype, -9)))
+    for dtype in TYPES:
+        with quantized(fixtures, 'prelu', dtype, 'A slope for each channel, some negative') as lite:
+            limits = np.iinfo(dtype)
+            slope = lite.constant('slope', lite.integers('slope', (1, 1, 4), limits.min, limits.max, dtype), scale=0.013, zero=zero(dtype, -20))
+            lite.fetch(lite.compute('PRELU', [ramp(lite, dtype), slope], None, dtype, scale=0.0187, zero=zero(dtype, -9)))
+
+
+def resizes(fixtures):
+    """RESIZE_BILINEAR and RESIZE_NEAREST_NEIGHBOR, larger and smaller, by each rule for coordinates."""
+    rules = [('', {}), ('_corners', dict(align_corners=True)), ('_centers', dict(half_pixel_centers=True))]
+    sizes = [('larger', (11, 7)), ('smaller', (3, 2)), ('double', (10, 12))]
+    for dtype, (rule, fields), (size, shape) in itertools.product(TYPES, rules, sizes):
+        for builtin, kind in (('RESIZE_BILINEAR', 'ResizeBilinear'), ('RESIZE_NEAREST_NEIGHBOR', 'ResizeNearestNeighbor')):
+            with quantized(fixtures, f'{builtin.lower()}{rule}_{size}', dtype, 'A picture of integers of another size') as lite:
+                x = fed(lite, dtype, (2, 5, 6, 3))
+                to = lite.constant('size', np.int32(shape))
+                lite.fetch(lite.compute(builtin, [x, to], options(kind, **fields), dtype, scale=0.0231, zero=zero(dtype, 5)))
+
+
 def movement(fixtures):
     """What only moves integers: joined, cut, padded, transposed, reshaped; the largest's index."""
     for dtype in TYPES:
@@ -212,8 +244,8 @@ def refused(fixtures):
     lite = Drawing('unknown_quantised', 'Two functions that are not known of integers, and one that is')
     quantization = dict(scale=0.5, zero=0)
     known = lite.compute('RELU', [lite.feed(np.int8([[1, 2, 3, 4]]), **quantization)], None, 'int8', 'known', **quantization)
-    first = lite.compute('LEAKY_RELU', [known], options('LeakyRelu', alpha=0.5), 'int8', 'first', **quantization)
-    lite.fetch(known, lite.compute('ELU', [first], None, 'int8', 'second', **quantization))
+    first = lite.compute('ABS', [known], None, 'int8', 'first', **quantization)
+    lite.fetch(known, lite.compute('MAXIMUM', [first, known], options('MaximumMinimum'), 'int8', 'second', **quantization))
     fixtures.write(lite)
     lite = Drawing('integers_of_16_bits', 'An addition of 16-bit integers that stand for real numbers')
     x = lite.feed(np.int16([[1, 2, 3]]), scale=0.5)

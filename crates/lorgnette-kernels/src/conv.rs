@@ -33,7 +33,7 @@ pub(crate) mod pack;
 mod gemv;
 mod row_im2col;
 mod rows;
-mod task_grid;
+pub(crate) mod task_grid;
 mod tile;
 mod weight;
 mod weight_only;

@@ -1,8 +1,9 @@
 //! The arithmetic of quantised networks, byte for byte as TensorFlow Lite's reference kernels have
 //! it: `real = scale · (stored − zero_point)`, exact int32 sums, and a rounding back to 8 bits.
 //!
-//! These are reference implementations, which define what faster kernels must give. Sums are exact
-//! and so do not depend on their order; all rounding of them is in [`Multiplier`].
+//! Sums are exact and so do not depend on their order; all rounding of them is in [`Multiplier`].
+//! [`convolve`] and [`convolve_depthwise`] are the reference of [`PackedConv`] and
+//! [`PackedDepthwise`].
 
 mod chunks;
 mod contraction;
@@ -11,18 +12,24 @@ mod fixed_point;
 mod mean;
 mod movement;
 mod multiplier;
+mod packed;
 mod pooling;
+mod resize;
 mod softmax;
 mod table;
 
 use bytemuck::Pod;
 
-pub use contraction::{IntegerConv, IntegerFilter, convolve, convolve_depthwise};
-pub use elementwise::{IntegerAdd, IntegerBinary, IntegerMul, IntegerOperand, integer_binary};
+pub use contraction::{IntegerConv, IntegerConvShape, IntegerFilter, convolve, convolve_depthwise};
+pub use elementwise::{
+    IntegerAdd, IntegerBinary, IntegerMul, IntegerOperand, IntegerPrelu, integer_binary,
+};
 pub use mean::IntegerMean;
 pub use movement::{ByteGather, dequantize, quantize};
 pub use multiplier::Multiplier;
+pub use packed::{PackedConv, PackedDepthwise};
 pub use pooling::{IntegerPool, average_pool, max_pool};
+pub use resize::IntegerResize;
 pub use softmax::IntegerSoftmax;
 pub use table::{ByteTable, Scale};
 

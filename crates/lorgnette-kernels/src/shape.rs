@@ -154,6 +154,11 @@ impl Window {
         padding: Padding { top: 0, bottom: 0, left: 0, right: 0 },
     };
 
+    /// Returns the number of taps.
+    pub fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
     /// Returns the taps inside an image of `size` rows (`axis` 0) or columns (`axis` 1) when the
     /// window is at output row or column `at`.
     #[inline(always)]

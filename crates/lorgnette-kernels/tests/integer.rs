@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use lorgnette_kernels::integer::{
-    Byte, ByteTable, IntegerAdd, IntegerConv, IntegerFilter, IntegerMean, IntegerMul,
-    IntegerOperand, IntegerPool, IntegerSoftmax, Multiplier, OutputRange, Scale, average_pool,
-    convolve, convolve_depthwise, integer_binary, max_pool,
+    Byte, ByteTable, IntegerAdd, IntegerConv, IntegerConvShape, IntegerFilter, IntegerMean,
+    IntegerMul, IntegerOperand, IntegerPool, IntegerSoftmax, Multiplier, OutputRange, PackedConv,
+    PackedDepthwise, Scale, average_pool, convolve, convolve_depthwise, integer_binary, max_pool,
 };
-use lorgnette_kernels::{Level, Padding, ThreadPool, Window};
+use lorgnette_kernels::{Buffer, Level, Padding, ThreadPool, Window};
 
 /// One operator: the words behind each name.
 struct Case {
@@ -88,7 +88,6 @@ impl Case {
 
     fn contraction<T: Byte>(&self, level: Level, pool: &ThreadPool) -> Vec<T> {
         let output_shape = self.shape("output_shape");
-        let mut output = vec![T::narrow(0); output_shape.iter().product()];
         let (values, bias) = (self.bytes::<T>("filter"), self.integers("bias"));
         let rescale = self.rescale(output_shape[3]);
         let filter = IntegerFilter {
@@ -97,20 +96,20 @@ impl Case {
             bias: &bias,
             rescale: &rescale,
         };
-        let conv = IntegerConv {
-            input: &self.bytes::<T>("input"),
+        let shape = IntegerConvShape {
             input_shape: self.shape("input_shape"),
             input_zero_point: self.integer("input_zero"),
             window: self.window(),
             range: self.range::<T>(),
-            output: &mut output,
             output_shape,
         };
-        match self.word("operator") {
-            "depthwise" => convolve_depthwise(level, conv, &filter, pool),
-            _ => convolve(level, conv, &filter, pool),
+        let is_depthwise = self.word("operator") == "depthwise";
+        let input = self.bytes::<T>("input");
+        let reference = by_reference(level, &shape, &filter, &input, is_depthwise, pool);
+        if let Some(packed) = by_packing(level, &shape, &filter, &input, is_depthwise, pool) {
+            assert!(same(&packed, &reference), "{} ({level}): packed", self.name);
         }
-        output
+        reference
     }
 
     fn pool<T: Byte>(&self, pool: impl Fn(&IntegerPool, &[T], &mut [T])) -> Vec<T> {
@@ -129,7 +128,7 @@ impl Case {
         output
     }
 
-    fn two<T: Byte>(&self, pool: &ThreadPool) -> Vec<T> {
+    fn two<T: Byte>(&self, level: Level, pool: &ThreadPool) -> Vec<T> {
         let (scales, zeros) = (self.floats("scales"), self.integers("zeros"));
         let (scales, zeros) = ([scales[0], scales[1]], [zeros[0], zeros[1]]);
         let (scale, range) = (self.float("output_scale"), self.range::<T>());
@@ -139,11 +138,11 @@ impl Case {
             let b = IntegerOperand { values: &other, sources: None };
             let add = IntegerAdd::new(scales, zeros, scale, range);
             match self.word("operator") {
-                "add" => integer_binary(&add, a, b, output, pool),
-                "sub" => integer_binary(&add.subtracting(), a, b, output, pool),
+                "add" => integer_binary(level, &add, [a, b], output, pool),
+                "sub" => integer_binary(level, &add.subtracting(), [a, b], output, pool),
                 _ => {
                     let multiply = IntegerMul::new(scales, zeros, scale, range);
-                    integer_binary(&multiply, a, b, output, pool);
+                    integer_binary(level, &multiply, [a, b], output, pool);
                 }
             }
         })
@@ -191,10 +190,12 @@ impl Case {
         let output: Vec<T> = match self.word("operator") {
             "conv" | "depthwise" | "dense" => self.contraction(level, pool),
             "average_pool_2d" => {
-                self.pool(|shape, input, output| average_pool(shape, input, output, pool))
+                self.pool(|shape, input, output| average_pool(level, shape, input, output, pool))
             }
-            "max_pool_2d" => self.pool(|shape, input, output| max_pool(shape, input, output, pool)),
-            "add" | "sub" | "mul" => self.two(pool),
+            "max_pool_2d" => {
+                self.pool(|shape, input, output| max_pool(level, shape, input, output, pool))
+            }
+            "add" | "sub" | "mul" => self.two(level, pool),
             "mean" => self.mean(pool),
             "logistic" => return self.function::<T>(|x| 1.0 / (1.0 + (-x).exp()), pool),
             "tanh" => return self.function::<T>(f32::tanh, pool),
@@ -219,6 +220,49 @@ impl Case {
         };
         output.into_iter().map(T::widen).collect()
     }
+}
+
+/// The bytes of two slices are equal.
+fn same<T: Byte>(a: &[T], b: &[T]) -> bool {
+    a.iter().map(|x| x.widen()).eq(b.iter().map(|x| x.widen()))
+}
+
+fn by_reference<T: Byte>(
+    level: Level,
+    shape: &IntegerConvShape,
+    filter: &IntegerFilter<'_, T>,
+    input: &[T],
+    is_depthwise: bool,
+    pool: &ThreadPool,
+) -> Vec<T> {
+    let mut output = vec![T::narrow(0); shape.output_shape.iter().product()];
+    let conv = IntegerConv { shape, input, output: &mut output };
+    match is_depthwise {
+        true => convolve_depthwise(level, conv, filter, pool),
+        false => convolve(level, conv, filter, pool),
+    }
+    output
+}
+
+/// The result of the level's packed kernel; `None` if it has none for the shape.
+fn by_packing<T: Byte>(
+    level: Level,
+    shape: &IntegerConvShape,
+    filter: &IntegerFilter<'_, T>,
+    input: &[T],
+    is_depthwise: bool,
+    pool: &ThreadPool,
+) -> Option<Vec<T>> {
+    let mut output = vec![T::narrow(0); shape.output_shape.iter().product()];
+    if is_depthwise {
+        PackedDepthwise::new(level, shape, filter)?.run(input, &mut output, pool);
+    } else {
+        let conv = PackedConv::new(level, shape, filter)?;
+        let mut scratch = Buffer::zeroed(conv.scratch_len(pool.threads())).unwrap();
+        scratch.fill(0xA5);
+        conv.run(input, &mut output, &mut scratch, pool);
+    }
+    Some(output)
 }
 
 fn cases() -> Vec<Case> {
@@ -256,4 +300,152 @@ fn every_operator_gives_litert_s_bytes() {
         }
     }
     assert!(failures.is_empty(), "bytes differ:\n{}", failures.join("\n"));
+}
+
+/// A sequence of numbers that depends on nothing else.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.next() as usize % limit
+    }
+
+    /// Bytes of the type's whole range; now and then only its ends, whose products are largest.
+    fn bytes<T: Byte>(&mut self, len: usize) -> Vec<T> {
+        let extremes = self.below(3) == 0;
+        let byte = |bits: u64| if extremes && bits % 2 == 0 { T::MIN } else { (bits >> 3) as i32 };
+        let byte = |bits: u64| if extremes && bits % 2 == 1 { T::MAX } else { byte(bits) };
+        (0..len).map(|_| T::narrow(byte(self.next()))).collect()
+    }
+
+    fn zero_point<T: Byte>(&mut self) -> i32 {
+        [T::MIN, T::MAX, T::MIN + 128, T::MIN + self.below(256) as i32][self.below(4)]
+    }
+
+    fn shape<T: Byte>(&mut self, is_depthwise: bool) -> IntegerConvShape {
+        let kernel = [1 + self.below(5), 1 + self.below(5)];
+        let kernel = if self.below(3) == 0 { [1, 1] } else { kernel };
+        let stride = [1 + self.below(2), 1 + self.below(2)];
+        let dilation = [1 + self.below(2), 1 + self.below(2)];
+        let [top, bottom, left, right] = [0; 4].map(|_: usize| self.below(3));
+        let size: [usize; 2] =
+            std::array::from_fn(|d| (kernel[d] - 1) * dilation[d] + 1 + self.below(14));
+        let padding = Padding { top, bottom, left, right };
+        let channels = [1 + self.below(200), 3, 4, 32, 64, 128][self.below(6)];
+        let outputs = if is_depthwise { channels } else { 1 + self.below(90) };
+        let batch = 1 + self.below(2);
+        let length = |d: usize, around: usize| {
+            (size[d] + around - (kernel[d] - 1) * dilation[d] - 1) / stride[d] + 1
+        };
+        let zero_point = self.zero_point::<T>();
+        IntegerConvShape {
+            input_shape: [batch, size[0], size[1], channels],
+            input_zero_point: self.zero_point::<T>(),
+            window: Window { kernel, stride, dilation, padding },
+            range: OutputRange::new::<T>(zero_point).with_activation(
+                0.1,
+                if self.below(2) == 0 { 0.0 } else { f32::NEG_INFINITY },
+                if self.below(2) == 0 { 6.0 } else { f32::INFINITY },
+            ),
+            output_shape: [batch, length(0, top + bottom), length(1, left + right), outputs],
+        }
+    }
+}
+
+/// Compares packed kernels with the reference on convolutions of one type.
+fn packed_is_reference<T: Byte>(seed: u64) -> usize {
+    let mut numbers = Numbers(seed);
+    let mut compared = 0;
+    for round in 0..150 {
+        let is_depthwise = numbers.below(2) == 0;
+        let shape = numbers.shape::<T>(is_depthwise);
+        let [.., channels] = shape.input_shape;
+        let outputs = shape.output_shape[3];
+        let depth = shape.window.taps() * if is_depthwise { 1 } else { channels };
+        let values = numbers.bytes::<T>(depth * outputs);
+        let bias: Vec<i32> =
+            (0..outputs).map(|_| numbers.next() as i32 % (1 << 20) - (1 << 19)).collect();
+        let rescale: Vec<Multiplier> = (0..outputs)
+            .map(|_| {
+                let exponent = [-9, -3, -14, 2, -31][numbers.below(5)];
+                Multiplier::from_real(
+                    (0.5 + numbers.next() as f64 / 2f64.powi(32)) * 2f64.powi(exponent),
+                )
+            })
+            .collect();
+        let filter = IntegerFilter {
+            values: &values,
+            zero_point: if numbers.below(2) == 0 {
+                T::MIN + 128
+            } else {
+                numbers.zero_point::<T>()
+            },
+            bias: if numbers.below(4) == 0 { &[] } else { &bias },
+            rescale: &rescale,
+        };
+        let input = numbers.bytes::<T>(shape.input_shape.iter().product());
+        let pool = ThreadPool::new(1);
+        let wanted = by_reference(Level::Portable, &shape, &filter, &input, is_depthwise, &pool);
+        for level in Level::available() {
+            for threads in [1, 2, 3] {
+                let pool = ThreadPool::new(threads);
+                let found = by_packing(level, &shape, &filter, &input, is_depthwise, &pool);
+                let Some(found) = found else { continue };
+                compared += 1;
+                assert!(
+                    same(&found, &wanted),
+                    "round {round}, {level}, {threads} threads, depthwise: {is_depthwise}, {shape:?}"
+                );
+            }
+        }
+    }
+    compared
+}
+
+#[test]
+fn packed_kernels_have_the_reference_s_bytes() {
+    let compared = packed_is_reference::<u8>(1) + packed_is_reference::<i8>(2);
+    if Level::best() != Level::Portable {
+        assert!(compared > 300, "{compared} comparisons");
+    }
+}
+
+#[test]
+fn a_large_layer_has_the_reference_s_bytes() {
+    // Several blocks and groups of tasks, and rows whose length is a conflict stride.
+    let mut numbers = Numbers(3);
+    for (channels, outputs, size) in [(2048, 70, 9), (512, 300, 14), (25, 40, 40)] {
+        let window = Window {
+            kernel: [3, 3],
+            padding: Padding { top: 1, bottom: 1, left: 1, right: 1 },
+            ..Window::POINTWISE
+        };
+        for window in [window, Window::POINTWISE] {
+            let shape = IntegerConvShape {
+                input_shape: [1, size, size, channels],
+                input_zero_point: 3,
+                window,
+                range: OutputRange::new::<u8>(100),
+                output_shape: [1, size, size, outputs],
+            };
+            let values = numbers.bytes::<u8>(outputs * channels * window.taps());
+            let rescale = vec![Multiplier::from_real(0.0003); outputs];
+            let filter =
+                IntegerFilter { values: &values, zero_point: 131, bias: &[], rescale: &rescale };
+            let input = numbers.bytes::<u8>(size * size * channels);
+            let pool = ThreadPool::new(2);
+            let wanted = by_reference(Level::best(), &shape, &filter, &input, false, &pool);
+            for level in Level::available() {
+                if let Some(found) = by_packing(level, &shape, &filter, &input, false, &pool) {
+                    assert!(same(&found, &wanted), "{level}, {channels} channels");
+                }
+            }
+        }
+    }
 }

@@ -30,6 +30,7 @@ pub mod plan;
 mod plan_cache;
 mod plan_file;
 mod proto;
+pub mod quantize;
 mod saved_model;
 pub mod scores;
 mod session;

@@ -47,8 +47,17 @@ pub const PASSES: &[(&str, Pass)] = &[
 
 /// Applies all passes.
 pub fn optimise(typed: TypedGraph) -> TypedGraph {
+    apply(typed, |_| true)
+}
+
+/// Applies the passes after which every addition of two computed values is still a node.
+pub(crate) fn optimise_without_residuals(typed: TypedGraph) -> TypedGraph {
+    apply(typed, |name| name != "residual")
+}
+
+fn apply(typed: TypedGraph, applies: impl Fn(&str) -> bool) -> TypedGraph {
     let mut rewriter = Rewriter::new(typed);
-    for (_, pass) in PASSES {
+    for (_, pass) in PASSES.iter().filter(|(name, _)| applies(name)) {
         pass(&mut rewriter);
     }
     rewriter.typed

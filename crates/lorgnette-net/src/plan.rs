@@ -158,7 +158,7 @@ impl Step {
     fn scratch_len(&self, threads: usize) -> usize {
         match &self.kernel {
             StepKernel::Single(kernel) => kernel.scratch_len(threads),
-            StepKernel::Integer(_) => 0,
+            StepKernel::Integer(kernel) => kernel.scratch_len(threads).div_ceil(size_of::<f32>()),
             StepKernel::Group(group) => group.scratch_len(threads),
         }
     }

@@ -6,16 +6,19 @@
 //!     ─▶ GraphDef (translate)
 //! ```
 
+mod builder;
 mod flatbuffer;
 mod model;
 mod schema;
 mod translate;
+mod write;
 
 use bytes::Bytes;
 
 use self::flatbuffer::FlatBuffer;
 use self::model::Model;
 pub(crate) use self::translate::REFUSED;
+pub(crate) use self::write::{NewModel, NewOperator, NewOption, NewQuantization, NewTensor};
 use crate::proto;
 
 /// Whether a file says that it is a TensorFlow Lite model.

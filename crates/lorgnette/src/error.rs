@@ -34,6 +34,9 @@ pub enum Error {
         /// The path its file would have; `None` without a model store.
         path: Option<PathBuf>,
     },
+    /// There are no photos that a quantised model could be calibrated with.
+    #[error("there are no photos to calibrate with")]
+    NoCalibrationPhotos,
     /// The observer cancelled the call.
     #[error("cancelled")]
     Cancelled,

@@ -120,6 +120,7 @@ pub mod picture;
 pub mod preprocess;
 #[cfg(feature = "pull")]
 pub mod pull;
+pub mod quantize;
 mod record_photo;
 pub mod report;
 mod scores;

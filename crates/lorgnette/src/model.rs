@@ -415,7 +415,7 @@ impl Model {
     }
 
     /// Name, preprocessing and class names, for whoever opens the model in another format.
-    fn notes_for_readers(&self) -> Vec<(String, String)> {
+    pub(crate) fn notes_for_readers(&self) -> Vec<(String, String)> {
         let Preprocessor { preprocessing, order, .. } = &self.info.preprocess;
         let numbers = self.info.preprocess.numbers();
         let names: Vec<&str> = self.labels().iter().map(|label| label.name).collect();

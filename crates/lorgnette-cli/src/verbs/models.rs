@@ -1,8 +1,9 @@
-//! `lorgnette models`: lists, shows, downloads, removes and converts models.
+//! `lorgnette models`: lists, shows, downloads, removes, converts and quantises models.
 
 mod convert;
 mod list;
 mod pull;
+mod quantise;
 mod remove;
 mod show;
 
@@ -14,7 +15,7 @@ use crate::Outcome;
 use crate::arguments::Global;
 use crate::messages::Messages;
 
-/// List published models, look into one, fetch, remove or convert them
+/// List published models, look into one, fetch, remove, convert or quantise them
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -28,6 +29,7 @@ enum Verb {
     Pull(pull::Arguments),
     Remove(remove::Arguments),
     Convert(convert::Arguments),
+    Quantise(quantise::Arguments),
 }
 
 /// Runs the subcommand.
@@ -38,6 +40,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         Verb::Pull(arguments) => pull::run(arguments, messages),
         Verb::Remove(arguments) => remove::run(arguments, messages),
         Verb::Convert(arguments) => convert::run(arguments, global, messages),
+        Verb::Quantise(arguments) => quantise::run(arguments, global, messages),
     }
 }
 

@@ -15,18 +15,18 @@ const MAX_WEIGHT_INPUT_RATIO: usize = 4;
 
 /// The work of a convolution.
 #[derive(Clone, Copy)]
-pub(super) struct Work {
-    pub(super) pixels: usize,
+pub(crate) struct Work {
+    pub(crate) pixels: usize,
     /// Panels of weights.
-    pub(super) panels: usize,
+    pub(crate) panels: usize,
     /// Bytes of input that each pixel adds.
-    pub(super) pixel_bytes: usize,
+    pub(crate) pixel_bytes: usize,
     /// Bytes of a panel.
-    pub(super) panel_bytes: usize,
+    pub(crate) panel_bytes: usize,
 }
 
 /// A grid of tasks: blocks of tiles by groups of panels.
-pub(super) struct TaskGrid {
+pub(crate) struct TaskGrid {
     pixels: usize,
     tiles: usize,
     panels: usize,
@@ -36,7 +36,7 @@ pub(super) struct TaskGrid {
 
 impl TaskGrid {
     /// Divides the work: pixels in tiles of at most `tile_rows`, by panels.
-    pub(super) fn new(work: Work, tile_rows: usize, threads: usize) -> Self {
+    pub(crate) fn new(work: Work, tile_rows: usize, threads: usize) -> Self {
         let Work { pixels, panels, pixel_bytes, panel_bytes } = work;
         let tiles = pixels.div_ceil(tile_rows);
         let target_tasks = if threads == 1 { 1 } else { threads * TASKS_PER_THREAD };
@@ -53,18 +53,30 @@ impl TaskGrid {
     }
 
     /// Returns the number of tasks.
-    pub(super) fn tasks(&self) -> usize {
+    pub(crate) fn tasks(&self) -> usize {
         self.blocks * self.groups
     }
 
+    /// Returns the largest number of pixels of a task.
+    pub(crate) fn max_pixels(&self) -> usize {
+        let pixels = |tiles: Range<usize>| match tiles.is_empty() {
+            true => 0,
+            false => self.pixels(tiles.end - 1).end - self.pixels(tiles.start).start,
+        };
+        (0..self.blocks)
+            .map(|block| pixels(chunk(self.tiles, self.blocks, block)))
+            .max()
+            .unwrap_or(0)
+    }
+
     /// Returns a task's tiles and panels.
-    pub(super) fn task(&self, index: usize) -> (Range<usize>, Range<usize>) {
+    pub(crate) fn task(&self, index: usize) -> (Range<usize>, Range<usize>) {
         let (block, group) = (index / self.groups, index % self.groups);
         (chunk(self.tiles, self.blocks, block), chunk(self.panels, self.groups, group))
     }
 
     /// Returns a tile's pixels. All tiles have nearly the same size.
-    pub(super) fn pixels(&self, tile: usize) -> Range<usize> {
+    pub(crate) fn pixels(&self, tile: usize) -> Range<usize> {
         chunk(self.pixels, self.tiles, tile)
     }
 }

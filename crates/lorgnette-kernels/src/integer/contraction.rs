@@ -22,12 +22,18 @@ pub struct IntegerFilter<'a, W> {
     pub rescale: &'a [Multiplier],
 }
 
-/// The geometry of a convolution, and what is read and written.
-#[derive(Debug)]
-pub struct IntegerConv<'a, T> {
+impl<W> IntegerFilter<'_, W> {
+    /// Checks that there are factors for all output channels, and biases for all or none.
+    pub(super) fn check(&self, outputs: usize) {
+        assert_eq!(self.rescale.len(), outputs, "a factor for each output channel");
+        assert!(self.bias.is_empty() || self.bias.len() == outputs, "a bias for each channel");
+    }
+}
+
+/// The geometry of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub struct IntegerConvShape {
     /// `[batch, rows, columns, channels]`.
-    pub input: &'a [T],
-    /// The input's shape.
     pub input_shape: [usize; 4],
     /// The stored value that stands for zero in the input, and in the padding around it.
     pub input_zero_point: i32,
@@ -36,9 +42,27 @@ pub struct IntegerConv<'a, T> {
     /// How results are stored.
     pub range: OutputRange,
     /// `[batch, rows, columns, channels]`.
-    pub output: &'a mut [T],
-    /// The output's shape.
     pub output_shape: [usize; 4],
+}
+
+impl IntegerConvShape {
+    /// Checks that slices are as long as the shapes say.
+    pub(super) fn check(&self, input: usize, output: usize) {
+        assert_eq!(input, self.input_shape.iter().product(), "the input's shape");
+        assert_eq!(output, self.output_shape.iter().product(), "the output's shape");
+        assert_eq!(self.input_shape[0], self.output_shape[0], "the batch");
+    }
+}
+
+/// The geometry of a convolution, and the values it reads and writes.
+#[derive(Debug)]
+pub struct IntegerConv<'a, T> {
+    /// The geometry.
+    pub shape: &'a IntegerConvShape,
+    /// The input's values.
+    pub input: &'a [T],
+    /// The output's values.
+    pub output: &'a mut [T],
 }
 
 /// Output channels whose sums are computed together.
@@ -81,21 +105,17 @@ impl<'a, T: Byte, W: Byte> Job<'a, T, W> {
         filter: &'a IntegerFilter<'a, W>,
         products: Products,
     ) -> (Self, &'a mut [T]) {
-        let IntegerConv { input, input_shape, window, range, output, output_shape, .. } = conv;
-        let outputs = output_shape[3];
-        assert_eq!(input.len(), input_shape.iter().product(), "the input's shape");
-        assert_eq!(output.len(), output_shape.iter().product(), "the output's shape");
-        assert_eq!(filter.rescale.len(), outputs, "a factor for each output channel");
-        assert!(filter.bias.is_empty() || filter.bias.len() == outputs, "a bias for each channel");
-        assert_eq!(input_shape[0], output_shape[0], "the batch");
+        let IntegerConv { shape, input, output } = conv;
+        shape.check(input.len(), output.len());
+        filter.check(shape.output_shape[3]);
         let job = Self {
             input,
-            input_shape,
-            input_zero_point: zero_point(conv.input_zero_point),
+            input_shape: shape.input_shape,
+            input_zero_point: zero_point(shape.input_zero_point),
             filter_zero_point: zero_point(filter.zero_point),
-            window,
-            range,
-            output_shape,
+            window: shape.window,
+            range: shape.range,
+            output_shape: shape.output_shape,
             filter,
             products,
         };
@@ -127,7 +147,7 @@ impl<'a, T: Byte, W: Byte> Job<'a, T, W> {
     /// Adds the products of one tap to the sums of output channels.
     #[inline(always)]
     fn add_tap(&self, pixel: usize, tap: usize, outputs: Range<usize>, sums: &mut Sums) {
-        let taps = self.window.kernel[0] * self.window.kernel[1];
+        let taps = self.window.taps();
         let (x_zero, w_zero) = (self.input_zero_point, self.filter_zero_point);
         match self.products {
             Products::Grouped { inputs, outputs: group_outputs } => {
@@ -176,7 +196,7 @@ impl<T: Byte, W: Byte> SimdOp for Pixels<'_, T, W> {
     fn run<S: Simd>(self, _: S) {
         let Self { job, pixels, output } = self;
         let channels = job.output_shape[3];
-        let taps = job.window.kernel[0] * job.window.kernel[1];
+        let taps = job.window.taps();
         for (pixel, output) in pixels.zip(output.chunks_exact_mut(channels)) {
             for first in (0..channels).step_by(BLOCK) {
                 let outputs = first..channels.min(first + BLOCK);
@@ -214,8 +234,8 @@ pub fn convolve<T: Byte, W: Byte>(
     filter: &IntegerFilter<'_, W>,
     pool: &ThreadPool,
 ) {
-    let (channels, outputs) = (conv.input_shape[3], conv.output_shape[3]);
-    let taps = conv.window.kernel[0] * conv.window.kernel[1];
+    let (channels, outputs) = (conv.shape.input_shape[3], conv.shape.output_shape[3]);
+    let taps = conv.shape.window.taps();
     let inputs = filter.values.len().checked_div(taps * outputs).unwrap_or(0);
     assert_eq!(filter.values.len(), outputs * taps * inputs, "the filter's shape");
     assert!(inputs > 0 && channels.is_multiple_of(inputs), "groups of channels");
@@ -236,8 +256,8 @@ pub fn convolve_depthwise<T: Byte, W: Byte>(
     filter: &IntegerFilter<'_, W>,
     pool: &ThreadPool,
 ) {
-    let (channels, outputs) = (conv.input_shape[3], conv.output_shape[3]);
-    let taps = conv.window.kernel[0] * conv.window.kernel[1];
+    let (channels, outputs) = (conv.shape.input_shape[3], conv.shape.output_shape[3]);
+    let taps = conv.shape.window.taps();
     assert_eq!(filter.values.len(), taps * outputs, "the filter's shape");
     assert!(channels > 0 && outputs.is_multiple_of(channels), "a multiple of the channels");
     let products = Products::Depthwise { multiplier: outputs / channels };

@@ -1,8 +1,11 @@
 //! Sums, differences and products of two 8-bit values.
 
+use std::ops::Range;
+
 use super::chunks::for_chunks;
 use super::{Byte, Multiplier, OutputRange};
-use crate::ThreadPool;
+use crate::simd::{Simd, SimdOp};
+use crate::{Level, ThreadPool};
 
 /// Bits that summands are shifted by, so that their scales are met more exactly.
 const ADD_SHIFT: i32 = 20;
@@ -17,6 +20,7 @@ pub struct IntegerOperand<'a, T> {
 }
 
 impl<T: Byte> IntegerOperand<'_, T> {
+    #[inline(always)]
     fn at(&self, index: usize) -> i32 {
         self.values[self.sources.map_or(index, |sources| sources[index] as usize)].widen()
     }
@@ -66,6 +70,7 @@ impl IntegerAdd {
 }
 
 impl IntegerBinary for IntegerAdd {
+    #[inline(always)]
     fn apply<T: Byte>(&self, a: i32, b: i32) -> T {
         let scaled = |i: usize, value: i32| {
             self.inputs[i].apply((value - self.zero_points[i]) * (1 << ADD_SHIFT))
@@ -97,9 +102,71 @@ impl IntegerMul {
 }
 
 impl IntegerBinary for IntegerMul {
+    #[inline(always)]
     fn apply<T: Byte>(&self, a: i32, b: i32) -> T {
         let product = (a - self.zero_points[0]) * (b - self.zero_points[1]);
         self.range.store(self.output.apply(product))
+    }
+}
+
+/// A value where it is positive, else its product with another of its own scale.
+#[derive(Clone, Copy, Debug)]
+pub struct IntegerPrelu {
+    zero_points: [i32; 2],
+    positive: Multiplier,
+    negative: Multiplier,
+    range: OutputRange,
+}
+
+impl IntegerPrelu {
+    /// Returns the function of inputs of these scales and zero points; the second is the slope.
+    pub fn new(
+        scales: [f32; 2],
+        zero_points: [i32; 2],
+        output_scale: f32,
+        range: OutputRange,
+    ) -> Self {
+        // In float32, as TensorFlow Lite computes it.
+        let positive = Multiplier::from_real(f64::from(scales[0] / output_scale));
+        let negative = Multiplier::from_real(f64::from(scales[0] * scales[1] / output_scale));
+        Self { zero_points, positive, negative, range }
+    }
+}
+
+impl IntegerBinary for IntegerPrelu {
+    #[inline(always)]
+    fn apply<T: Byte>(&self, a: i32, b: i32) -> T {
+        let (value, slope) = (a - self.zero_points[0], b - self.zero_points[1]);
+        self.range.store(if value >= 0 {
+            self.positive.apply(value)
+        } else {
+            self.negative.apply(value * slope)
+        })
+    }
+}
+
+/// Some results of a function of two values.
+struct Pairs<'a, T, F> {
+    function: &'a F,
+    operands: [IntegerOperand<'a, T>; 2],
+    range: Range<usize>,
+    output: &'a mut [T],
+}
+
+impl<T: Byte, F: IntegerBinary> SimdOp for Pairs<'_, T, F> {
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Self { function, operands: [a, b], range, output } = self;
+        if let (None, None) = (a.sources, b.sources) {
+            let (a, b) = (&a.values[range.clone()], &b.values[range]);
+            for ((to, a), b) in output.iter_mut().zip(a).zip(b) {
+                *to = function.apply(a.widen(), b.widen());
+            }
+            return;
+        }
+        for (index, to) in range.zip(output) {
+            *to = function.apply(a.at(index), b.at(index));
+        }
     }
 }
 
@@ -108,15 +175,13 @@ impl IntegerBinary for IntegerMul {
 /// # Panics
 /// If an operand has fewer values than the output, or than its sources say.
 pub fn integer_binary<T: Byte>(
+    level: Level,
     function: &impl IntegerBinary,
-    a: IntegerOperand<'_, T>,
-    b: IntegerOperand<'_, T>,
+    operands: [IntegerOperand<'_, T>; 2],
     output: &mut [T],
     pool: &ThreadPool,
 ) {
-    for_chunks(output, 1, pool, &|range, chunk| {
-        for (index, to) in range.zip(chunk) {
-            *to = function.apply(a.at(index), b.at(index));
-        }
+    for_chunks(output, 1, pool, &|range, output| {
+        level.dispatch(Pairs { function, operands, range, output });
     });
 }

@@ -14,7 +14,7 @@ pub(super) fn doubling_high_product(a: i32, b: i32) -> i32 {
 /// Returns `x / 2^exponent`, halves away from zero; `exponent` is from 0 to 31.
 #[inline(always)]
 pub(super) fn divide_by_power_of_two(x: i32, exponent: i32) -> i32 {
-    let mask = ((1i64 << exponent) - 1) as i32;
+    let mask = ((1u32 << exponent) - 1) as i32;
     let threshold = (mask >> 1) + i32::from(x < 0);
     (x >> exponent) + i32::from(x & mask > threshold)
 }

@@ -3,19 +3,64 @@
 use super::chunks::for_chunks;
 use super::table::Scale;
 use super::{Byte, OutputRange};
-use crate::ThreadPool;
 use crate::fallback::FILL;
+use crate::simd::{Simd, SimdOp};
+use crate::{Level, ThreadPool};
+
+/// Some real numbers to be stored.
+struct Quantize<'a, T> {
+    to: Scale,
+    input: &'a [f32],
+    output: &'a mut [T],
+}
+
+impl<T: Byte> SimdOp for Quantize<'_, T> {
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let range = OutputRange::new::<T>(self.to.zero_point);
+        for (stored, real) in self.output.iter_mut().zip(self.input) {
+            *stored = range.store(nearest(real / self.to.scale));
+        }
+    }
+}
+
+/// Returns the nearest integer, halves away from zero, within its type's range.
+#[inline(always)]
+fn nearest(x: f32) -> i32 {
+    /// The largest float32 below a half: what is just below a half must not reach one.
+    const ALMOST_HALF: f32 = 0.499_999_97;
+    (x + ALMOST_HALF.copysign(x)) as i32
+}
+
+/// Some stored values to be made real.
+struct Dequantize<'a, T> {
+    from: Scale,
+    input: &'a [T],
+    output: &'a mut [f32],
+}
+
+impl<T: Byte> SimdOp for Dequantize<'_, T> {
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        for (real, stored) in self.output.iter_mut().zip(self.input) {
+            *real = self.from.scale * (stored.widen() - self.from.zero_point) as f32;
+        }
+    }
+}
 
 /// Stores real numbers: the nearest steps, halves away from zero, within the type's range.
 ///
 /// # Panics
 /// If there are fewer numbers than results.
-pub fn quantize<T: Byte>(to: Scale, input: &[f32], output: &mut [T], pool: &ThreadPool) {
-    let range = OutputRange::new::<T>(to.zero_point);
-    for_chunks(output, 1, pool, &|items, chunk| {
-        for (stored, real) in chunk.iter_mut().zip(&input[items]) {
-            *stored = range.store((real / to.scale).round() as i32);
-        }
+pub fn quantize<T: Byte>(
+    level: Level,
+    to: Scale,
+    input: &[f32],
+    output: &mut [T],
+    pool: &ThreadPool,
+) {
+    for_chunks(output, 1, pool, &|items, output| {
+        level.dispatch(Quantize { to, input: &input[items], output });
     });
 }
 
@@ -23,11 +68,15 @@ pub fn quantize<T: Byte>(to: Scale, input: &[f32], output: &mut [T], pool: &Thre
 ///
 /// # Panics
 /// If there are fewer values than results.
-pub fn dequantize<T: Byte>(from: Scale, input: &[T], output: &mut [f32], pool: &ThreadPool) {
-    for_chunks(output, 1, pool, &|items, chunk| {
-        for (real, stored) in chunk.iter_mut().zip(&input[items]) {
-            *real = from.scale * (stored.widen() - from.zero_point) as f32;
-        }
+pub fn dequantize<T: Byte>(
+    level: Level,
+    from: Scale,
+    input: &[T],
+    output: &mut [f32],
+    pool: &ThreadPool,
+) {
+    for_chunks(output, 1, pool, &|items, output| {
+        level.dispatch(Dequantize { from, input: &input[items], output });
     });
 }
 
@@ -56,5 +105,20 @@ impl ByteGather {
                 }
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_is_round() {
+        let numbers = [0.0, 0.5, 1.5, 2.5, 0.499_999_97, 8_388_607.5, 8_388_609.0, 16_777_215.0];
+        let others = [3e9, f32::INFINITY, f32::NAN, 1e-30, 0.999_999_94];
+        for x in numbers.into_iter().chain(others) {
+            assert_eq!(nearest(x), x.round() as i32, "{x}");
+            assert_eq!(nearest(-x), (-x).round() as i32, "-{x}");
+        }
     }
 }

@@ -64,6 +64,18 @@ impl ByteTable {
         })
     }
 
+    /// Returns `x` where it is positive, else its product with a slope that is not negative.
+    pub fn leaky_relu<T: Byte>(slope: f32, input: Scale, output: Scale) -> Self {
+        // In float32, as TensorFlow Lite computes them.
+        let positive = Multiplier::from_real(f64::from(input.scale / output.scale));
+        let negative = Multiplier::from_real(f64::from(input.scale * slope / output.scale));
+        let range = OutputRange::new::<T>(output.zero_point);
+        Self::new::<T, T>(|stored| {
+            let value = stored - input.zero_point;
+            range.store(if value >= 0 { positive.apply(value) } else { negative.apply(value) })
+        })
+    }
+
     /// Returns `x · relu6(x + 3) / 6`, in fixed-point numbers of 16 bits.
     pub fn hard_swish<T: Byte>(input: Scale, output: Scale) -> Self {
         let fine_scale = (1.0 / 128.0) * input.scale;

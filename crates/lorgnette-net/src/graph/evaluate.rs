@@ -9,7 +9,7 @@ use lorgnette_kernels::{
 };
 
 use super::op::{self, Dequantize, Epilogue, MatMul, Op, Pool};
-use super::quantized::{IntegerKernel, Operand, Quantized};
+use super::quantized::{IntegerArgs, IntegerKernel, Operand, Quantized};
 use super::rearrange::{axis, broadcast_to, indices, rearrangement, strides};
 use super::shape::{Fact, TypedGraph, picture, resolve};
 use super::{Node, NodeId};
@@ -89,7 +89,7 @@ fn quantized_value(
         .zip(inputs)
         .map(|(fact, constant)| Operand { fact, constant: Some(constant) })
         .collect();
-    let kernel = IntegerKernel::new(quantized, &operands, fact)?;
+    let kernel = IntegerKernel::new(Level::Portable, quantized, &operands, fact)?;
     // A file's floats need not be aligned.
     let aligned = inputs.first().filter(|x| x.dtype().is_float()).map(|x| x.to_f32());
     let first = match &aligned {
@@ -98,7 +98,8 @@ fn quantized_value(
     };
     let second = inputs.get(1).map_or(&[][..], |x| x.bytes());
     let mut output = Buffer::zeroed(fact.len() * fact.dtype.size()).map_err(|e| e.to_string())?;
-    kernel.run(Level::Portable, first, second, &mut output, &ThreadPool::new(1));
+    let args = IntegerArgs { inputs: [first, second], output: &mut output, scratch: &mut [] };
+    kernel.run(Level::Portable, args, &ThreadPool::new(1));
     let written = Bytes::copy_from_slice(&output);
     Tensor::from_bytes(fact.dtype, fact.shape.clone(), written)
         .ok_or_else(|| "its result has another size".into())

@@ -5,12 +5,12 @@
 
 mod kernel;
 
-pub(crate) use kernel::{IntegerKernel, Operand};
+pub(crate) use kernel::{IntegerArgs, IntegerKernel, Operand};
 
 use lorgnette_kernels::Clamp;
 pub use lorgnette_kernels::integer::Scale;
 
-use super::op::{Conv, Pool, PoolKind};
+use super::op::{Conv, Pool, PoolKind, Resize};
 use super::shape::{
     Fact, TypedGraph, broadcast, output_size, picture, pooled_shape, reduced, resolve,
 };
@@ -55,6 +55,8 @@ pub enum QuantizedKind {
     Binary(QuantizedBinary),
     /// `x`, whose scale the result keeps.
     Pool(Pool),
+    /// `x, [height, width]`; the result keeps the scale.
+    Resize(Resize),
     /// `x, axes`.
     Mean {
         /// Whether reduced dimensions are kept with length 1.
@@ -86,10 +88,11 @@ pub enum QuantizedBinary {
     Add,
     Sub,
     Mul,
+    Prelu,
 }
 
 /// A function of one 8-bit value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum QuantizedFunction {
     /// The same real number in another scale or type, limited to the operation's range.
     Requantize,
@@ -101,6 +104,10 @@ pub enum QuantizedFunction {
     Tanh,
     /// `x · relu6(x + 3) / 6`.
     HardSwish,
+    /// `x` where it is positive, else `eˣ − 1`.
+    Elu,
+    /// `x` where it is positive, else its product with a slope.
+    LeakyRelu(f32),
 }
 
 impl Quantized {
@@ -113,6 +120,9 @@ impl Quantized {
             QuantizedKind::Binary(QuantizedBinary::Add) => "LiteAdd",
             QuantizedKind::Binary(QuantizedBinary::Sub) => "LiteSub",
             QuantizedKind::Binary(QuantizedBinary::Mul) => "LiteMul",
+            QuantizedKind::Binary(QuantizedBinary::Prelu) => "LitePrelu",
+            QuantizedKind::Resize(Resize { bilinear: true, .. }) => "LiteResizeBilinear",
+            QuantizedKind::Resize(_) => "LiteResizeNearest",
             QuantizedKind::Pool(pool) => match pool.kind {
                 PoolKind::Max => "LiteMaxPool",
                 PoolKind::Average => "LiteAvgPool",
@@ -124,6 +134,8 @@ impl Quantized {
             QuantizedKind::Function(QuantizedFunction::Logistic) => "LiteLogistic",
             QuantizedKind::Function(QuantizedFunction::Tanh) => "LiteTanh",
             QuantizedKind::Function(QuantizedFunction::HardSwish) => "LiteHardSwish",
+            QuantizedKind::Function(QuantizedFunction::Elu) => "LiteElu",
+            QuantizedKind::Function(QuantizedFunction::LeakyRelu(_)) => "LiteLeakyRelu",
             QuantizedKind::Quantize { .. } => "LiteQuantize",
             QuantizedKind::Dequantize { .. } => "LiteDequantize",
         }
@@ -135,7 +147,9 @@ impl Quantized {
             QuantizedKind::Conv2d(..)
             | QuantizedKind::DepthwiseConv2d(..)
             | QuantizedKind::FullyConnected(_) => 2..=3,
-            QuantizedKind::Binary(_) | QuantizedKind::Mean { .. } => 2..=2,
+            QuantizedKind::Binary(_) | QuantizedKind::Mean { .. } | QuantizedKind::Resize(_) => {
+                2..=2
+            }
             QuantizedKind::Pool(_)
             | QuantizedKind::Softmax { .. }
             | QuantizedKind::Function(_)
@@ -174,6 +188,10 @@ impl Quantized {
             },
             QuantizedKind::Binary(_) => broadcast(x, input(1)?)?,
             QuantizedKind::Pool(pool) => pooled_shape(pool, picture(inputs[0])?)?,
+            QuantizedKind::Resize(_) if inputs[0].is_empty() => {
+                return Err("a resize of nothing".into());
+            }
+            QuantizedKind::Resize(_) => resized(picture(inputs[0])?, &numbers(1)?)?,
             QuantizedKind::Mean { keep_dims } => reduced(x, &numbers(1)?, *keep_dims)?,
             QuantizedKind::Softmax { .. }
             | QuantizedKind::Function(_)
@@ -183,6 +201,18 @@ impl Quantized {
         let stores_integers = !matches!(self.kind, QuantizedKind::Dequantize { .. });
         let dtype = if stores_integers { self.dtype } else { DType::F32 };
         Ok(Fact { dtype, shape, quantization: stores_integers.then_some(self.output) })
+    }
+}
+
+/// Returns the shape of a picture that is resized to `[height, width]`.
+fn resized([n, _, _, channels]: [usize; 4], size: &[i64]) -> Result<Vec<usize>, String> {
+    let side = |length: i64| usize::try_from(length).ok().filter(|&length| length > 0);
+    match size {
+        &[height, width] => match (side(height), side(width)) {
+            (Some(height), Some(width)) => Ok(vec![n, height, width, channels]),
+            _ => Err(format!("a size of {height} × {width}")),
+        },
+        _ => Err(format!("a size of {} numbers", size.len())),
     }
 }
 

@@ -8,7 +8,7 @@ use lorgnette_kernels::{Buffer, ThreadPool};
 
 use super::step_args::{MAX_INPUTS, StepArgs};
 use super::{BufferRef, Plan, Port, Step, StepKernel};
-use crate::graph::quantized::IntegerKernel;
+use crate::graph::quantized::{IntegerArgs, IntegerKernel};
 
 /// The memory of one run: inputs, outputs and all values between them.
 #[derive(Debug)]
@@ -138,6 +138,7 @@ impl Plan {
 }
 
 fn run_integers(kernel: &IntegerKernel, args: StepArgs<'_>) {
-    let StepArgs { level, pool, inputs: [first, second, _], output, .. } = args;
-    kernel.run(level, first.unwrap_or_default(), second.unwrap_or_default(), output, pool);
+    let StepArgs { level, pool, inputs: [first, second, _], output, scratch } = args;
+    let inputs = [first, second].map(Option::unwrap_or_default);
+    kernel.run(level, IntegerArgs { inputs, output, scratch }, pool);
 }

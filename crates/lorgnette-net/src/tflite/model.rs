@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::flatbuffer::{Damage, FlatBuffer, Table};
 use super::schema::{
-    self, buffer, operator_code, quantization, signature, subgraph, tensor, tensor_map,
+    self, buffer, metadata, operator_code, quantization, signature, subgraph, tensor, tensor_map,
 };
 use crate::tensor::{DType, elements};
 
@@ -19,6 +19,8 @@ pub(super) struct Model<'a> {
     pub(super) inputs: Vec<usize>,
     /// The tensors that are answers.
     pub(super) outputs: Vec<usize>,
+    /// Names and texts that Lorgnette wrote for itself.
+    pub(super) notes: Vec<(&'a str, &'a str)>,
 }
 
 /// A tensor of a subgraph.
@@ -87,7 +89,7 @@ impl std::fmt::Display for Code {
 impl<'a> Model<'a> {
     /// Reads the file `flat`, whose bytes are `file`.
     pub(super) fn read(flat: &'a FlatBuffer<'a>, file: &Bytes) -> Result<Self, Damage> {
-        use schema::model::{BUFFERS, OPERATOR_CODES, SIGNATURES, SUBGRAPHS, VERSION};
+        use schema::model::{BUFFERS, METADATA, OPERATOR_CODES, SIGNATURES, SUBGRAPHS, VERSION};
         const SUPPORTED_VERSION: u32 = 3;
         let root = flat.root()?;
         let version = root.u32(VERSION)?;
@@ -114,6 +116,7 @@ impl<'a> Model<'a> {
         let mut model = Self {
             inputs: indices(&main.i32s(subgraph::INPUTS)?, tensors.len())?,
             outputs: indices(&main.i32s(subgraph::OUTPUTS)?, tensors.len())?,
+            notes: notes(&root.tables(METADATA)?, &buffers, flat)?,
             tensors,
             operators,
         };
@@ -186,6 +189,30 @@ impl<'a> Model<'a> {
         }
         Ok(())
     }
+}
+
+/// The prefix of the names of what Lorgnette notes in a file.
+const NOTE: &str = "lorgnette.";
+
+/// Reads the metadata that Lorgnette wrote; that of others is of many forms.
+fn notes<'a>(
+    tables: &[Table<'a>],
+    buffers: &[Range<usize>],
+    flat: &'a FlatBuffer<'a>,
+) -> Result<Vec<(&'a str, &'a str)>, Damage> {
+    let mut notes = Vec::new();
+    for table in tables {
+        let Some(name) = table.text(metadata::NAME)?.filter(|name| name.starts_with(NOTE)) else {
+            continue;
+        };
+        let buffer = buffers.get(table.u32(metadata::BUFFER)? as usize);
+        let bytes = buffer.and_then(|range| flat.bytes().get(range.clone())).unwrap_or_default();
+        flat.spend(bytes.len())?;
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            notes.push((name, text));
+        }
+    }
+    Ok(notes)
 }
 
 /// Names that are longer are shortened: TensorFlow joins those of all nodes that became one.

@@ -18,15 +18,18 @@ macro_rules! fields {
 
 fields!(
     /// The root.
-    model { VERSION = 0, OPERATOR_CODES = 1, SUBGRAPHS = 2, BUFFERS = 4, SIGNATURES = 7 }
+    model {
+        VERSION = 0, OPERATOR_CODES = 1, SUBGRAPHS = 2, DESCRIPTION = 3, BUFFERS = 4, METADATA = 6,
+        SIGNATURES = 7,
+    }
 );
 fields!(
     /// `OperatorCode`.
-    operator_code { DEPRECATED_BUILTIN = 0, CUSTOM = 1, BUILTIN = 3 }
+    operator_code { DEPRECATED_BUILTIN = 0, CUSTOM = 1, VERSION = 2, BUILTIN = 3 }
 );
 fields!(
     /// `SubGraph`.
-    subgraph { TENSORS = 0, INPUTS = 1, OUTPUTS = 2, OPERATORS = 3 }
+    subgraph { TENSORS = 0, INPUTS = 1, OUTPUTS = 2, OPERATORS = 3, NAME = 4 }
 );
 fields!(
     /// `Tensor`.
@@ -41,11 +44,15 @@ fields!(
 );
 fields!(
     /// `Operator`.
-    operator { CODE = 0, INPUTS = 1, OUTPUTS = 2, OPTIONS = 4 }
+    operator { CODE = 0, INPUTS = 1, OUTPUTS = 2, OPTIONS_TYPE = 3, OPTIONS = 4 }
 );
 fields!(
     /// `Buffer`.
     buffer { DATA = 0, OFFSET = 1, SIZE = 2 }
+);
+fields!(
+    /// `Metadata`.
+    metadata { NAME = 0, BUFFER = 1 }
 );
 fields!(
     /// `SignatureDef`.
@@ -76,6 +83,20 @@ pub(super) fn dtype(tensor_type: u8) -> Option<DType> {
     })
 }
 
+/// The number of an element type that files are written with.
+pub(super) fn type_number(dtype: DType) -> u8 {
+    match dtype {
+        DType::F16 => 1,
+        DType::I32 => 2,
+        DType::U8 => 3,
+        DType::I64 => 4,
+        DType::Bool => 6,
+        DType::I16 => 7,
+        DType::I8 => 9,
+        _ => 0,
+    }
+}
+
 /// The name of a type that [`dtype`] does not know.
 pub(super) fn type_name(tensor_type: u8) -> &'static str {
     match tensor_type {
@@ -95,6 +116,11 @@ pub(super) fn type_name(tensor_type: u8) -> &'static str {
 /// the schema.
 pub(super) fn builtin_name(code: i32) -> Option<&'static str> {
     BUILTIN_NAMES.get(usize::try_from(code).ok()?).copied().filter(|name| !name.is_empty())
+}
+
+/// The number of a builtin operator.
+pub(super) fn builtin_number(name: &str) -> Option<i32> {
+    BUILTIN_NAMES.iter().position(|known| *known == name).map(|number| number as i32)
 }
 
 const BUILTIN_NAMES: [&str; 162] = [

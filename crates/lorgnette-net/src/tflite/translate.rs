@@ -16,6 +16,7 @@ use bytes::Bytes;
 use super::flatbuffer::{Damage, Table};
 use super::model::{LiteTensor, Model, Operator, Quantization};
 use super::schema;
+use crate::export::note;
 use crate::proto::{self, AttrValue, NodeDef, Value};
 use crate::tensor::DType;
 
@@ -40,7 +41,9 @@ pub(super) fn translate(model: &Model<'_>, file_bytes: usize) -> Result<proto::G
     for operator in &model.operators {
         translator.operator(operator)?;
     }
-    Ok(proto::GraphDef { node: translator.nodes, versions: None })
+    let mut nodes = translator.nodes;
+    nodes.extend(model.notes.iter().map(|(name, text)| note(name, text).def));
+    Ok(proto::GraphDef { node: nodes, versions: None })
 }
 
 struct Translator<'m> {

@@ -3,14 +3,15 @@
 use bytemuck::{cast_slice, cast_slice_mut};
 use bytes::Bytes;
 use lorgnette_kernels::integer::{
-    Byte, ByteGather, ByteTable, IntegerAdd, IntegerConv, IntegerFilter, IntegerMean, IntegerMul,
-    IntegerOperand, IntegerPool, IntegerSoftmax, Multiplier, OutputRange, Scale, average_pool,
+    Byte, ByteGather, ByteTable, IntegerAdd, IntegerConv, IntegerConvShape, IntegerFilter,
+    IntegerMean, IntegerMul, IntegerOperand, IntegerPool, IntegerPrelu, IntegerResize,
+    IntegerSoftmax, Multiplier, OutputRange, PackedConv, PackedDepthwise, Scale, average_pool,
     convolve, convolve_depthwise, dequantize, integer_binary, max_pool, quantize,
 };
 use lorgnette_kernels::{Level, ThreadPool, Window};
 
 use super::{FilterScale, Quantized, QuantizedBinary, QuantizedFunction, QuantizedKind};
-use crate::graph::evaluate::{groups, sources};
+use crate::graph::evaluate::{groups, index, sources};
 use crate::graph::op::{Conv, PoolKind};
 use crate::graph::shape::{Fact, resolve};
 use crate::tensor::{DType, Tensor};
@@ -34,6 +35,11 @@ enum Work {
         multiply: IntegerMul,
         sources: BroadcastSources,
     },
+    Prelu {
+        prelu: IntegerPrelu,
+        sources: BroadcastSources,
+    },
+    Resize(IntegerResize),
     Pool {
         shape: IntegerPool,
         kind: PoolKind,
@@ -68,16 +74,37 @@ struct BroadcastSources([Option<Vec<u32>>; 2]);
 /// A convolution or a fully connected layer.
 #[derive(Debug)]
 struct ConvWork {
+    algorithm: ConvAlgorithm,
+    /// Products of a run.
+    products: u64,
+}
+
+#[derive(Debug)]
+enum ConvAlgorithm {
+    Reference(ReferenceConv),
+    Packed(PackedConv),
+    PackedDepthwise(PackedDepthwise),
+}
+
+/// A convolution by the reference kernels, which read the filter as the file has it.
+#[derive(Debug)]
+struct ReferenceConv {
     is_depthwise: bool,
-    input_shape: [usize; 4],
-    output_shape: [usize; 4],
-    window: Window,
-    input_zero_point: i32,
-    range: OutputRange,
+    shape: IntegerConvShape,
     filter: Bytes,
     filter_zero_point: i32,
     bias: Vec<i32>,
     rescale: Vec<Multiplier>,
+}
+
+/// The bytes that a kernel works with.
+#[derive(Debug)]
+pub(crate) struct IntegerArgs<'a> {
+    /// The second is empty for kernels of one input.
+    pub(crate) inputs: [&'a [u8]; 2],
+    pub(crate) output: &'a mut [u8],
+    /// [`IntegerKernel::scratch_len`] bytes of any content, aligned to 64.
+    pub(crate) scratch: &'a mut [u8],
 }
 
 /// An input of an operation.
@@ -96,8 +123,9 @@ impl Operand<'_> {
 }
 
 impl IntegerKernel {
-    /// Prepares an operation.
+    /// Prepares an operation for a level.
     pub(crate) fn new(
+        level: Level,
         op: &Quantized,
         inputs: &[Operand<'_>],
         output: &Fact,
@@ -123,9 +151,9 @@ impl IntegerKernel {
             return Err(format!("it reads {dtype} and writes {}", op.dtype));
         }
         let work = if is_signed {
-            work::<i8>(op, inputs, output)?
+            work::<i8>(level, op, inputs, output)?
         } else {
-            work::<u8>(op, inputs, output)?
+            work::<u8>(level, op, inputs, output)?
         };
         Ok(Self { work, is_signed })
     }
@@ -143,26 +171,19 @@ impl IntegerKernel {
     /// The number of activations that it reads: its first inputs.
     pub(crate) fn activations(&self) -> usize {
         match self.work {
-            Work::Add { .. } | Work::Mul { .. } => 2,
-            Work::Conv(_)
-            | Work::Pool { .. }
-            | Work::Mean { .. }
-            | Work::Softmax { .. }
-            | Work::Table { .. }
-            | Work::Quantize(_)
-            | Work::Dequantize(_)
-            | Work::Gather(_)
-            | Work::CopyRows { .. } => 1,
+            Work::Add { .. } | Work::Mul { .. } | Work::Prelu { .. } => 2,
+            _ => 1,
         }
     }
 
     /// The kernel's name in reports.
     pub(crate) fn name(&self) -> &'static str {
         match &self.work {
-            Work::Conv(conv) if conv.is_depthwise => "depthwise, integers",
-            Work::Conv(_) => "direct, integers",
+            Work::Conv(conv) => conv.algorithm.name(),
             Work::Add { .. } => "add, integers",
             Work::Mul { .. } => "multiply, integers",
+            Work::Prelu { .. } => "prelu, integers",
+            Work::Resize(_) => "resize, integers",
             Work::Pool { kind: PoolKind::Max, .. } => "max pool, integers",
             Work::Pool { kind: PoolKind::Average, .. } => "average pool, integers",
             Work::Mean { .. } => "mean, integers",
@@ -177,90 +198,74 @@ impl IntegerKernel {
 
     /// Operations of a run; a multiplication and an addition count as two.
     pub(crate) fn operations(&self) -> u64 {
-        match &self.work {
-            Work::Conv(conv) => {
-                let pixels: usize = conv.output_shape[..3].iter().product();
-                2 * (pixels * conv.filter.len()) as u64
-            }
-            Work::Add { .. }
-            | Work::Mul { .. }
-            | Work::Pool { .. }
-            | Work::Mean { .. }
-            | Work::Softmax { .. }
-            | Work::Table { .. }
-            | Work::Quantize(_)
-            | Work::Dequantize(_)
-            | Work::Gather(_)
-            | Work::CopyRows { .. } => 0,
-        }
+        self.conv().map_or(0, |conv| 2 * conv.products)
     }
 
     /// Bytes of weights that it reads.
     pub(crate) fn weight_bytes(&self) -> usize {
-        match &self.work {
-            Work::Conv(conv) => conv.filter.len() + size_of_val(conv.bias.as_slice()),
-            Work::Add { .. }
-            | Work::Mul { .. }
-            | Work::Pool { .. }
-            | Work::Mean { .. }
-            | Work::Softmax { .. }
-            | Work::Table { .. }
-            | Work::Quantize(_)
-            | Work::Dequantize(_)
-            | Work::Gather(_)
-            | Work::CopyRows { .. } => 0,
+        self.conv().map_or(0, |conv| conv.algorithm.weight_bytes())
+    }
+
+    /// Bytes of scratch for a run on `threads` threads.
+    pub(crate) fn scratch_len(&self, threads: usize) -> usize {
+        match self.conv().map(|conv| &conv.algorithm) {
+            Some(ConvAlgorithm::Packed(conv)) => conv.scratch_len(threads),
+            _ => 0,
         }
     }
 
-    /// Computes the output, without allocating. `second` is empty for kernels of one input.
-    pub(crate) fn run(
-        &self,
-        level: Level,
-        first: &[u8],
-        second: &[u8],
-        output: &mut [u8],
-        pool: &ThreadPool,
-    ) {
+    fn conv(&self) -> Option<&ConvWork> {
         match &self.work {
-            Work::Table { table, .. } => table.run(first, output, pool),
-            Work::Gather(gather) => gather.run(first, output, pool),
+            Work::Conv(conv) => Some(conv),
+            _ => None,
+        }
+    }
+
+    /// Computes the output, without allocating.
+    pub(crate) fn run(&self, level: Level, args: IntegerArgs<'_>, pool: &ThreadPool) {
+        let first = args.inputs[0];
+        match &self.work {
+            Work::Table { table, .. } => table.run(first, args.output, pool),
+            Work::Gather(gather) => gather.run(first, args.output, pool),
             Work::CopyRows { row, stride } => {
-                for (from, to) in first.chunks_exact(*row).zip(output.chunks_mut(*stride)) {
+                let rows = args.output.chunks_mut(*stride);
+                for (from, to) in first.chunks_exact(*row).zip(rows) {
                     to[..*row].copy_from_slice(from);
                 }
             }
-            work if self.is_signed => work.run::<i8>(level, first, second, output, pool),
-            work => work.run::<u8>(level, first, second, output, pool),
+            work if self.is_signed => work.run::<i8>(level, args, pool),
+            work => work.run::<u8>(level, args, pool),
         }
     }
 }
 
 impl Work {
     /// Computes kernels that know the type of their integers.
-    fn run<T: Byte>(
-        &self,
-        level: Level,
-        first: &[u8],
-        second: &[u8],
-        output: &mut [u8],
-        pool: &ThreadPool,
-    ) {
-        let (x, y) = (cast_slice::<u8, T>(first), cast_slice::<u8, T>(second));
+    fn run<T: Byte>(&self, level: Level, args: IntegerArgs<'_>, pool: &ThreadPool) {
+        let IntegerArgs { inputs, output, scratch } = args;
+        let [x, y] = inputs.map(cast_slice::<u8, T>);
         match self {
-            Self::Conv(conv) => conv.run::<T>(level, x, cast_slice_mut(output), pool),
+            Self::Conv(conv) => {
+                conv.algorithm.run::<T>(level, x, cast_slice_mut(output), scratch, pool);
+            }
             Self::Add { add, sources } => {
-                let [a, b] = sources.operands([x, y]);
-                integer_binary::<T>(add, a, b, cast_slice_mut(output), pool);
+                let operands = sources.operands([x, y]);
+                integer_binary::<T>(level, add, operands, cast_slice_mut(output), pool);
             }
             Self::Mul { multiply, sources } => {
-                let [a, b] = sources.operands([x, y]);
-                integer_binary::<T>(multiply, a, b, cast_slice_mut(output), pool);
+                let operands = sources.operands([x, y]);
+                integer_binary::<T>(level, multiply, operands, cast_slice_mut(output), pool);
             }
+            Self::Prelu { prelu, sources } => {
+                let operands = sources.operands([x, y]);
+                integer_binary::<T>(level, prelu, operands, cast_slice_mut(output), pool);
+            }
+            Self::Resize(resize) => resize.run::<T>(x, cast_slice_mut(output), pool),
             Self::Pool { shape, kind: PoolKind::Max } => {
-                max_pool::<T>(shape, x, cast_slice_mut(output), pool);
+                max_pool::<T>(level, shape, x, cast_slice_mut(output), pool);
             }
             Self::Pool { shape, kind: PoolKind::Average } => {
-                average_pool::<T>(shape, x, cast_slice_mut(output), pool);
+                average_pool::<T>(level, shape, x, cast_slice_mut(output), pool);
             }
             Self::Mean { mean, sources } => {
                 mean.run::<T>(sources, x, cast_slice_mut(output), pool);
@@ -269,10 +274,11 @@ impl Work {
                 softmax.run::<T>(*columns, x, cast_slice_mut(output), pool);
             }
             Self::Quantize(scale) => {
-                quantize::<T>(*scale, cast_slice(first), cast_slice_mut(output), pool);
+                let reals = cast_slice(inputs[0]);
+                quantize::<T>(level, *scale, reals, cast_slice_mut(output), pool);
             }
             Self::Dequantize(scale) => {
-                dequantize::<T>(*scale, x, cast_slice_mut(output), pool);
+                dequantize::<T>(level, *scale, x, cast_slice_mut(output), pool);
             }
             Self::Table { .. } | Self::Gather(_) | Self::CopyRows { .. } => {}
         }
@@ -300,27 +306,68 @@ impl BroadcastSources {
     }
 }
 
-impl ConvWork {
-    fn run<T: Byte>(&self, level: Level, input: &[T], output: &mut [T], pool: &ThreadPool) {
-        let filter = IntegerFilter {
-            values: cast_slice::<u8, T>(&self.filter),
+impl ConvAlgorithm {
+    /// Packs the filter where the level has a kernel for it.
+    fn new<T: Byte>(level: Level, reference: ReferenceConv) -> Self {
+        let filter = reference.filter::<T>();
+        if reference.is_depthwise {
+            if let Some(packed) = PackedDepthwise::new(level, &reference.shape, &filter) {
+                return Self::PackedDepthwise(packed);
+            }
+        } else if let Some(packed) = PackedConv::new(level, &reference.shape, &filter) {
+            return Self::Packed(packed);
+        }
+        Self::Reference(reference)
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Reference(conv) if conv.is_depthwise => "depthwise, integers",
+            Self::Reference(_) => "direct, integers",
+            Self::Packed(conv) => conv.name(),
+            Self::PackedDepthwise(conv) => conv.name(),
+        }
+    }
+
+    fn weight_bytes(&self) -> usize {
+        match self {
+            Self::Reference(conv) => conv.filter.len() + size_of_val(conv.bias.as_slice()),
+            Self::Packed(conv) => conv.weight_bytes(),
+            Self::PackedDepthwise(conv) => conv.weight_bytes(),
+        }
+    }
+
+    fn run<T: Byte>(
+        &self,
+        level: Level,
+        input: &[T],
+        output: &mut [T],
+        scratch: &mut [u8],
+        pool: &ThreadPool,
+    ) {
+        match self {
+            Self::Packed(packed) => packed.run(input, output, scratch, pool),
+            Self::PackedDepthwise(packed) => packed.run(input, output, pool),
+            Self::Reference(reference) => {
+                let (shape, filter) = (&reference.shape, reference.filter::<T>());
+                let conv = IntegerConv { shape, input, output };
+                if reference.is_depthwise {
+                    convolve_depthwise(level, conv, &filter, pool);
+                } else {
+                    convolve(level, conv, &filter, pool);
+                }
+            }
+        }
+    }
+}
+
+impl ReferenceConv {
+    fn filter<T: Byte>(&self) -> IntegerFilter<'_, T> {
+        IntegerFilter {
+            values: cast_slice(&self.filter),
             zero_point: self.filter_zero_point,
             bias: &self.bias,
             rescale: &self.rescale,
-        };
-        let conv = IntegerConv {
-            input,
-            input_shape: self.input_shape,
-            input_zero_point: self.input_zero_point,
-            window: self.window,
-            range: self.range,
-            output,
-            output_shape: self.output_shape,
-        };
-        if self.is_depthwise {
-            convolve_depthwise(level, conv, &filter, pool);
-        } else {
-            convolve(level, conv, &filter, pool);
         }
     }
 }
@@ -367,7 +414,12 @@ fn check_factor(factor: f64) -> Result<(), String> {
 }
 
 /// Prepares an operation on integers of one type.
-fn work<T: Byte>(op: &Quantized, inputs: &[Operand<'_>], output: &Fact) -> Result<Work, String> {
+fn work<T: Byte>(
+    level: Level,
+    op: &Quantized,
+    inputs: &[Operand<'_>],
+    output: &Fact,
+) -> Result<Work, String> {
     let missing = || "an input is missing".to_owned();
     let x = inputs.first().ok_or_else(missing)?;
     let scale = |i: usize| op.inputs.get(i).copied().ok_or("an input has no scale");
@@ -378,24 +430,24 @@ fn work<T: Byte>(op: &Quantized, inputs: &[Operand<'_>], output: &Fact) -> Resul
     );
     Ok(match &op.kind {
         QuantizedKind::Conv2d(conv, filter) => {
-            let work = conv_work::<T>(op, inputs, output, filter)?;
+            let work = reference_conv::<T>(op, inputs, output, filter)?;
             let window = filter_window(conv, inputs, false)?;
-            Work::Conv(Box::new(ConvWork { window, ..work }))
+            conv_work::<T>(level, work, window)
         }
         QuantizedKind::DepthwiseConv2d(conv, filter) => {
-            let work = conv_work::<T>(op, inputs, output, filter)?;
+            let work = reference_conv::<T>(op, inputs, output, filter)?;
             let window = filter_window(conv, inputs, true)?;
-            Work::Conv(Box::new(ConvWork { window, is_depthwise: true, ..work }))
+            conv_work::<T>(level, ReferenceConv { is_depthwise: true, ..work }, window)
         }
         QuantizedKind::FullyConnected(filter) => {
-            let work = conv_work::<T>(op, inputs, output, filter)?;
+            let mut work = reference_conv::<T>(op, inputs, output, filter)?;
             let &[rows, outputs] = output.shape.as_slice() else {
                 return Err("its result is no matrix".into());
             };
             let inner = work.filter.len().checked_div(outputs).unwrap_or(0);
-            let input_shape = [rows, 1, 1, inner];
-            let output_shape = [rows, 1, 1, outputs];
-            Work::Conv(Box::new(ConvWork { input_shape, output_shape, ..work }))
+            work.shape.input_shape = [rows, 1, 1, inner];
+            work.shape.output_shape = [rows, 1, 1, outputs];
+            conv_work::<T>(level, work, Window::POINTWISE)
         }
         QuantizedKind::Binary(function) => {
             let (a, b) = (scale(0)?, scale(1)?);
@@ -412,6 +464,11 @@ fn work<T: Byte>(op: &Quantized, inputs: &[Operand<'_>], output: &Fact) -> Resul
                     let multiply = IntegerMul::new(scales, zero_points, output_scale, range);
                     Work::Mul { multiply, sources }
                 }
+                QuantizedBinary::Prelu => {
+                    check_factor(f64::from(a.scale / output_scale))?;
+                    let prelu = IntegerPrelu::new(scales, zero_points, output_scale, range);
+                    Work::Prelu { prelu, sources }
+                }
             }
         }
         QuantizedKind::Pool(pool) => {
@@ -423,6 +480,14 @@ fn work<T: Byte>(op: &Quantized, inputs: &[Operand<'_>], output: &Fact) -> Resul
             let window = resolve(pool.kernel, pool.stride, [1; 2], pool.border, [height, width])?;
             let shape = IntegerPool { input_shape, output_shape, window, range };
             Work::Pool { shape, kind: pool.kind }
+        }
+        QuantizedKind::Resize(resize) => {
+            if scale(0)? != op.output {
+                return Err("a resize whose result has another scale".into());
+            }
+            let (input_shape, output_shape) = (four(&x.fact.shape)?, four(&output.shape)?);
+            let shape = IntegerResize { input_shape, output_shape, how: resize.how };
+            if resize.bilinear { Work::Resize(shape) } else { Work::Gather(nearest(&shape)?) }
         }
         QuantizedKind::Mean { .. } => {
             const MAX_COUNT: usize = 1 << 23;
@@ -448,13 +513,22 @@ fn work<T: Byte>(op: &Quantized, inputs: &[Operand<'_>], output: &Fact) -> Resul
     })
 }
 
+/// Chooses the algorithm of a convolution.
+fn conv_work<T: Byte>(level: Level, mut conv: ReferenceConv, window: Window) -> Work {
+    conv.shape.window = window;
+    let pixels: usize = conv.shape.output_shape[..3].iter().product();
+    let products = (pixels * conv.filter.len()) as u64;
+    let algorithm = ConvAlgorithm::new::<T>(level, conv);
+    Work::Conv(Box::new(ConvWork { algorithm, products }))
+}
+
 /// Returns a convolution of a pointwise window, with the parameters that do not depend on that.
-fn conv_work<T: Byte>(
+fn reference_conv<T: Byte>(
     op: &Quantized,
     inputs: &[Operand<'_>],
     output: &Fact,
     scale: &FilterScale,
-) -> Result<ConvWork, String> {
+) -> Result<ReferenceConv, String> {
     let (Some(x), Some(filter)) = (inputs.first(), inputs.get(1)) else {
         return Err("an input is missing".into());
     };
@@ -480,13 +554,17 @@ fn conv_work<T: Byte>(
         op.clamp.high,
     );
     let is_fully_connected = matches!(op.kind, QuantizedKind::FullyConnected(_));
-    Ok(ConvWork {
-        is_depthwise: false,
-        input_shape: if is_fully_connected { [0; 4] } else { four(&x.fact.shape)? },
-        output_shape: if is_fully_connected { [0; 4] } else { four(&output.shape)? },
-        window: Window::POINTWISE,
+    let no_shape = [0; 4];
+    let shape = IntegerConvShape {
+        input_shape: if is_fully_connected { no_shape } else { four(&x.fact.shape)? },
         input_zero_point: input.zero_point,
+        window: Window::POINTWISE,
         range,
+        output_shape: if is_fully_connected { no_shape } else { four(&output.shape)? },
+    };
+    Ok(ReferenceConv {
+        is_depthwise: false,
+        shape,
         filter: weights.bytes().clone(),
         filter_zero_point: scale.zero_point,
         bias,
@@ -590,6 +668,14 @@ fn function_work<T: Byte>(
         QuantizedFunction::Tanh => {
             (ByteTable::function::<T>(f32::tanh, input, op.output), "tanh, integers")
         }
+        QuantizedFunction::Elu => {
+            let elu = |x: f32| if x > 0.0 { x } else { x.exp_m1() };
+            (ByteTable::function::<T>(elu, input, op.output), "elu, integers")
+        }
+        QuantizedFunction::LeakyRelu(slope) => {
+            check_factor(f64::from(input.scale * slope / op.output.scale))?;
+            (ByteTable::leaky_relu::<T>(slope, input, op.output), "leaky relu, integers")
+        }
         QuantizedFunction::HardSwish => {
             check_factor(f64::from(input.scale) * 32768.0 / 384.0)?;
             (ByteTable::hard_swish::<T>(input, op.output), "hard swish, integers")
@@ -600,4 +686,22 @@ fn function_work<T: Byte>(
 
 fn four(shape: &[usize]) -> Result<[usize; 4], String> {
     shape.try_into().map_err(|_| format!("a shape of {shape:?}, where a batch of pictures belongs"))
+}
+
+/// Returns the movement of whole pixels to the places they are nearest to.
+fn nearest(shape: &IntegerResize) -> Result<ByteGather, String> {
+    let IntegerResize { input_shape, output_shape, how } = *shape;
+    let [_, height, width, channels] = input_shape;
+    let [batch, rows, columns, _] = output_shape;
+    let mut sources = Vec::with_capacity(batch * rows * columns);
+    for n in 0..batch {
+        for y in 0..rows {
+            let y = how.nearest(height, rows, y);
+            for x in 0..columns {
+                let x = how.nearest(width, columns, x);
+                sources.push(index(((n * height + y) * width + x) * channels)?);
+            }
+        }
+    }
+    Ok(ByteGather { run: channels, sources, fill: 0 })
 }

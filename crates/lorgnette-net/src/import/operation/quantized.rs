@@ -33,9 +33,14 @@ pub(crate) mod attribute {
     pub(crate) const HIGH: &str = "high";
     /// A factor of a softmax's values.
     pub(crate) const BETA: &str = "beta";
+    /// The slope of a leaky ReLU.
+    pub(crate) const SLOPE: &str = "alpha";
     /// Whether reduced dimensions are kept.
     pub(crate) const KEEP_DIMS: &str = "keep_dims";
 }
+
+/// The attribute of a resize that is TensorFlow's.
+const ALIGN_CORNERS: &str = "align_corners";
 
 /// True for the operations of 8-bit integers, which are ours and not TensorFlow's.
 pub(crate) fn is_quantized_operation(op: &str) -> bool {
@@ -97,6 +102,9 @@ fn kind(op: &str, node: Attributes<'_>) -> Option<Result<QuantizedKind, String>>
         "Add" => binary(QuantizedBinary::Add),
         "Sub" => binary(QuantizedBinary::Sub),
         "Mul" => binary(QuantizedBinary::Mul),
+        "Prelu" => binary(QuantizedBinary::Prelu),
+        "ResizeBilinear" => Ok(QuantizedKind::Resize(window::resize(node, true, ALIGN_CORNERS))),
+        "ResizeNearest" => Ok(QuantizedKind::Resize(window::resize(node, false, ALIGN_CORNERS))),
         "MaxPool" => pool(node, PoolKind::Max),
         "AvgPool" => pool(node, PoolKind::Average),
         "Mean" => Ok(QuantizedKind::Mean { keep_dims: node.flag(attribute::KEEP_DIMS) }),
@@ -108,6 +116,10 @@ fn kind(op: &str, node: Attributes<'_>) -> Option<Result<QuantizedKind, String>>
         "Logistic" => function(QuantizedFunction::Logistic),
         "Tanh" => function(QuantizedFunction::Tanh),
         "HardSwish" => function(QuantizedFunction::HardSwish),
+        "Elu" => function(QuantizedFunction::Elu),
+        "LeakyRelu" => {
+            function(QuantizedFunction::LeakyRelu(node.float(attribute::SLOPE).unwrap_or(0.0)))
+        }
         "Quantize" => Ok(QuantizedKind::Quantize { port: false }),
         "Dequantize" => Ok(QuantizedKind::Dequantize { port: false }),
         _ => return None,

@@ -22,10 +22,17 @@ pub(super) fn translate(builtin: &str, site: &mut Site<'_, '_, '_>) -> Outcome {
         "ADD" => binary(site, "LiteAdd"),
         "SUB" => binary(site, "LiteSub"),
         "MUL" => binary(site, "LiteMul"),
+        "PRELU" => prelu(site),
+        "RESIZE_BILINEAR" => resize(site, "LiteResizeBilinear"),
+        "RESIZE_NEAREST_NEIGHBOR" => resize(site, "LiteResizeNearest"),
         "MEAN" => mean(site),
         "SOFTMAX" => softmax(site),
         "LOGISTIC" => function(site, "LiteLogistic", Activation::None),
         "TANH" => function(site, "LiteTanh", Activation::None),
+        "ELU" if site.output().dtype == Some(DType::I8) => {
+            function(site, "LiteElu", Activation::None)
+        }
+        "LEAKY_RELU" => leaky_relu(site),
         "HARD_SWISH" => function(site, "LiteHardSwish", Activation::None),
         "RELU" => function(site, "LiteRequantize", Activation::Relu),
         "RELU6" => function(site, "LiteRequantize", Activation::Relu6),
@@ -242,6 +249,36 @@ fn function(site: &mut Site<'_, '_, '_>, op: &str, activation: Activation) -> Ou
     attributes.extend(limits(activation));
     let x = site.input(0)?;
     site.finish(op, vec![x], attributes)
+}
+
+fn leaky_relu(site: &mut Site<'_, '_, '_>) -> Outcome {
+    const ALPHA: usize = 0;
+    let slope = site.f32(ALPHA)?;
+    if !(slope >= 0.0 && slope.is_finite()) {
+        return unsupported(format!("a slope of {slope}"));
+    }
+    let mut attributes = site.input_scales(1)?;
+    attributes.extend(site.output_scale()?);
+    attributes.push((attribute::SLOPE, Value::F(slope)));
+    let x = site.input(0)?;
+    site.finish("LiteLeakyRelu", vec![x], attributes)
+}
+
+/// `x, slopes`.
+fn prelu(site: &mut Site<'_, '_, '_>) -> Outcome {
+    let mut attributes = site.input_scales(2)?;
+    attributes.extend(site.output_scale()?);
+    let inputs = site.inputs()?;
+    site.finish("LitePrelu", inputs, attributes)
+}
+
+/// `x, [height, width]`.
+fn resize(site: &mut Site<'_, '_, '_>, op: &str) -> Outcome {
+    let mut attributes = window::resize_flags(site, op == "LiteResizeBilinear")?;
+    attributes.extend(site.input_scales(1)?);
+    attributes.extend(site.output_scale()?);
+    let inputs = site.inputs()?;
+    site.finish(op, inputs, attributes)
 }
 
 /// Real numbers, or integers of another scale, to integers.

@@ -360,14 +360,17 @@ fn l2_pool(site: &mut Site<'_, '_, '_>) -> Outcome {
 }
 
 fn resize(site: &mut Site<'_, '_, '_>, op: &str) -> Outcome {
+    let (attributes, inputs) = (resize_flags(site, op == "ResizeBilinear")?, site.inputs()?);
+    site.finish(op, inputs, attributes)
+}
+
+/// How coordinates are mapped, as TensorFlow's attributes.
+pub(super) fn resize_flags(site: &Site<'_, '_, '_>, is_bilinear: bool) -> Outcome<Vec<Attribute>> {
     // ResizeBilinearOptions begins with two fields that are no longer used.
-    let first = if op == "ResizeBilinear" { 2 } else { 0 };
+    let first = if is_bilinear { 2 } else { 0 };
     let flags = [site.flag(first)?, site.flag(first + 1)?];
     let [align_corners, half_pixel_centers] = flags.map(Value::B);
-    let attributes =
-        vec![("align_corners", align_corners), ("half_pixel_centers", half_pixel_centers)];
-    let inputs = site.inputs()?;
-    site.finish(op, inputs, attributes)
+    Ok(vec![("align_corners", align_corners), ("half_pixel_centers", half_pixel_centers)])
 }
 
 fn local_response_normalization(site: &mut Site<'_, '_, '_>) -> Outcome {

@@ -1,0 +1,302 @@
+//! `lorgnette models quantise`: writes a model as a TensorFlow Lite file of int8.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
+use lorgnette::Picture;
+use lorgnette::net::quantize::RangeRule;
+use lorgnette::net::write_atomically;
+use lorgnette::photos::{Walk, WalkOptions};
+use lorgnette::quantize::{LayerQuantization, Quantization, QuantizationOptions, quantize};
+use serde::Serialize;
+
+use crate::Outcome;
+use crate::arguments::{Global, InputArguments, ReportFormat};
+use crate::messages::{Messages, count};
+use crate::model;
+use crate::progress::Progress;
+use crate::stream::{write_json, write_report};
+use crate::table::{Align, Fit, Table, width};
+
+/// Write a model as a TensorFlow Lite file of int8, calibrated on photos
+#[derive(Debug, Args)]
+#[command(alias = "quantize", after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The network, as for --model
+    #[arg(value_name = "M")]
+    named: Option<OsString>,
+
+    /// Photos, or folders of photos, of the kind that the model is for: a hundred or more
+    #[arg(long, value_name = "PHOTOS", required = true, num_args = 1..)]
+    calibrate: Vec<PathBuf>,
+
+    /// Where to write it
+    #[arg(long, value_name = "FILE.tflite")]
+    out: PathBuf,
+
+    /// Maximum number of photos, evenly chosen from all
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    max_photos: usize,
+
+    /// Ranges of activations: whole, error (least squared error), or a percentile such as 99.99;
+    /// default: as is best of these
+    #[arg(long, value_name = "RULE")]
+    ranges: Option<Ranges>,
+
+    /// A layer that computes with floats, by the name of its result
+    #[arg(long, value_name = "LAYER")]
+    keep_float: Vec<String>,
+
+    /// Keep layers in float until the best class is the original's for this share of the photos
+    #[arg(long, value_name = "SHARE", default_value_t = 0.98)]
+    min_agreement: f64,
+
+    /// Use random weights: M is the name of one of TF-Slim's networks, and no file is needed
+    #[arg(long)]
+    random_weights: bool,
+
+    /// List all layers, with the signal-to-noise ratio of each
+    #[arg(long)]
+    explain: bool,
+
+    /// How to write the figures
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+
+    #[command(flatten)]
+    input: InputArguments,
+}
+
+const EXAMPLES: &str = "\
+Weights have a scale for each output channel, activations one for all channels.
+The file is read by LiteRT (TensorFlow Lite) and by Lorgnette, to the same bytes.
+
+Examples:
+  lorgnette models quantise --calibrate photos --out mobilenet_v1_int8.tflite
+  lorgnette models quantise resnet_v1_50.ckpt --calibrate photos holidays \\
+      --out resnet.tflite --explain";
+
+/// A rule for ranges.
+#[derive(Clone, Copy, Debug)]
+struct Ranges(RangeRule);
+
+impl FromStr for Ranges {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let rule = match text {
+            "whole" => RangeRule::Whole,
+            "error" => RangeRule::LeastError,
+            number => match number.parse() {
+                Ok(percentile) if (50.0..=100.0).contains(&percentile) => {
+                    RangeRule::Percentile(percentile)
+                }
+                _ => return Err("expected whole, error, or a percentile from 50 to 100".into()),
+            },
+        };
+        Ok(Self(rule))
+    }
+}
+
+/// Quantises the model.
+pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
+    let out = &arguments.out;
+    ensure!(
+        out.extension().is_some_and(|extension| extension == "tflite"),
+        "{}: a quantised model is a .tflite file: end the name in .tflite",
+        out.display()
+    );
+    ensure!(
+        (0.0..=1.0).contains(&arguments.min_agreement),
+        "--min-agreement is a share from 0 to 1"
+    );
+    let named = arguments.named.as_deref();
+    let input = &arguments.input;
+    let model = if arguments.random_weights {
+        model::with_random_weights(named, global, &input.add_to(global.model_options()?))?
+    } else {
+        model::open_for_photos_by_name(named, input, global, messages)?
+    };
+    let pictures = pictures(arguments, messages)?;
+    let mut options = QuantizationOptions::default();
+    options.range = arguments.ranges.map(|Ranges(rule)| rule);
+    options.keep_float = arguments.keep_float.iter().cloned().collect::<BTreeSet<_>>();
+    options.min_agreement = arguments.min_agreement;
+    let mut bar: Option<Progress> = None;
+    let mut observer = |progress: &lorgnette::Progress| {
+        let bar = bar.get_or_insert_with(|| Progress::new(progress.total, "steps", messages));
+        bar.set_position(progress.done);
+        ControlFlow::Continue(())
+    };
+    let quantization = quantize(&model, &pictures, &options, &mut observer)?;
+    drop(bar);
+    check_names(arguments, &quantization)?;
+    write_atomically(out, &quantization.bytes)
+        .with_context(|| format!("{}: cannot be written", out.display()))?;
+    let report = Report::new(&quantization);
+    match arguments.format {
+        ReportFormat::Json => write_report(|out| write_json(out, &report))?,
+        ReportFormat::Text => {
+            write_report(|out| write_text(out, &quantization, arguments.explain))?;
+        }
+    }
+    if quantization.best_agreement < arguments.min_agreement {
+        messages.note(&format_args!(
+            "the best class is the original's for {:.1} % of the photos, which is below {:.1} %: \
+             calibrate with more photos of the kind that the model is for",
+            100.0 * quantization.best_agreement,
+            100.0 * arguments.min_agreement
+        ));
+    }
+    Ok(Outcome::Done)
+}
+
+/// Opens the photos. Those that fail are left out, with a message each.
+fn pictures(arguments: &Arguments, messages: Messages) -> Result<Vec<Picture>> {
+    let walk = Walk::new(&arguments.calibrate, &WalkOptions::default());
+    for entry in &walk.entries {
+        if let Some(error) = entry.error() {
+            bail!("{}: {error}", entry.path.display());
+        }
+    }
+    let paths: Vec<_> = walk.photos().collect();
+    let taken = paths.len().min(arguments.max_photos);
+    ensure!(taken > 0, "there are no photos to calibrate with");
+    let mut pictures = Vec::with_capacity(taken);
+    for i in 0..taken {
+        let path = paths[i * paths.len() / taken];
+        match Picture::open(path) {
+            Ok(picture) => pictures.push(picture),
+            Err(error) => messages.error(&error),
+        }
+    }
+    ensure!(!pictures.is_empty(), "no photo to calibrate with can be opened");
+    messages.detail(&format_args!("calibrating with {}", count(pictures.len(), "photo")));
+    Ok(pictures)
+}
+
+/// Checks that there are layers of the names that the user gave.
+fn check_names(arguments: &Arguments, quantization: &Quantization) -> Result<()> {
+    let names = &quantization.layers;
+    for name in &arguments.keep_float {
+        ensure!(
+            names.iter().any(|layer| layer.name == *name),
+            "there is no layer '{name}': --explain lists them"
+        );
+    }
+    Ok(())
+}
+
+/// The figures as JSON.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    bytes: usize,
+    ranges: String,
+    equalized: bool,
+    photos: usize,
+    best_agreement: f64,
+    five_best_agreement: f64,
+    float_layers: Vec<&'a str>,
+    layers: Vec<Layer<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Layer<'a> {
+    name: &'a str,
+    operator: &'a str,
+    float: bool,
+    /// `None` without an error.
+    signal_to_noise_db: Option<f64>,
+}
+
+impl<'a> Report<'a> {
+    fn new(quantization: &'a Quantization) -> Self {
+        let layer = |layer: &'a LayerQuantization| Layer {
+            name: &layer.name,
+            operator: layer.operator,
+            float: layer.is_float,
+            signal_to_noise_db: Some(layer.signal_to_noise).filter(|ratio| ratio.is_finite()),
+        };
+        Self {
+            bytes: quantization.bytes.len(),
+            ranges: quantization.range.to_string(),
+            equalized: quantization.is_equalized,
+            photos: quantization.photos,
+            best_agreement: quantization.best_agreement,
+            five_best_agreement: quantization.five_best_agreement,
+            float_layers: float_layers(quantization),
+            layers: quantization.layers.iter().map(layer).collect(),
+        }
+    }
+}
+
+/// The layers with weights that compute with floats.
+fn float_layers(quantization: &Quantization) -> Vec<&str> {
+    let layers = quantization.layers.iter().filter(|layer| layer.is_float);
+    layers.map(|layer| layer.name.as_str()).collect()
+}
+
+fn write_text(out: &mut dyn Write, quantization: &Quantization, explain: bool) -> io::Result<()> {
+    if explain {
+        write_layers(out, quantization)?;
+        writeln!(out)?;
+        for trial in &quantization.tried {
+            let equalized = if trial.is_equalized { ", equalised" } else { "" };
+            writeln!(out, "tried: {}{equalized}: {:.1} dB", trial.range, trial.signal_to_noise)?;
+        }
+    }
+    let equalized = if quantization.is_equalized { ", channels equalised" } else { "" };
+    writeln!(out, "ranges: {}{equalized}", quantization.range)?;
+    let float = float_layers(quantization);
+    match float.as_slice() {
+        [] => writeln!(out, "kept in float: nothing")?,
+        names => writeln!(out, "kept in float: {}", names.join(", "))?,
+    }
+    writeln!(
+        out,
+        "of {}: best class the same in {:.1} %, five best classes in {:.1} %",
+        count(quantization.photos, "photo"),
+        100.0 * quantization.best_agreement,
+        100.0 * quantization.five_best_agreement
+    )?;
+    writeln!(out, "{}", super::size(quantization.bytes.len() as u64))
+}
+
+fn write_layers(out: &mut dyn Write, quantization: &Quantization) -> io::Result<()> {
+    let columns = [
+        ("layer", Align::Left),
+        ("operator", Align::Left),
+        ("dB", Align::Right),
+        ("", Align::Left),
+    ];
+    let mut table = Table::new(&columns);
+    for layer in &quantization.layers {
+        let ratio = match layer.signal_to_noise {
+            ratio if ratio.is_finite() => format!("{ratio:.1}"),
+            _ => "exact".to_owned(),
+        };
+        let float = if layer.is_float { "float" } else { "" };
+        table.row(vec![layer.name.clone(), layer.operator.to_owned(), ratio, float.to_owned()]);
+    }
+    table.write(out, Fit { width: width(), elastic: 0, droppable: &[] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_names_or_percentiles() {
+        let rule = |text: &str| text.parse().map(|Ranges(rule)| rule);
+        assert_eq!(rule("whole"), Ok(RangeRule::Whole));
+        assert_eq!(rule("error"), Ok(RangeRule::LeastError));
+        assert_eq!(rule("99.9"), Ok(RangeRule::Percentile(99.9)));
+        assert!(rule("7").is_err() && rule("half").is_err());
+    }
+}

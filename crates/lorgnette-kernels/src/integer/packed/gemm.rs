@@ -1,0 +1,354 @@
+//! Convolutions with a weight for each pair of channels, as products of two matrices.
+//!
+//! The rows of the left one are the values under each output pixel's window; they are copied
+//! together, block by block, or read in place where they are the pixel itself. The right one is
+//! packed in panels of output channels, four products of each channel side by side.
+
+use std::ops::Range;
+
+use super::channel_factors::ChannelFactors;
+use super::{Instructions, Limits, ZeroPoints};
+use crate::blocks::SharedSlice;
+use crate::conv::task_grid::{TaskGrid, Work};
+use crate::integer::{Byte, IntegerConvShape, IntegerFilter};
+use crate::shape::Window;
+use crate::{Buffer, ThreadPool};
+
+/// Output channels of a panel.
+pub(super) const PANEL: usize = 32;
+/// Neighbouring products of one output channel.
+pub(super) const QUAD: usize = 4;
+/// Maximum pixels of a tile.
+pub(super) const MAX_TILE_ROWS: usize = 12;
+/// Bytes between rows that are a multiple of this share few sets of L1.
+const CONFLICT_STRIDE: usize = 2048;
+/// Bytes that are added to such rows.
+const ROW_SKEW: usize = 64;
+
+/// Sums of a tile.
+#[repr(align(64))]
+pub(super) struct Sums(pub(super) [[i32; PANEL]; MAX_TILE_ROWS]);
+
+/// A convolution, or a fully connected layer, with its filter packed.
+#[derive(Debug)]
+pub struct PackedConv {
+    instructions: Instructions,
+    shape: IntegerConvShape,
+    zeros: ZeroPoints,
+    limits: Limits,
+    /// Products of one output value.
+    depth: usize,
+    panels: Buffer,
+    factors: ChannelFactors,
+}
+
+/// A tile's arguments. The pointers are valid for its rows, its panel and its results.
+pub(super) struct Tile<'a> {
+    /// The first pixel's values.
+    pub(super) rows: *const u8,
+    /// Bytes from one pixel's values to the next one's.
+    pub(super) row_stride: usize,
+    /// A panel's weights.
+    pub(super) weights: *const i8,
+    /// Products of a pixel, in fours.
+    pub(super) quads: usize,
+    /// Where the sums go.
+    pub(super) sums: &'a mut Sums,
+}
+
+/// What becomes of a tile's sums.
+pub(super) struct Epilogue<'a> {
+    pub(super) factors: &'a ChannelFactors,
+    /// The panel's channels.
+    pub(super) channels: Range<usize>,
+    pub(super) limits: Limits,
+    /// The filter's zero point.
+    pub(super) filter_zero: i32,
+    /// The sum of each pixel's values; empty if the filter's zero point is 0.
+    pub(super) row_sums: &'a [i32],
+    /// Where the first pixel's first channel goes.
+    pub(super) output: *mut u8,
+    /// Bytes from pixel to pixel.
+    pub(super) output_stride: usize,
+}
+
+impl PackedConv {
+    /// Packs a filter; `None` if the level has no instructions for it, or channels are grouped.
+    ///
+    /// # Panics
+    /// If the filter's slices are not as long as the shape says.
+    pub fn new<T: Byte>(
+        level: crate::Level,
+        shape: &IntegerConvShape,
+        filter: &IntegerFilter<'_, T>,
+    ) -> Option<Self> {
+        let instructions = Instructions::for_level(level)?;
+        let zeros = ZeroPoints::new::<T>(shape.input_zero_point, filter.zero_point)?;
+        let (channels, outputs) = (shape.input_shape[3], shape.output_shape[3]);
+        let depth = shape.window.taps().checked_mul(channels)?;
+        if filter.values.len() != depth.checked_mul(outputs)? || depth == 0 || outputs == 0 {
+            return None;
+        }
+        filter.check(outputs);
+        let mut packed = Self {
+            instructions,
+            shape: *shape,
+            zeros,
+            limits: Limits::new(shape.range),
+            depth,
+            panels: Buffer::zeroed(outputs.div_ceil(PANEL) * PANEL * depth.div_ceil(QUAD) * QUAD)
+                .ok()?,
+            factors: ChannelFactors::zeroed(outputs.next_multiple_of(PANEL)),
+        };
+        packed.pack(filter);
+        Some(packed)
+    }
+
+    fn pack<T: Byte>(&mut self, filter: &IntegerFilter<'_, T>) {
+        let (panel_bytes, zeros) = (self.panel_bytes(), self.zeros);
+        for (output, weights) in filter.values.chunks_exact(self.depth).enumerate() {
+            let (panel, channel) = (output / PANEL, output % PANEL);
+            let panel = &mut self.panels[panel * panel_bytes..][..panel_bytes];
+            let mut sum = 0i32;
+            for (quad, weights) in weights.chunks(QUAD).enumerate() {
+                for (i, weight) in weights.iter().enumerate() {
+                    let weight = weight.widen() as u8 ^ zeros.filter_flip;
+                    sum = sum.wrapping_add(i32::from(weight.cast_signed()));
+                    panel[(quad * PANEL + channel) * QUAD + i] = weight;
+                }
+            }
+            let bias = filter.bias.get(output).copied().unwrap_or(0);
+            let constant = zeros.constant(bias, sum, self.depth);
+            self.factors.set(output, constant, filter.rescale[output]);
+        }
+    }
+
+    /// Returns the name in reports.
+    pub fn name(&self) -> &'static str {
+        match self.instructions {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => "direct, integers, avx2",
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Vnni => "direct, integers, vnni",
+        }
+    }
+
+    /// Returns the bytes of the packed filter and of what it takes beside it.
+    pub fn weight_bytes(&self) -> usize {
+        self.panels.len() + 4 * size_of::<i32>() * self.factors.constants.len()
+    }
+
+    fn panel_bytes(&self) -> usize {
+        PANEL * self.depth.div_ceil(QUAD) * QUAD
+    }
+
+    fn pixels(&self) -> usize {
+        self.shape.output_shape[..3].iter().product()
+    }
+
+    /// True if the values under a window are those of a pixel, as they are stored.
+    fn reads_in_place(&self) -> bool {
+        let [_, height, width, channels] = self.shape.input_shape;
+        self.shape.window.is_pointwise()
+            && self.shape.output_shape[1..3] == [height, width]
+            && self.zeros.flip == 0
+            && channels.is_multiple_of(QUAD)
+            && !channels.is_multiple_of(CONFLICT_STRIDE)
+    }
+
+    /// Returns the bytes from one copied row to the next.
+    fn row_stride(&self) -> usize {
+        let row = self.depth.next_multiple_of(QUAD);
+        if row.is_multiple_of(CONFLICT_STRIDE) { row + ROW_SKEW } else { row }
+    }
+
+    fn grid(&self, threads: usize) -> TaskGrid {
+        let work = Work {
+            pixels: self.pixels(),
+            panels: self.shape.output_shape[3].div_ceil(PANEL),
+            pixel_bytes: self.row_stride(),
+            panel_bytes: self.panel_bytes(),
+        };
+        TaskGrid::new(work, tile_rows(self.instructions), threads)
+    }
+
+    /// Returns the bytes of rows and of their sums for each thread.
+    fn thread_scratch(&self, grid: &TaskGrid) -> [usize; 2] {
+        let rows = grid.max_pixels();
+        let copied = if self.reads_in_place() { 0 } else { rows * self.row_stride() };
+        let sums = if self.zeros.filter == 0 { 0 } else { rows * size_of::<i32>() };
+        [copied.next_multiple_of(64), sums.next_multiple_of(64)]
+    }
+
+    /// Returns the bytes of scratch, aligned to 64, of a run on a number of threads.
+    pub fn scratch_len(&self, threads: usize) -> usize {
+        self.thread_scratch(&self.grid(threads)).iter().sum::<usize>() * threads
+    }
+
+    /// Computes all pixels.
+    ///
+    /// # Panics
+    /// If slices are not as long as the shape says, or scratch is too short or not aligned to
+    /// words.
+    pub fn run<T: Byte>(
+        &self,
+        input: &[T],
+        output: &mut [T],
+        scratch: &mut [u8],
+        pool: &ThreadPool,
+    ) {
+        self.shape.check(input.len(), output.len());
+        let (input, output) = (bytemuck::cast_slice(input), bytemuck::cast_slice_mut(output));
+        let grid = self.grid(pool.threads());
+        let [row_bytes, sum_bytes] = self.thread_scratch(&grid);
+        let (output, scratch) = (SharedSlice::new(output), SharedSlice::new(scratch));
+        pool.run(grid.tasks(), &|worker, index| {
+            let start = worker * (row_bytes + sum_bytes);
+            // SAFETY: each worker has a part of its own.
+            let (rows, sums) = unsafe {
+                let end = start + row_bytes + sum_bytes;
+                scratch.slice_mut(start..end).split_at_mut(row_bytes)
+            };
+            let task = Task { conv: self, grid: &grid, input, output: &output };
+            task.run(index, rows, bytemuck::cast_slice_mut(sums));
+        });
+    }
+}
+
+/// Pixels of the largest tile.
+fn tile_rows(instructions: Instructions) -> usize {
+    match instructions {
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx2 => super::avx2::TILE_ROWS,
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Vnni => MAX_TILE_ROWS,
+    }
+}
+
+/// The data that the tasks of a run share.
+struct Task<'a> {
+    conv: &'a PackedConv,
+    grid: &'a TaskGrid,
+    input: &'a [u8],
+    output: &'a SharedSlice<'a, u8>,
+}
+
+impl Task<'_> {
+    /// Computes some pixels of some panels.
+    fn run(&self, index: usize, copied: &mut [u8], sums: &mut [i32]) {
+        let (conv, (tiles, panels)) = (self.conv, self.grid.task(index));
+        if tiles.is_empty() || panels.is_empty() {
+            return;
+        }
+        let pixels = self.grid.pixels(tiles.start).start..self.grid.pixels(tiles.end - 1).end;
+        let (rows, row_stride) = if conv.reads_in_place() {
+            (&self.input[pixels.start * conv.depth..pixels.end * conv.depth], conv.depth)
+        } else {
+            let row_stride = conv.row_stride();
+            for (pixel, row) in pixels.clone().zip(copied.chunks_exact_mut(row_stride)) {
+                self.copy_row(pixel, row);
+            }
+            (&copied[..pixels.len() * row_stride], row_stride)
+        };
+        let row_bytes = conv.depth.next_multiple_of(QUAD);
+        if conv.zeros.filter != 0 {
+            for (sum, row) in sums.iter_mut().zip(rows.chunks(row_stride)) {
+                *sum = row[..row_bytes].iter().map(|&x| i32::from(x)).sum();
+            }
+        }
+        let mut sums_of_tile = Sums([[0; PANEL]; MAX_TILE_ROWS]);
+        for panel in panels {
+            for tile in tiles.clone() {
+                let tile = self.grid.pixels(tile);
+                let at = tile.start - pixels.start..tile.end - pixels.start;
+                let rows = &rows[at.start * row_stride..];
+                let row_sums = if conv.zeros.filter == 0 { &[][..] } else { &sums[at] };
+                assert!(rows.len() >= (tile.len() - 1) * row_stride + row_bytes, "a tile's rows");
+                let args = Tile {
+                    rows: rows.as_ptr(),
+                    row_stride,
+                    weights: conv.panels[panel * conv.panel_bytes()..][..conv.panel_bytes()]
+                        .as_ptr()
+                        .cast(),
+                    quads: row_bytes / QUAD,
+                    sums: &mut sums_of_tile,
+                };
+                self.tile(args, tile, panel, row_sums);
+            }
+        }
+    }
+
+    /// Computes the products of a tile and stores its results.
+    fn tile(&self, tile: Tile<'_>, pixels: Range<usize>, panel: usize, row_sums: &[i32]) {
+        let (conv, outputs) = (self.conv, self.conv.shape.output_shape[3]);
+        let channels = panel * PANEL..outputs.min((panel + 1) * PANEL);
+        let first = pixels.start * outputs + channels.start;
+        let last = (pixels.end - 1) * outputs + channels.end;
+        let epilogue = Epilogue {
+            factors: &conv.factors,
+            channels,
+            limits: conv.limits,
+            filter_zero: conv.zeros.filter,
+            row_sums,
+            output: self.output.range_ptr(first..last),
+            output_stride: outputs,
+        };
+        match conv.instructions {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the instructions are only chosen where the CPU has them; the slices were
+            // checked against the tile, and no other tile has its results.
+            Instructions::Avx2 => unsafe { super::avx2::tile(tile, pixels.len(), &epilogue) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Instructions::Vnni => unsafe { super::vnni::tile(tile, pixels.len(), &epilogue) },
+            #[cfg(not(target_arch = "x86_64"))]
+            other => match other {},
+        }
+    }
+
+    /// Copies the values under a pixel's window, unsigned.
+    fn copy_row(&self, pixel: usize, row: &mut [u8]) {
+        let IntegerConvShape { input_shape, output_shape, window, .. } = &self.conv.shape;
+        let Window { kernel, stride, dilation, padding } = *window;
+        let [_, rows, columns, channels] = *input_shape;
+        let [_, output_rows, output_columns, _] = *output_shape;
+        let (line, x) = (pixel / output_columns, pixel % output_columns);
+        let (n, y) = (line / output_rows, line % output_rows);
+        let inside = window.valid_taps(1, columns, x);
+        let (run, rest) = row.split_at_mut(self.conv.depth);
+        rest.fill(0);
+        let zero = self.conv.zeros.input as u8;
+        for (tap, run) in run.chunks_exact_mut(kernel[1] * channels).enumerate() {
+            let at = (y * stride[0] + tap * dilation[0]).checked_sub(padding.top);
+            let Some(at) = at.filter(|&at| at < rows) else {
+                run.fill(zero);
+                continue;
+            };
+            let line = &self.input[(n * rows + at) * columns * channels..][..columns * channels];
+            run[..inside.start * channels].fill(zero);
+            run[inside.end * channels..].fill(zero);
+            if inside.is_empty() {
+                continue;
+            }
+            let first = window.input_index(1, x, inside.start);
+            let step = dilation[1];
+            let (count, length) =
+                if step == 1 { (1, inside.len() * channels) } else { (inside.len(), channels) };
+            for i in 0..count {
+                let from = &line[(first + i * step) * channels..][..length];
+                let to = &mut run[(inside.start + i) * channels..][..length];
+                copy_flipped(from, to, self.conv.zeros.flip);
+            }
+        }
+    }
+}
+
+/// Copies bytes with some bits changed.
+fn copy_flipped(from: &[u8], to: &mut [u8], flip: u8) {
+    if flip == 0 {
+        return to.copy_from_slice(from);
+    }
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = from ^ flip;
+    }
+}

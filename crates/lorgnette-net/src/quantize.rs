@@ -1,0 +1,326 @@
+//! Quantisation of a network to int8, as a TensorFlow Lite file.
+//!
+//! ```text
+//! typed graph, rewritten ─▶ observe photos ─▶ statistics ─▶ scales ─▶ operators (emit) ─▶ .tflite
+//! ```
+//! Weights have a scale for each output channel, activations one for all channels, chosen from what
+//! was observed of them. Each value has the name it has in the network, so that quantised and real
+//! values can be compared.
+
+mod emit;
+mod equalize;
+mod scales;
+mod statistics;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use lorgnette_kernels::ThreadPool;
+
+use crate::error::{Error, Result};
+use crate::graph::NodeId;
+use crate::graph::op::Op;
+use crate::graph::shape::TypedGraph;
+use crate::network::Network;
+use crate::options::RunOptions;
+use crate::passes::optimise_without_residuals;
+use crate::plan::{Activations, Plan, PlanOptions, WeightCache};
+use crate::session::Session;
+
+use self::emit::{Source, emit};
+use self::statistics::Statistics;
+
+/// How the range of an activation is chosen from its observed values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RangeRule {
+    /// From the smallest to the largest.
+    Whole,
+    /// Without the values beyond this percentile, at both ends.
+    Percentile(f64),
+    /// The range whose rounding and saturation have the least squared error.
+    LeastError,
+}
+
+impl std::fmt::Display for RangeRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Whole => f.write_str("smallest to largest"),
+            Self::Percentile(percentile) => write!(f, "percentile {percentile}"),
+            Self::LeastError => f.write_str("least squared error"),
+        }
+    }
+}
+
+/// How a network is quantised.
+#[derive(Clone, Debug)]
+pub struct QuantizeOptions {
+    /// The ranges of activations.
+    pub range: RangeRule,
+    /// Whether biases make up for the mean error of rounded weights.
+    pub correct_bias: bool,
+    /// The layers, by name, that compute with floats.
+    pub keep_float: BTreeSet<String>,
+    /// Names and texts for those who read the file.
+    pub notes: Vec<(String, String)>,
+}
+
+impl Default for QuantizeOptions {
+    /// Whole ranges, corrected biases, every layer of int8 that can be.
+    fn default() -> Self {
+        Self {
+            range: RangeRule::Whole,
+            correct_bias: true,
+            keep_float: BTreeSet::new(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// A layer of a quantised network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuantizedLayer {
+    /// The name of its result, in the network and in the file.
+    pub name: String,
+    /// Its operator, as the schema calls it.
+    pub operator: &'static str,
+    /// Whether it computes with floats.
+    pub is_float: bool,
+    /// The names of the values that it reads.
+    pub inputs: Vec<String>,
+}
+
+impl QuantizedLayer {
+    /// True if it multiplies by weights.
+    pub fn has_weights(&self) -> bool {
+        matches!(self.operator, "CONV_2D" | "DEPTHWISE_CONV_2D" | "FULLY_CONNECTED")
+    }
+}
+
+/// A network of int8.
+#[derive(Clone, Debug)]
+pub struct QuantizedModel {
+    /// The `.tflite` file.
+    pub bytes: Vec<u8>,
+    /// The layers, in the order they are computed in.
+    pub layers: Vec<QuantizedLayer>,
+}
+
+/// A network whose values are observed.
+#[derive(Debug)]
+pub struct Quantizer {
+    name: String,
+    typed: TypedGraph,
+    plan: Plan,
+    activations: Activations,
+    pool: Arc<ThreadPool>,
+    /// The nodes that the plan's outputs are the values of.
+    observed: Vec<NodeId>,
+    /// By node.
+    statistics: Vec<Option<Statistics>>,
+}
+
+impl Quantizer {
+    /// Prepares a network that computes `fetches`, by TensorFlow tensor name, from pictures of
+    /// `size` (rows and columns), one at a time.
+    ///
+    /// # Errors
+    /// As [`Network::session`]; [`Error::DecodesPhotos`] for a graph that decodes photos itself,
+    /// [`Error::Input`] for one that is quantised already or has another input.
+    pub fn new(network: &Network, fetches: &[&str], size: [usize; 2]) -> Result<Self> {
+        let signature = network.signature()?;
+        if signature.input.takes_decoded_image {
+            return Err(Error::DecodesPhotos { name: network.name().to_owned() });
+        }
+        let typed = network.typed(&signature, fetches, 1, size)?;
+        if typed.facts.iter().any(|fact| fact.quantization.is_some()) {
+            return Err(Error::Input(format!("{}: it is quantised already", network.name())));
+        }
+        let typed = optimise_without_residuals(typed);
+        Self::from_typed(network.name(), typed, network.run_options())
+    }
+
+    fn from_typed(name: &str, mut typed: TypedGraph, run: &RunOptions) -> Result<Self> {
+        let needed = typed.graph.needed();
+        let is_input = |op: &Op| matches!(op, Op::Input { .. });
+        let inputs =
+            typed.graph.iter().filter(|(id, node)| needed[id.index()] && is_input(&node.op));
+        if inputs.count() != 1 {
+            return Err(Error::Input(format!("{name}: it has more inputs than its picture")));
+        }
+        let observed: Vec<NodeId> = typed
+            .graph
+            .ids()
+            .filter(|&id| {
+                let is_value = needed[id.index()] && !typed.graph.is_stored(id);
+                is_value && typed.fact(id).dtype.is_float() && !typed.fact(id).is_empty()
+            })
+            .collect();
+        let statistics = typed.graph.ids().map(|id| {
+            let is_observed = observed.binary_search(&id).is_ok();
+            is_observed.then(|| Statistics::new(typed.fact(id).channels().max(1)))
+        });
+        let statistics = statistics.collect();
+        let outputs = typed.graph.outputs().to_vec();
+        typed.graph.set_outputs(observed.clone());
+        let options = PlanOptions {
+            level: run.level,
+            memory_limit: run.memory_limit,
+            ..PlanOptions::default()
+        };
+        let plan = Plan::new(&typed, &WeightCache::default(), &options, &run.pool)?;
+        typed.graph.set_outputs(outputs);
+        let activations = plan.activations(run.pool.threads())?;
+        let (name, pool) = (name.to_owned(), run.pool.clone());
+        Ok(Self { name, typed, plan, activations, pool, observed, statistics })
+    }
+
+    /// Numbers of a picture that the network is fed.
+    pub fn input_len(&self) -> usize {
+        self.plan.inputs()[0].fact.len()
+    }
+
+    /// Computes the network's values for one preprocessed picture.
+    ///
+    /// # Panics
+    /// If the picture has another size.
+    fn compute(&mut self, input: &[f32]) {
+        let port = self.plan.inputs()[0].clone();
+        self.activations.input(&port).copy_from_slice(input);
+        self.plan.run(&mut self.activations, &self.pool);
+    }
+
+    /// Observes all values for one preprocessed picture.
+    ///
+    /// # Panics
+    /// If the picture has another size.
+    pub fn observe(&mut self, input: &[f32]) {
+        self.compute(input);
+        for (&id, port) in self.observed.iter().zip(self.plan.outputs()) {
+            let values = self.activations.output(&self.plan, port);
+            if let Some(statistics) = &mut self.statistics[id.index()] {
+                statistics.observe(values);
+            }
+        }
+    }
+
+    /// Quantises the network with the ranges that were observed.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] with all nodes that have no operator in TensorFlow Lite; if a variable
+    /// cannot be read.
+    pub fn quantize(&self, options: &QuantizeOptions) -> Result<QuantizedModel> {
+        let scales = scales::scales(&self.typed, &self.statistics, options.range);
+        let source =
+            Source { typed: &self.typed, statistics: &self.statistics, scales: &scales, options };
+        let mut emitted = emit(&source)?;
+        emitted.model.description = format!("{}, quantised by Lorgnette", self.name);
+        emitted.model.metadata.clone_from(&options.notes);
+        Ok(QuantizedModel { bytes: emitted.model.to_bytes(), layers: emitted.layers })
+    }
+
+    /// Returns the network with the channels of its activations made more alike, so that one scale
+    /// suits them better; `None` if there is nothing to gain. It computes the same and has observed
+    /// nothing yet.
+    ///
+    /// # Errors
+    /// If a variable cannot be read.
+    pub fn equalized(&self) -> Result<Option<Self>> {
+        let Some(typed) = equalize::equalized(&self.typed, &self.statistics)? else {
+            return Ok(None);
+        };
+        let run =
+            RunOptions { level: self.plan.level(), ..RunOptions::with_pool(self.pool.clone()) };
+        Self::from_typed(&self.name, typed, &run).map(Some)
+    }
+
+    /// The names of the values that are observed, in the order they are computed in.
+    pub fn value_names(&self) -> impl Iterator<Item = &str> {
+        self.plan.outputs().iter().map(|port| port.name.as_str())
+    }
+
+    /// Computes one picture with both networks and adds to what is known of each layer's error.
+    /// `quantized` is a session of the quantised network that fetches the layers of `comparison`.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if there is no memory for the activations.
+    ///
+    /// # Panics
+    /// If the picture has another size.
+    pub fn compare(
+        &mut self,
+        quantized: &mut Session,
+        comparison: &mut Comparison,
+        input: &[f32],
+    ) -> Result<()> {
+        self.compute(input);
+        let name = quantized.inputs()[0].name.clone();
+        quantized.input_mut(&name)?.copy_from_slice(input);
+        quantized.run()?;
+        for (index, layer) in comparison.layers.iter_mut().enumerate() {
+            let Some(port) = self.plan.outputs().iter().find(|port| port.name == layer.name) else {
+                continue;
+            };
+            let real = self.activations.output(&self.plan, port);
+            layer.add(real, quantized.output_at(index)?);
+        }
+        Ok(())
+    }
+
+    /// The value of that name for the picture that was computed last.
+    pub fn value(&self, name: &str) -> Option<&[f32]> {
+        let port = self.plan.outputs().iter().find(|port| port.name == name)?;
+        Some(self.activations.output(&self.plan, port))
+    }
+}
+
+/// The errors of the layers of a quantised network.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    layers: Vec<LayerError>,
+}
+
+/// The error of a layer's values.
+#[derive(Clone, Debug)]
+struct LayerError {
+    name: String,
+    signal: f64,
+    noise: f64,
+}
+
+impl LayerError {
+    fn add(&mut self, real: &[f32], quantized: &[f32]) {
+        for (real, quantized) in real.iter().zip(quantized) {
+            let (real, error) = (f64::from(*real), f64::from(real - quantized));
+            self.signal += real * real;
+            self.noise += error * error;
+        }
+    }
+}
+
+impl Comparison {
+    /// Returns a comparison of layers of which nothing is known.
+    pub fn new(layers: &[QuantizedLayer]) -> Self {
+        let layer = |layer: &QuantizedLayer| LayerError {
+            name: layer.name.clone(),
+            signal: 0.0,
+            noise: 0.0,
+        };
+        Self { layers: layers.iter().map(layer).collect() }
+    }
+
+    /// The names of the layers.
+    pub fn names(&self) -> Vec<&str> {
+        self.layers.iter().map(|layer| layer.name.as_str()).collect()
+    }
+
+    /// The signal-to-noise ratio of each layer, in decibels, with the errors of all layers before
+    /// it; infinite without an error.
+    pub fn signal_to_noise(&self) -> Vec<f64> {
+        let ratio = |layer: &LayerError| match layer.noise {
+            0.0 => f64::INFINITY,
+            noise => 10.0 * (layer.signal / noise).log10(),
+        };
+        self.layers.iter().map(ratio).collect()
+    }
+}

@@ -1,0 +1,107 @@
+//! The scale of every value of a quantised network.
+//!
+//! TensorFlow Lite's int8 operators that move, join or pool values keep their scale. So the values
+//! of such an operator share one, whose range holds all of theirs.
+
+use lorgnette_kernels::Unary;
+use lorgnette_kernels::integer::Scale;
+
+use super::RangeRule;
+use super::statistics::{Range, Statistics};
+use crate::graph::op::{Op, PadMode};
+use crate::graph::shape::TypedGraph;
+use crate::graph::{Node, NodeId};
+
+/// int8's smallest and largest value.
+const LIMITS: [f32; 2] = [-128.0, 127.0];
+
+/// Returns the scale of int8 for a range; zero is one of its steps.
+pub(super) fn scale_for(range: Range) -> Scale {
+    let span = f64::from(range.high) - f64::from(range.low);
+    let step = if span > 0.0 && span.is_finite() { span / 255.0 } else { 1.0 };
+    // Scales below this make factors that a multiplier cannot hold.
+    let step = step.max(1e-9);
+    let zero = (f64::from(LIMITS[0]) - f64::from(range.low) / step).round();
+    let zero_point = zero.clamp(f64::from(LIMITS[0]), f64::from(LIMITS[1])) as i32;
+    Scale { scale: step as f32, zero_point }
+}
+
+/// Returns the scale that an operator's int8 result always has.
+pub(super) fn fixed_scale(op: &Op) -> Option<Scale> {
+    match op {
+        Op::Softmax { log: false } | Op::Unary(Unary::Sigmoid) => {
+            Some(Scale { scale: 1.0 / 256.0, zero_point: -128 })
+        }
+        Op::Unary(Unary::Tanh) => Some(Scale { scale: 1.0 / 128.0, zero_point: 0 }),
+        _ => None,
+    }
+}
+
+/// Returns the inputs whose scale a node's result has.
+pub(super) fn shared_inputs(node: &Node) -> &[NodeId] {
+    match &node.op {
+        Op::Concat => node.inputs.split_last().map_or(&[][..], |(_, values)| values),
+        Op::Pack { .. } => &node.inputs,
+        Op::Split { .. } => node.inputs.get(1..2).unwrap_or_default(),
+        Op::Pool(_)
+        | Op::Identity
+        | Op::Reshape
+        | Op::Squeeze { .. }
+        | Op::ExpandDims
+        | Op::Transpose
+        | Op::Slice
+        | Op::StridedSlice(_)
+        | Op::Resize(_)
+        | Op::Pad(PadMode::Constant) => node.inputs.get(..1).unwrap_or_default(),
+        _ => &[],
+    }
+}
+
+/// Returns the scale of each observed value, by node.
+pub(super) fn scales(
+    typed: &TypedGraph,
+    statistics: &[Option<Statistics>],
+    rule: RangeRule,
+) -> Vec<Option<Scale>> {
+    let range = |statistics: &Statistics| match rule {
+        RangeRule::Whole => statistics.whole(),
+        RangeRule::Percentile(percentile) => statistics.without_tails(1.0 - percentile / 100.0),
+        RangeRule::LeastError => statistics.least_error(),
+    };
+    let mut leaders: Vec<usize> = (0..statistics.len()).collect();
+    for (id, node) in typed.graph.iter() {
+        for input in shared_inputs(node) {
+            let both = [leader(&leaders, id.index()), leader(&leaders, input.index())];
+            leaders[both[0].max(both[1])] = both[0].min(both[1]);
+        }
+    }
+    let mut ranges: Vec<Option<Range>> = vec![None; statistics.len()];
+    for (index, statistics) in statistics.iter().enumerate() {
+        if let Some(statistics) = statistics {
+            let leader = leader(&leaders, index);
+            let own = range(statistics);
+            ranges[leader] = Some(ranges[leader].map_or(own, |range| range.union(own)));
+        }
+    }
+    let is_alone = |index: usize| {
+        let first = leader(&leaders, index);
+        (0..leaders.len()).filter(|&other| leader(&leaders, other) == first).count() == 1
+    };
+    let scale = |(id, node): (NodeId, &Node)| {
+        let index = id.index();
+        statistics[index].as_ref()?;
+        match fixed_scale(&node.op) {
+            Some(fixed) if is_alone(index) => Some(fixed),
+            _ => ranges[leader(&leaders, index)].map(scale_for),
+        }
+    };
+    typed.graph.iter().map(scale).collect()
+}
+
+/// Returns the value that stands for all of one scale.
+fn leader(leaders: &[usize], mut index: usize) -> usize {
+    while leaders[index] != index {
+        index = leaders[index];
+    }
+    index
+}
