@@ -449,3 +449,13 @@ fn a_large_layer_has_the_reference_s_bytes() {
         }
     }
 }
+
+#[test]
+fn a_softmax_of_many_equal_values_is_nothing() {
+    let softmax = IntegerSoftmax::new(0.01, 1.0);
+    for (columns, share) in [(100, 3), (400, 1), (600, 0), (5000, 0)] {
+        let mut output = vec![7u8; columns];
+        softmax.run(columns, &vec![9u8; columns], &mut output, &ThreadPool::new(1));
+        assert!(output.iter().all(|&x| x == share), "{columns}: {}", output[0]);
+    }
+}

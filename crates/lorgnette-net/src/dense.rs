@@ -10,6 +10,7 @@
 
 mod geometry;
 mod main_path;
+mod quantized;
 
 pub use geometry::ReceptiveField;
 pub(crate) use geometry::fields;
@@ -161,9 +162,21 @@ impl Rewriter<'_> {
     ) -> Result<(Op, Vec<NodeId>), String> {
         let scaled = self.states[id.index()].rate != [1; 2];
         let op = match &node.op {
-            Op::Conv2d(conv) => Op::Conv2d(self.convolution(id, node, conv)?),
-            Op::DepthwiseConv2d(conv) => Op::DepthwiseConv2d(self.convolution(id, node, conv)?),
-            Op::Pool(pool) => return self.pool(id, node, pool, inputs),
+            Op::Conv2d(conv) => {
+                let kernel = self.kernel(node);
+                Op::Conv2d(self.convolution(id, node, conv, kernel)?)
+            }
+            Op::DepthwiseConv2d(conv) => {
+                let kernel = self.kernel(node);
+                Op::DepthwiseConv2d(self.convolution(id, node, conv, kernel)?)
+            }
+            Op::Pool(pool) => match self.pool_form(id, node, pool) {
+                PoolForm::Window(pool) => Op::Pool(pool),
+                PoolForm::Global(axes) => {
+                    let mean = Op::Reduce { kind: Reduction::Mean, keep_dims: true };
+                    return Ok((mean, vec![inputs[0], axes]));
+                }
+            },
             Op::Reduce { kind, .. } if self.reduces_height_and_width(node) => {
                 if self.main_path.on[id.index()] {
                     Op::Pool(self.sliding_pool(id, node, *kind)?)
@@ -188,9 +201,7 @@ impl Rewriter<'_> {
             Op::SpaceToBatch | Op::BatchToSpace | Op::Slice | Op::Pad(_) if scaled => {
                 return Err("it cannot be made finer: take the network's own output stride".into());
             }
-            Op::Quantized(_) => {
-                return Err("maps are made of float networks, and this one is quantised".into());
-            }
+            Op::Quantized(quantized) => return self.quantized(id, node, quantized, inputs),
             other => other.clone(),
         };
         Ok((op, inputs))
@@ -198,9 +209,13 @@ impl Rewriter<'_> {
 
     /// A convolution: it slides if it covered the whole map, and is dilated where strides before it
     /// were removed.
-    fn convolution(&mut self, id: NodeId, node: &Node, conv: &Conv) -> Result<Conv, String> {
-        let filter = &self.typed.fact(node.inputs[1]).shape;
-        let kernel = [filter[0], filter[1]];
+    fn convolution(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        conv: &Conv,
+        kernel: [usize; 2],
+    ) -> Result<Conv, String> {
         let state = self.states[id.index()].clone();
         let dilation = [conv.dilation[0] * state.rate[0], conv.dilation[1] * state.rate[1]];
         if self.collapses(id, node, kernel, conv.border) {
@@ -221,37 +236,31 @@ impl Rewriter<'_> {
         })
     }
 
-    fn pool(
-        &mut self,
-        id: NodeId,
-        node: &Node,
-        pool: &Pool,
-        inputs: Vec<NodeId>,
-    ) -> Result<(Op, Vec<NodeId>), String> {
+    /// Rows and columns of a filter.
+    fn kernel(&self, node: &Node) -> [usize; 2] {
+        let filter = &self.typed.fact(node.inputs[1]).shape;
+        [filter[0], filter[1]]
+    }
+
+    fn pool_form(&mut self, id: NodeId, node: &Node, pool: &Pool) -> PoolForm {
         let rate = self.states[id.index()].rate;
         let dilation = [pool.dilation[0] * rate[0], pool.dilation[1] * rate[1]];
         if self.collapses(id, node, pool.kernel, pool.border) {
             self.states[id.index()].collapsed = true;
             let border = self.head_border();
-            return Ok((
-                Op::Pool(Pool { stride: [1, 1], dilation, border, ..pool.clone() }),
-                inputs,
-            ));
+            return PoolForm::Window(Pool { stride: [1, 1], dilation, border, ..pool.clone() });
         }
         // A pool over the whole map on a branch weights channels (squeeze and excitation); it stays
         // global.
         if pool.kind == PoolKind::Average && self.covers_map(id, node, pool.kernel, pool.border) {
             self.has_global_context = true;
             let name = format!("{}/axes", node.name);
-            let axes = self.out.constant(name, Tensor::from_i64(DType::I32, &[2], &[1, 2]));
-            return Ok((
-                Op::Reduce { kind: Reduction::Mean, keep_dims: true },
-                vec![inputs[0], axes],
-            ));
+            let axes = Tensor::from_i64(DType::I32, &[2], &[1, 2]);
+            return PoolForm::Global(self.out.constant(name, axes));
         }
         let stride = self.stride(id, pool.stride);
         let border = scale_border(pool.border, rate);
-        Ok((Op::Pool(Pool { stride, dilation, border, ..pool.clone() }), inputs))
+        PoolForm::Window(Pool { stride, dilation, border, ..pool.clone() })
     }
 
     /// The stride of a window and the rate after it.
@@ -399,6 +408,13 @@ impl Rewriter<'_> {
         let scaled = Tensor::from_i64(tensor.dtype(), tensor.shape(), &values);
         Ok(self.out.constant(format!("{}/scaled", node.name), scaled))
     }
+}
+
+/// The rewritten form of a pool.
+enum PoolForm {
+    Window(Pool),
+    /// A mean over the whole map, along these axes.
+    Global(NodeId),
 }
 
 /// The padding for a map whose positions are closer.

@@ -200,7 +200,7 @@ impl Network {
     pub fn with_head(&self, name: &str, head: Head, size: [usize; 2]) -> Result<Self> {
         let signature = self.signature()?;
         let typed = self.typed(&signature, &[&head.features], 1, size)?;
-        let features = typed.fact(typed.graph.outputs()[0]).shape.clone();
+        let features = typed.fact(typed.graph.outputs()[0]).clone();
         let with_head = WithHead::new(self.model.source.clone(), &signature, head, &features)?;
         let source = ModelSource::WithHead(Box::new(with_head));
         let load = LoadOptions { input: None, output: None, ..self.load_options.clone() };

@@ -9,6 +9,8 @@ use crate::ThreadPool;
 
 /// Bits before the point of the differences that are exponentiated.
 const DIFFERENCE_BITS: i32 = 5;
+/// Bits that a number of 32 bits can be shifted by.
+const MAX_EXPONENT: i32 = 31;
 /// Bits before the point of sums of exponentials.
 const SUM_BITS: i32 = 12;
 
@@ -58,7 +60,10 @@ impl IntegerSoftmax {
         let reciprocal = reciprocal_of_one_plus(above_one.cast_signed());
         let exponent = SUM_BITS - headroom as i32 + 31 - 8;
         for (to, x) in output.iter_mut().zip(row) {
-            let share = exponential(x).map_or(0, |term| {
+            // Beyond 31 bits, of more than 500 values that are nearly equal, all shares are less
+            // than half a step.
+            let term = exponential(x).filter(|_| exponent <= MAX_EXPONENT);
+            let share = term.map_or(0, |term| {
                 divide_by_power_of_two(doubling_high_product(reciprocal, term), exponent)
             });
             *to = T::narrow((share + T::MIN).clamp(T::MIN, T::MAX));

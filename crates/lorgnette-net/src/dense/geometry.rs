@@ -1,5 +1,6 @@
 //! Receptive fields of a map's cells.
 
+use super::quantized::window;
 use crate::graph::op::{Conv, Op, Pool};
 use crate::graph::shape::{TypedGraph, resolve};
 use crate::graph::{Node, NodeId};
@@ -91,6 +92,12 @@ fn receptive_field(
             let from = size(node.inputs[0])?.try_into().ok()?;
             through_window(first()?, resolve(*kernel, *stride, *dilation, *border, from).ok()?)
         }
+        Op::Quantized(_) if window(node, filter_shape(typed, node)).is_some() => {
+            let (kernel, conv) = window(node, filter_shape(typed, node))?;
+            let from = size(node.inputs[0])?.try_into().ok()?;
+            let Conv { stride, dilation, border, .. } = conv;
+            through_window(first()?, resolve(kernel, stride, dilation, border, from).ok()?)
+        }
         Op::Pad(_) => {
             let (paddings, fields) = (constant(1)?, first()?);
             Some(std::array::from_fn(|axis| {
@@ -119,6 +126,11 @@ fn receptive_field(
                 .reduce(|a, b| [a[0].union(b[0]), a[1].union(b[1])])
         }
     }
+}
+
+/// Returns the shape of a node's second input; nothing without one.
+fn filter_shape<'a>(typed: &'a TypedGraph, node: &Node) -> &'a [usize] {
+    node.inputs.get(1).map_or(&[], |filter| &typed.fact(*filter).shape)
 }
 
 fn through_window(

@@ -111,6 +111,17 @@ pub enum QuantizedFunction {
 }
 
 impl Quantized {
+    /// Returns the operation from integers to the real numbers that they stand for.
+    pub(crate) fn dequantize(scale: Scale, dtype: DType) -> Self {
+        Self {
+            kind: QuantizedKind::Dequantize { port: false },
+            inputs: vec![scale],
+            output: scale,
+            dtype,
+            clamp: Clamp::NONE,
+        }
+    }
+
     /// Returns the name of the operation in messages and in GraphDefs of our own.
     pub(crate) fn name(&self) -> &'static str {
         match &self.kind {
@@ -261,10 +272,7 @@ pub(crate) fn with_real_outputs(mut typed: TypedGraph) -> TypedGraph {
         let Some(scale) = fact.quantization else { continue };
         let quantized = Quantized {
             kind: QuantizedKind::Dequantize { port: true },
-            inputs: vec![scale],
-            output: scale,
-            dtype: fact.dtype,
-            clamp: Clamp::NONE,
+            ..Quantized::dequantize(scale, fact.dtype)
         };
         let real = Fact { dtype: DType::F32, quantization: None, ..fact.clone() };
         let name = format!("{}/real", typed.graph.node(*output).name);

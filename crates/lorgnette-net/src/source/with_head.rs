@@ -6,9 +6,12 @@ use std::sync::Arc;
 use super::{ModelFormat, ModelSource, node_name};
 use crate::error::{Error, Result};
 use crate::export;
+use crate::graph::quantized::{Quantized, Scale};
+use crate::graph::shape::Fact;
 use crate::graph::{Graph, NodeId, Op, TensorOrLazy};
 use crate::head::{HEAD_ANSWER, HEAD_LOGITS, Head};
-use crate::import::{Decoding, Signature};
+use crate::import::{Decoding, Signature, quantized_attribute as attribute};
+use crate::proto::{ListValue, Value};
 use crate::tensor::{DType, Tensor};
 use crate::zoo::Architecture;
 
@@ -19,24 +22,26 @@ pub(crate) struct WithHead {
     head: Head,
     /// The rank of the features.
     rank: usize,
+    /// The scale and the type of features that are quantised.
+    quantization: Option<(Scale, DType)>,
     signature: Signature,
 }
 
 impl WithHead {
-    /// Puts a head on the features of `base`, which have this shape.
+    /// Puts a head on the features of `base`, which are of this kind.
     pub(crate) fn new(
         base: Arc<ModelSource>,
         signature: &Signature,
         head: Head,
-        features: &[usize],
+        features: &Fact,
     ) -> Result<Self> {
         head.check()?;
-        let channels = features.last().copied().unwrap_or_default();
-        if !matches!(features.len(), 2 | 4) || channels != head.inputs() {
+        let shape = features.shape.as_slice();
+        let channels = shape.last().copied().unwrap_or_default();
+        if !matches!(shape.len(), 2 | 4) || channels != head.inputs() {
             let (name, inputs) = (&head.features, head.inputs());
             return Err(Error::Input(format!(
-                "a head of {inputs} inputs does not fit the end point '{name}' of shape \
-                 {features:?}"
+                "a head of {inputs} inputs does not fit the end point '{name}' of shape {shape:?}"
             )));
         }
         let signature = Signature {
@@ -46,7 +51,9 @@ impl WithHead {
             features: Some(head.features.clone()),
             chooses_class: false,
         };
-        let with_head = Self { base, head, rank: features.len(), signature };
+        let rank = shape.len();
+        let quantization = features.quantization.map(|scale| (scale, features.dtype));
+        let with_head = Self { base, head, rank, quantization, signature };
         with_head.check_names()?;
         Ok(with_head)
     }
@@ -88,7 +95,8 @@ impl WithHead {
         let hidden = hidden.into_iter().filter(|_| self.head.hidden.is_some());
         let mean = ["final_training_ops/mean"].into_iter().filter(|_| self.rank == 4);
         let variables = self.head.variables().into_iter().map(|(name, _)| name);
-        mean.chain(hidden).chain(variables).chain([HEAD_LOGITS, HEAD_ANSWER])
+        let real = [REAL_FEATURES].into_iter().filter(|_| self.quantization.is_some());
+        real.chain(mean).chain(hidden).chain(variables).chain([HEAD_LOGITS, HEAD_ANSWER])
     }
 
     /// Returns the head as a graph whose input stands for the features and has their name.
@@ -99,6 +107,26 @@ impl WithHead {
         self.head.attach(&mut graph, features, self.rank);
         graph
     }
+}
+
+/// The node with the real numbers of quantised features.
+const REAL_FEATURES: &str = "final_training_ops/real_features";
+
+/// Returns the node as a graph is written with it.
+fn real_features(features: String, scale: Scale, dtype: DType) -> export::Node {
+    let Scale { scale, zero_point } = scale;
+    let zero_points = ListValue { i: vec![zero_point.into()], ..ListValue::default() };
+    let attributes = [
+        (
+            attribute::INPUT_SCALES,
+            Value::List(ListValue { f: vec![scale], ..ListValue::default() }),
+        ),
+        (attribute::INPUT_ZERO_POINTS, Value::List(zero_points)),
+        (attribute::SCALE, Value::F(scale)),
+        (attribute::ZERO_POINT, Value::I(zero_point.into())),
+        (attribute::TYPE, Value::Type(dtype.tensorflow())),
+    ];
+    export::node(REAL_FEATURES, "LiteDequantize", vec![features], &attributes)
 }
 
 impl ModelFormat for WithHead {
@@ -133,6 +161,13 @@ impl ModelFormat for WithHead {
         let features =
             base_outputs.pop().ok_or_else(|| Error::Input("a graph without outputs".into()))?;
         let before = graph.nodes().len();
+        let features = match self.quantization {
+            None => features,
+            Some((scale, dtype)) => {
+                let op = Op::Quantized(Box::new(Quantized::dequantize(scale, dtype)));
+                graph.add(REAL_FEATURES, op, &[features])
+            }
+        };
         self.head.attach(&mut graph, features, self.rank);
         let head_nodes: Vec<(NodeId, String)> =
             graph.iter().skip(before).map(|(id, node)| (id, node.name.clone())).collect();
@@ -159,6 +194,13 @@ impl ModelFormat for WithHead {
         let features = match &*self.base {
             ModelSource::Zoo(zoo_model) => zoo_model.node_name_at(&self.head.features, size)?,
             _ => self.head.features.clone(),
+        };
+        let features = match self.quantization {
+            None => features,
+            Some((scale, dtype)) => {
+                nodes.push(real_features(features, scale, dtype));
+                REAL_FEATURES.to_owned()
+            }
         };
         nodes.extend(export::to_graph_def(&self.head_graph(features), size)?.into_iter().skip(1));
         Ok(nodes)

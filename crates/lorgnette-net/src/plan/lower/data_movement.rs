@@ -160,19 +160,40 @@ impl Lowering<'_> {
 
     /// Any other movement of values, by an index table.
     pub(super) fn rearrange(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
+        let IndexTable { data, run, sources } = self.index_table(id, node, "computed")?;
+        let fill = self.fill(node)?;
+        self.step(id, Kernel::Gather { run, sources: sources.into(), fill }, &[data]);
+        Ok(())
+    }
+
+    /// The index table of a movement. `what` is the kind of values that it moves.
+    pub(super) fn index_table(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        what: &str,
+    ) -> Result<IndexTable, String> {
         let shapes: Vec<&[usize]> =
             node.inputs.iter().map(|&input| self.fact(input).shape.as_slice()).collect();
         let parameters: Vec<Option<&Tensor>> =
             node.inputs.iter().map(|&input| self.typed.graph.constant_of(input)).collect();
         self.reserve(self.fact(id).len())?;
         let moved = rearrangement(&node.op, &shapes, &parameters)
-            .ok_or("it cannot run on computed values")??;
+            .ok_or_else(|| format!("it cannot run on {what} values"))??;
         let entry = |source: Option<usize>| source.map_or(Ok(FILL), index);
         let sources = moved.sources().map(entry).collect::<Result<Vec<u32>, _>>()?;
         let (run, sources) = fallback::runs(&sources);
         let data = Self::input(node, usize::from(matches!(node.op, Op::Split { .. })))?;
-        let fill = self.fill(node)?;
-        self.step(id, Kernel::Gather { run, sources: sources.into(), fill }, &[data]);
-        Ok(())
+        Ok(IndexTable { data, run, sources })
     }
+}
+
+/// A movement of runs of values.
+pub(super) struct IndexTable {
+    /// The node whose values are moved.
+    pub(super) data: NodeId,
+    /// Values of a run.
+    pub(super) run: usize,
+    /// The index of each run's first value, or [`FILL`].
+    pub(super) sources: Vec<u32>,
 }

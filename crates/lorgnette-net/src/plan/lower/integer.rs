@@ -2,17 +2,15 @@
 
 use std::ops::Range;
 
-use lorgnette_kernels::fallback::{FILL, runs};
 use lorgnette_kernels::integer::ByteGather;
 
 use super::super::layout::is_alias;
+use super::data_movement::IndexTable;
 use super::{Lowering, PendingKernel, PendingStep};
-use crate::graph::evaluate::index;
 use crate::graph::op::Op;
 use crate::graph::quantized::{IntegerKernel, Operand, Quantized};
-use crate::graph::rearrange::{axis, rearrangement};
+use crate::graph::rearrange::axis;
 use crate::graph::{Node, NodeId};
-use crate::tensor::Tensor;
 
 impl Lowering<'_> {
     pub(super) fn quantized(
@@ -88,24 +86,15 @@ impl Lowering<'_> {
 
     /// Any other movement, by an index table.
     fn gather_bytes(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
-        let shapes: Vec<&[usize]> =
-            node.inputs.iter().map(|&input| self.fact(input).shape.as_slice()).collect();
-        let parameters: Vec<Option<&Tensor>> =
-            node.inputs.iter().map(|&input| self.typed.graph.constant_of(input)).collect();
-        self.reserve(self.fact(id).len())?;
-        let moved = rearrangement(&node.op, &shapes, &parameters)
-            .ok_or("it cannot run on quantised values")??;
-        let entry = |source: Option<usize>| source.map_or(Ok(FILL), index);
-        let sources = moved.sources().map(entry).collect::<Result<Vec<u32>, _>>()?;
-        let (run, sources) = runs(&sources);
-        let fill = match (&node.op, parameters.get(2)) {
-            (Op::Pad(_), Some(fill)) => {
+        let IndexTable { data, run, sources } = self.index_table(id, node, "quantised")?;
+        let fill = match (&node.op, node.inputs.get(2)) {
+            (Op::Pad(_), Some(&fill)) => {
+                let fill = self.typed.graph.constant_of(fill);
                 let fill = fill.ok_or("its fill value is computed, not constant")?;
                 fill.bytes().first().copied().ok_or("its fill value is empty")?
             }
             _ => 0,
         };
-        let data = Self::input(node, usize::from(matches!(node.op, Op::Split { .. })))?;
         let kernel = IntegerKernel::gather(ByteGather { run, sources, fill });
         self.integer_step(id, kernel, vec![data], None);
         Ok(())

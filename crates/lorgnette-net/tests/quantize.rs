@@ -1,0 +1,199 @@
+//! Networks of the zoo quantised to int8, beside the networks they were made from.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use lorgnette_net::head::{HEAD_LOGITS, Head, Layer, OutputKind};
+use lorgnette_net::quantize::{Comparison, QuantizeOptions, QuantizedModel, Quantizer, RangeRule};
+use lorgnette_net::zoo::{self, RandomWeights};
+use lorgnette_net::{DenseOptions, Error, LoadOptions, MapPadding, Network, RunOptions, Tensor};
+use lorgnette_oracle::made_up;
+
+const SIDE: usize = 96;
+const SHAPE: [usize; 4] = [1, SIDE, SIDE, 3];
+
+fn run() -> RunOptions {
+    RunOptions::with_threads(Some(2))
+}
+
+fn network(name: &str) -> Network {
+    let net = zoo::find(name).unwrap();
+    Network::from_architecture(net, Arc::new(RandomWeights), LoadOptions::default(), run()).unwrap()
+}
+
+/// Made-up pictures, each with its own brightness.
+fn pictures() -> Vec<Vec<f32>> {
+    let image = made_up::image(&SHAPE);
+    (1..=4).map(|i| image.iter().map(|x| x * i as f32 / 4.0).collect()).collect()
+}
+
+fn quantizer(network: &Network) -> Quantizer {
+    let signature = network.signature().unwrap();
+    let end = signature.probabilities.unwrap();
+    let mut quantizer = Quantizer::new(network, &[&end], [SIDE; 2]).unwrap();
+    pictures().iter().for_each(|picture| quantizer.observe(picture));
+    quantizer
+}
+
+/// The signal-to-noise ratio of each layer.
+fn ratios(quantizer: &mut Quantizer, quantized: &QuantizedModel) -> Vec<f64> {
+    let name = "quantized.tflite";
+    let network =
+        Network::from_bytes(quantized.bytes.clone(), name, LoadOptions::default(), run()).unwrap();
+    let mut comparison = Comparison::new(&quantized.layers);
+    let input = network.signature().unwrap().input.name;
+    let mut session = network.session(&[(&input, &SHAPE)], &comparison.names()).unwrap();
+    for picture in pictures() {
+        quantizer.compare(&mut session, &mut comparison, &picture).unwrap();
+    }
+    comparison.signal_to_noise()
+}
+
+#[test]
+fn a_quantised_network_answers_as_the_network_does() {
+    // Depthwise layers, shortcuts, squeeze and excitation, concatenations, norms before layers.
+    for name in ["mobilenet_v1_025", "mobilenet_v3_small", "resnet_v2_50", "inception_v3"] {
+        let network = network(name);
+        let mut quantizer = quantizer(&network);
+        let quantized = quantizer.quantize(&QuantizeOptions::default()).unwrap();
+        assert!(quantized.layers.iter().all(|layer| !layer.is_float), "{name}");
+        let ratios = ratios(&mut quantizer, &quantized);
+        let logits = network.signature().unwrap().logits;
+        let at = quantized.layers.iter().position(|layer| layer.name == logits).unwrap();
+        let (first, last) = (ratios[0], ratios[at]);
+        assert!(first > 25.0, "{name}: {first} dB at its first layer");
+        assert!(last > 8.0, "{name}: {last} dB at its scores");
+    }
+}
+
+#[test]
+fn layers_that_are_kept_in_float_are_exact_where_nothing_before_them_is_not() {
+    let network = network("mobilenet_v1_025");
+    let mut quantizer = quantizer(&network);
+    let all = quantizer.quantize(&QuantizeOptions::default()).unwrap();
+    let with_weights = all.layers.iter().filter(|layer| layer.has_weights());
+    let keep_float: BTreeSet<String> = with_weights.map(|layer| layer.name.clone()).collect();
+    let options = QuantizeOptions { keep_float: keep_float.clone(), ..QuantizeOptions::default() };
+    let floats = quantizer.quantize(&options).unwrap();
+    assert!(floats.layers.iter().filter(|layer| layer.has_weights()).all(|layer| layer.is_float));
+    // The picture alone is rounded.
+    let (int8, float) = (ratios(&mut quantizer, &all), ratios(&mut quantizer, &floats));
+    assert!(float.last() > int8.last(), "{float:?}\n{int8:?}");
+    assert!(floats.bytes.len() > 2 * all.bytes.len());
+}
+
+#[test]
+fn an_equalised_network_computes_the_same() {
+    let network = network("resnet_v1_50");
+    let quantizer = quantizer(&network);
+    let mut equalized = quantizer.equalized().unwrap().expect("its layers have ReLU between them");
+    let mut quantizer = quantizer;
+    let logits = network.signature().unwrap().logits;
+    for picture in pictures() {
+        quantizer.observe(&picture);
+        equalized.observe(&picture);
+        let (plain, equal) = (quantizer.value(&logits).unwrap(), equalized.value(&logits).unwrap());
+        let largest = plain.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+        for (a, b) in plain.iter().zip(equal) {
+            assert!((a - b).abs() <= 1e-4 * largest, "{a} and {b}");
+        }
+    }
+}
+
+#[test]
+fn ranges_are_chosen_as_asked() {
+    let network = network("mobilenet_v1_025");
+    let quantizer = quantizer(&network);
+    let bytes = |range: RangeRule| {
+        quantizer.quantize(&QuantizeOptions { range, ..QuantizeOptions::default() }).unwrap().bytes
+    };
+    let whole = bytes(RangeRule::Whole);
+    assert_eq!(whole, bytes(RangeRule::Whole), "the same bytes every time");
+    assert_ne!(whole, bytes(RangeRule::Percentile(99.0)));
+    assert_ne!(whole, bytes(RangeRule::LeastError));
+}
+
+/// The map of a picture of some size, and its shape.
+fn map(
+    network: &Network,
+    padding: MapPadding,
+    picture: &[f32],
+    size: [usize; 2],
+) -> (Vec<usize>, Vec<f32>) {
+    let dense = DenseOptions { padding, output_stride: None };
+    let mut dense = network.dense_session(dense, [SIDE; 2], size).unwrap();
+    let input = dense.session.inputs()[0].name.clone();
+    dense.session.input_mut(&input).unwrap().copy_from_slice(picture);
+    dense.session.run().unwrap();
+    let shape = dense.session.outputs()[0].fact.shape.clone();
+    (shape, dense.session.output_at(0).unwrap().to_vec())
+}
+
+#[test]
+fn a_map_of_a_quantised_network_is_its_answer_for_every_place() {
+    for name in ["mobilenet_v1_025", "inception_v3"] {
+        let network = network(name);
+        let quantized = quantizer(&network).quantize(&QuantizeOptions::default()).unwrap();
+        let quantized =
+            Network::from_bytes(quantized.bytes, "map.tflite", LoadOptions::default(), run())
+                .unwrap();
+        // A map of one window is the answer, but for the rounding of the mean before the scores.
+        let picture = pictures().pop().unwrap();
+        let (_, found) = map(&quantized, MapPadding::Valid, &picture, [SIDE; 2]);
+        let signature = quantized.signature().unwrap();
+        let tensor = Tensor::from_f32(&SHAPE, picture);
+        let mut session =
+            quantized.session(&[(&signature.input.name, &SHAPE)], &[&signature.logits]).unwrap();
+        session.input_mut(&signature.input.name).unwrap().copy_from_slice(&tensor.to_f32());
+        session.run().unwrap();
+        let answer = session.output_at(0).unwrap();
+        let largest = answer.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+        for (found, answer) in found.iter().zip(answer) {
+            assert!((found - answer).abs() < 0.05 * largest, "{name}: {found} and {answer}");
+        }
+        let size = [SIDE + 64, SIDE + 32];
+        let picture = made_up::image(&[1, size[0], size[1], 3]);
+        let shape = |network: &Network| map(network, MapPadding::Same, &picture, size).0;
+        assert_eq!(shape(&quantized), shape(&network), "{name}");
+    }
+}
+
+/// The logits of a head of two classes on the features of a network.
+fn with_head(network: &Network, picture: &[f32]) -> Vec<f32> {
+    let features = network.signature().unwrap().features.unwrap();
+    let end_points = network.end_points([SIDE; 2]).unwrap();
+    let (_, shape) = end_points.into_iter().find(|(name, _)| *name == features).unwrap();
+    let inputs = *shape.last().unwrap();
+    let weights = Tensor::from_f32(&[inputs, 2], made_up::image(&[inputs, 2]));
+    let last = Layer { weights, biases: Tensor::from_f32(&[2], vec![0.5, -0.5]) };
+    let head = Head { features, hidden: None, last, answer: OutputKind::Softmax };
+    let headed = network.with_head("two", head, [SIDE; 2]).unwrap();
+    let input = headed.signature().unwrap().input.name;
+    let picture = Tensor::from_f32(&SHAPE, picture.to_vec());
+    headed.run(&[(&input, &picture)], &[HEAD_LOGITS]).unwrap()[0].to_f32()
+}
+
+#[test]
+fn a_head_reads_the_features_of_a_quantised_network() {
+    let network = network("mobilenet_v1_025");
+    let quantized = quantizer(&network).quantize(&QuantizeOptions::default()).unwrap();
+    let quantized =
+        Network::from_bytes(quantized.bytes, "base.tflite", LoadOptions::default(), run()).unwrap();
+    for picture in pictures() {
+        let (real, found) = (with_head(&network, &picture), with_head(&quantized, &picture));
+        for (real, found) in real.iter().zip(&found) {
+            assert!((real - found).abs() < 0.35 * real.abs().max(1.0), "{real} and {found}");
+        }
+    }
+}
+
+#[test]
+fn what_is_quantised_already_is_refused() {
+    let network = network("mobilenet_v1_025");
+    let quantized = quantizer(&network).quantize(&QuantizeOptions::default()).unwrap();
+    let again = Network::from_bytes(quantized.bytes, "again.tflite", LoadOptions::default(), run())
+        .unwrap();
+    let fetch = again.signature().unwrap().logits;
+    let refused = Quantizer::new(&again, &[&fetch], [SIDE; 2]).unwrap_err();
+    assert!(matches!(&refused, Error::Input(what) if what.contains("already")), "{refused}");
+}
