@@ -78,11 +78,12 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_parser = levels())]
     pub(crate) level: Option<Level>,
 
-    /// Arithmetic: float32, bf16 (less exact; faster on CPUs with AVX-512 BF16), or auto (bf16
-    /// where it saves a quarter of a layer's time; depends on the CPU)
-    #[arg(long, global = true, value_name = "FORMAT", value_parser = precisions())]
+    /// Arithmetic: float32, bf16 (less exact; faster on CPUs with AVX-512 BF16), auto (bf16 where
+    /// it saves a quarter of a layer's time; depends on the CPU), or int8 (the embedded network;
+    /// others are quantised by `models quantise`)
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = arithmetics())]
     #[arg(default_value = Precision::Float32.name())]
-    precision: Precision,
+    precision: Arithmetic,
 
     /// Storage of fully connected weights: float32, bf16, f16 or int8; all but float32 are less
     /// exact
@@ -110,7 +111,11 @@ impl Global {
         Ok(ModelOptions {
             threads: self.threads.map(usize::from),
             level: self.level()?,
-            numerics: NumericOptions { compute: self.precision, weight_storage: self.weights },
+            numerics: NumericOptions {
+                compute: self.precision.compute(),
+                weight_storage: self.weights,
+            },
+            integers: self.precision == Arithmetic::Integers,
             input: self.input.clone(),
             output: self.output.clone(),
             memory_limit: u64::from(self.memory_limit.unwrap_or(MAX_ACTIVATIONS)) << 20,
@@ -160,9 +165,34 @@ fn levels() -> impl clap::builder::TypedValueParser<Value = Level> {
     PossibleValuesParser::new(Level::ALL.map(Level::name)).try_map(|name| name.parse::<Level>())
 }
 
-fn precisions() -> impl clap::builder::TypedValueParser<Value = Precision> {
-    PossibleValuesParser::new(Precision::ALL.map(precision_value)).try_map(|name| {
-        if name == "f32" { Ok(Precision::Float32) } else { name.parse::<Precision>() }
+/// What numbers are computed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arithmetic {
+    Real(Precision),
+    /// 8-bit integers.
+    Integers,
+}
+
+impl Arithmetic {
+    /// The name of 8-bit integers.
+    const INTEGERS: &str = "int8";
+
+    /// Returns the precision of what is computed with real numbers.
+    fn compute(self) -> Precision {
+        match self {
+            Self::Real(precision) => precision,
+            Self::Integers => Precision::Float32,
+        }
+    }
+}
+
+fn arithmetics() -> impl clap::builder::TypedValueParser<Value = Arithmetic> {
+    let names = Precision::ALL.map(precision_value);
+    let names = names.into_iter().chain([PossibleValue::new(Arithmetic::INTEGERS)]);
+    PossibleValuesParser::new(names).try_map(|name| match name.as_str() {
+        "f32" => Ok(Arithmetic::Real(Precision::Float32)),
+        Arithmetic::INTEGERS => Ok(Arithmetic::Integers),
+        name => name.parse::<Precision>().map(Arithmetic::Real),
     })
 }
 

@@ -12,15 +12,15 @@ mod equalize;
 mod scales;
 mod statistics;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use lorgnette_kernels::ThreadPool;
 
 use crate::error::{Error, Result};
-use crate::graph::NodeId;
 use crate::graph::op::Op;
 use crate::graph::shape::TypedGraph;
+use crate::graph::{Node, NodeId};
 use crate::network::Network;
 use crate::options::RunOptions;
 use crate::passes::optimise_without_residuals;
@@ -28,7 +28,7 @@ use crate::plan::{Activations, Plan, PlanOptions, WeightCache};
 use crate::session::Session;
 
 use self::emit::{Source, emit};
-use self::statistics::Statistics;
+use self::statistics::{Range, Statistics};
 
 /// How the range of an activation is chosen from its observed values.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -207,16 +207,22 @@ impl Quantizer {
     /// Quantises the network with the ranges that were observed.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] with all nodes that have no operator in TensorFlow Lite; if a variable
-    /// cannot be read.
+    /// [`Error::Unsupported`] with all nodes that have no operator in TensorFlow Lite; if a
+    /// variable cannot be read.
     pub fn quantize(&self, options: &QuantizeOptions) -> Result<QuantizedModel> {
-        let scales = scales::scales(&self.typed, &self.statistics, options.range);
-        let source =
-            Source { typed: &self.typed, statistics: &self.statistics, scales: &scales, options };
-        let mut emitted = emit(&source)?;
-        emitted.model.description = format!("{}, quantised by Lorgnette", self.name);
-        emitted.model.metadata.clone_from(&options.notes);
-        Ok(QuantizedModel { bytes: emitted.model.to_bytes(), layers: emitted.layers })
+        let ranges = scales::ranges(&self.statistics, options.range);
+        quantize(&self.name, &self.typed, &self.statistics, &ranges, options)
+    }
+
+    /// Returns the ranges of all values as text for [`quantize_with_ranges`]: a name, the smallest
+    /// and the largest real number a line.
+    pub fn ranges(&self, rule: RangeRule) -> String {
+        let ranges = scales::ranges(&self.statistics, rule);
+        let line = |(node, range): (&Node, &Option<Range>)| {
+            let Range { low, high } = (*range)?;
+            Some(format!("{} {low} {high}\n", node.name))
+        };
+        self.typed.graph.nodes().iter().zip(&ranges).filter_map(line).collect()
     }
 
     /// Returns the network with the channels of its activations made more alike, so that one scale
@@ -234,9 +240,21 @@ impl Quantizer {
         Self::from_typed(&self.name, typed, &run).map(Some)
     }
 
-    /// The names of the values that are observed, in the order they are computed in.
-    pub fn value_names(&self) -> impl Iterator<Item = &str> {
-        self.plan.outputs().iter().map(|port| port.name.as_str())
+    /// The name of the scores: of what the last softmax reads, or of the first output without one.
+    pub fn score_name(&self) -> &str {
+        const MAX_DEPTH: usize = 8;
+        let graph = &self.typed.graph;
+        let output = graph.outputs()[0];
+        let mut current = output;
+        for _ in 0..MAX_DEPTH {
+            let node = graph.node(current);
+            match (&node.op, node.inputs.first()) {
+                (Op::Softmax { .. }, Some(&scores)) => return &graph.node(scores).name,
+                (Op::Identity | Op::Reshape | Op::Squeeze { .. }, Some(&input)) => current = input,
+                _ => break,
+            }
+        }
+        &graph.node(output).name
     }
 
     /// Computes one picture with both networks and adds to what is known of each layer's error.
@@ -272,6 +290,51 @@ impl Quantizer {
         let port = self.plan.outputs().iter().find(|port| port.name == name)?;
         Some(self.activations.output(&self.plan, port))
     }
+}
+
+/// Quantises a network with ranges that were observed before, as [`Quantizer::ranges`] gives them.
+/// Biases are not corrected.
+///
+/// # Errors
+/// As [`Quantizer::new`] and [`Quantizer::quantize`]; [`Error::Input`] for a line that is no range.
+pub fn quantize_with_ranges(
+    network: &Network,
+    fetches: &[&str],
+    size: [usize; 2],
+    ranges: &str,
+    options: &QuantizeOptions,
+) -> Result<QuantizedModel> {
+    let typed = network.typed(&network.signature()?, fetches, 1, size)?;
+    let typed = optimise_without_residuals(typed);
+    let mut known = HashMap::new();
+    for line in ranges.lines() {
+        let mut words = line.split(' ');
+        let name = words.next().unwrap_or_default();
+        let mut number = || words.next().and_then(|word| word.parse::<f32>().ok());
+        let (Some(low), Some(high)) = (number(), number()) else {
+            return Err(Error::Input(format!("'{line}' is no name with a range")));
+        };
+        known.insert(name, Range { low, high });
+    }
+    let ranges: Vec<Option<Range>> =
+        typed.graph.nodes().iter().map(|node| known.get(node.name.as_str()).copied()).collect();
+    let statistics = vec![None; ranges.len()];
+    quantize(network.name(), &typed, &statistics, &ranges, options)
+}
+
+/// Quantises a graph whose values have these ranges.
+fn quantize(
+    name: &str,
+    typed: &TypedGraph,
+    statistics: &[Option<Statistics>],
+    ranges: &[Option<Range>],
+    options: &QuantizeOptions,
+) -> Result<QuantizedModel> {
+    let scales = scales::scales(typed, ranges);
+    let mut emitted = emit(&Source { typed, statistics, scales: &scales, options })?;
+    emitted.model.description = format!("{name}, quantised by Lorgnette");
+    emitted.model.metadata.clone_from(&options.notes);
+    Ok(QuantizedModel { bytes: emitted.model.to_bytes(), layers: emitted.layers })
 }
 
 /// The errors of the layers of a quantised network.

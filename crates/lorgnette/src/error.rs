@@ -37,6 +37,15 @@ pub enum Error {
     /// There are no photos that a quantised model could be calibrated with.
     #[error("there are no photos to calibrate with")]
     NoCalibrationPhotos,
+    /// 8-bit integers are asked for, and the network computes with floats.
+    #[error(
+        "{model}: it computes with floats, and only the embedded network is quantised when it is \
+         opened: quantise this one once, to a file"
+    )]
+    NotInIntegers {
+        /// The network's name.
+        model: String,
+    },
     /// The observer cancelled the call.
     #[error("cancelled")]
     Cancelled,

@@ -8,6 +8,8 @@ use lorgnette_kernels::{Level, NumericOptions, ThreadPool};
 use lorgnette_net::head::Head;
 use lorgnette_net::import::{Decoding, Signature};
 use lorgnette_net::plan::Port;
+#[cfg(feature = "embedded")]
+use lorgnette_net::quantize::{QuantizeOptions, quantize_with_ranges};
 use lorgnette_net::zoo::{Architecture, RandomWeights, ZooOptions};
 use lorgnette_net::{LoadOptions, Network, RunOptions, Session};
 
@@ -29,6 +31,11 @@ use crate::trained::card::Card;
 /// byte for byte.
 #[cfg(feature = "embedded")]
 static EMBEDDED: &[u8] = include_bytes!("../models/mobilenet_v1_1.0_224.pb");
+/// The ranges of its activations over a hundred photos, for 8-bit integers; `lorgnette models
+/// quantise --write-ranges` wrote them.
+#[cfg(feature = "embedded")]
+const EMBEDDED_RANGES: &str = include_str!("../models/mobilenet_v1_1.0_224.ranges");
+
 /// Options for opening a model. `None` takes the model's own value.
 #[derive(Clone, Debug)]
 pub struct ModelOptions {
@@ -40,6 +47,9 @@ pub struct ModelOptions {
     pub level: Option<Level>,
     /// Number formats of arithmetic and weights; default: float32.
     pub numerics: NumericOptions,
+    /// Whether 8-bit integers are computed with: the embedded network is quantised when it is
+    /// opened, and others must be quantised already. Default: no.
+    pub integers: bool,
     /// Rows and columns of the input.
     pub size: Option<[usize; 2]>,
     /// Preprocessing from photo to network input.
@@ -81,6 +91,7 @@ impl Default for ModelOptions {
             pool: None,
             level: None,
             numerics: NumericOptions::default(),
+            integers: false,
             size: None,
             preprocess: None,
             channels: None,
@@ -144,7 +155,31 @@ impl Model {
     pub fn embedded(options: &ModelOptions) -> Result<Self> {
         let (load, run) = (load_options(options), run_options(options));
         let network = Network::from_bytes(EMBEDDED, EMBEDDED_NAME, load, run)?;
-        Self::new(EMBEDDED_NAME.to_owned(), network, options)
+        let float = Self::new(EMBEDDED_NAME.to_owned(), network, options)?;
+        if options.integers { float.with_integers(EMBEDDED_RANGES, options) } else { Ok(float) }
+    }
+
+    /// Returns the model with 8-bit integers whose ranges are known.
+    #[cfg(feature = "embedded")]
+    fn with_integers(&self, ranges: &str, options: &ModelOptions) -> Result<Self> {
+        let signature = &self.info.signature;
+        let end = signature.probabilities.as_ref().unwrap_or(&signature.logits);
+        let Preprocessor { height, width, .. } = self.info.preprocess;
+        let quantize = QuantizeOptions { notes: self.notes_for_readers(), ..Default::default() };
+        let quantized =
+            quantize_with_ranges(&self.network, &[end], [height, width], ranges, &quantize)?;
+        let (load, run) = (load_options(options), run_options(options));
+        let name = format!("{}.tflite", self.info.name);
+        let network = Network::from_bytes(quantized.bytes, &name, load, run)?;
+        Self::new(self.info.name.clone(), network, options)
+    }
+
+    /// Returns the model if it computes with 8-bit integers, or need not.
+    pub(crate) fn check_integers(self, options: &ModelOptions) -> Result<Self> {
+        if options.integers && self.info.signature.input.quantization.is_none() {
+            return Err(Error::NotInIntegers { model: self.info.name.clone() });
+        }
+        Ok(self)
     }
 
     /// Opens a frozen graph or an ONNX model in memory. `name` is the model's name, after an

@@ -74,11 +74,11 @@ impl ModelRef {
                 model: EMBEDDED_NAME.into(),
                 what: "this program was built without it".into(),
             }),
-            Self::File(path) => Model::open(path, options),
+            Self::File(path) => Model::open(path, options)?.check_integers(options),
             Self::Published(name) => {
                 let entry = catalogue::find(name)?;
                 let path = installed(&entry, options.model_store.as_ref())?;
-                entry.open_file(&path, options)
+                entry.open_file(&path, options)?.check_integers(options)
             }
         }
     }

@@ -55,6 +55,9 @@ pub struct Quantization {
     pub best_agreement: f64,
     /// Share of the original's five best classes that are among the five best.
     pub five_best_agreement: f64,
+    /// The ranges of the activations, as text for
+    /// [`quantize_with_ranges`](lorgnette_net::quantize::quantize_with_ranges).
+    pub ranges: String,
     /// The ways that were tried, with the signal-to-noise ratio of the scores in decibels.
     pub tried: Vec<Trial>,
 }
@@ -152,9 +155,7 @@ impl<'a> Search<'a> {
         if let Some(equalized) = &mut equalized {
             inputs.iter().for_each(|input| equalized.observe(input));
         }
-        let logits = node_name(&signature.logits);
-        let is_observed = plain.value_names().any(|name| name == logits);
-        let scores = if is_observed { logits } else { node_name(end) }.to_owned();
+        let scores = plain.score_name().to_owned();
         let steps_done = 1;
         Ok(Self { model, inputs, options, scores, plain, equalized, observer, steps_done })
     }
@@ -178,6 +179,11 @@ impl<'a> Search<'a> {
             keep_float.extend(worst);
             measured = self.measure(best, &keep_float, self.inputs.len())?;
         }
+        let quantizer = match (&self.equalized, best.is_equalized) {
+            (Some(equalized), true) => equalized,
+            _ => &self.plain,
+        };
+        let ranges = quantizer.ranges(best.range);
         let Measured { quantized, signal_to_noise, best: best_agreement, five_best, .. } = measured;
         let layers = quantized.layers.into_iter().zip(signal_to_noise);
         Ok(Quantization {
@@ -195,6 +201,7 @@ impl<'a> Search<'a> {
             photos: self.inputs.len(),
             best_agreement,
             five_best_agreement: five_best,
+            ranges,
             tried,
         })
     }
@@ -267,8 +274,8 @@ impl<'a> Search<'a> {
         Ok(Measured { quantized, signal_to_noise, score_ratio, best, five_best })
     }
 
-    /// The layers of int8 whose own error is the largest: whose ratio is furthest below that of what
-    /// they read.
+    /// The layers of int8 whose own error is the largest: whose ratio is furthest below that of
+    /// what they read.
     fn worst_layers(&self, measured: &Measured) -> Vec<String> {
         let ratios: HashMap<&str, f64> = measured
             .quantized
@@ -302,11 +309,6 @@ fn session(model: &Model, network: &Network, comparison: &Comparison) -> Result<
     let signature = network.signature()?;
     let shape = [1, height, width, channels];
     Ok(network.session(&[(&signature.input.name, &shape)], &comparison.names())?)
-}
-
-/// A tensor's node.
-fn node_name(tensor: &str) -> &str {
-    tensor.strip_suffix(":0").unwrap_or(tensor)
 }
 
 /// The photos of which two models say the same.

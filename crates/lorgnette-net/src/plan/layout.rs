@@ -273,6 +273,10 @@ impl<'a> AliasAnalysis<'a> {
     }
 
     fn propagate_to_parts(&mut self, id: NodeId, node: &Node, alias: Alias) {
+        // Kernels of integers write pixels without padding.
+        if alias.pixel_layout.storage == Storage::Bytes {
+            return;
+        }
         let Some(offsets) = channel_offsets(self.typed, id, node) else { return };
         for (&input, offset) in node.inputs.iter().zip(offsets) {
             let part = self.typed.graph.node(input);

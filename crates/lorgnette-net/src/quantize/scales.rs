@@ -57,29 +57,29 @@ pub(super) fn shared_inputs(node: &Node) -> &[NodeId] {
     }
 }
 
-/// Returns the scale of each observed value, by node.
-pub(super) fn scales(
-    typed: &TypedGraph,
-    statistics: &[Option<Statistics>],
-    rule: RangeRule,
-) -> Vec<Option<Scale>> {
+/// Returns the range of each observed value, by node.
+pub(super) fn ranges(statistics: &[Option<Statistics>], rule: RangeRule) -> Vec<Option<Range>> {
     let range = |statistics: &Statistics| match rule {
         RangeRule::Whole => statistics.whole(),
         RangeRule::Percentile(percentile) => statistics.without_tails(1.0 - percentile / 100.0),
         RangeRule::LeastError => statistics.least_error(),
     };
-    let mut leaders: Vec<usize> = (0..statistics.len()).collect();
+    statistics.iter().map(|statistics| statistics.as_ref().map(range)).collect()
+}
+
+/// Returns the scale of each value whose range is known, by node.
+pub(super) fn scales(typed: &TypedGraph, own: &[Option<Range>]) -> Vec<Option<Scale>> {
+    let mut leaders: Vec<usize> = (0..own.len()).collect();
     for (id, node) in typed.graph.iter() {
         for input in shared_inputs(node) {
             let both = [leader(&leaders, id.index()), leader(&leaders, input.index())];
             leaders[both[0].max(both[1])] = both[0].min(both[1]);
         }
     }
-    let mut ranges: Vec<Option<Range>> = vec![None; statistics.len()];
-    for (index, statistics) in statistics.iter().enumerate() {
-        if let Some(statistics) = statistics {
+    let mut ranges: Vec<Option<Range>> = vec![None; own.len()];
+    for (index, own) in own.iter().enumerate() {
+        if let Some(own) = *own {
             let leader = leader(&leaders, index);
-            let own = range(statistics);
             ranges[leader] = Some(ranges[leader].map_or(own, |range| range.union(own)));
         }
     }
@@ -89,7 +89,7 @@ pub(super) fn scales(
     };
     let scale = |(id, node): (NodeId, &Node)| {
         let index = id.index();
-        statistics[index].as_ref()?;
+        own[index]?;
         match fixed_scale(&node.op) {
             Some(fixed) if is_alone(index) => Some(fixed),
             _ => ranges[leader(&leaders, index)].map(scale_for),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -64,6 +64,11 @@ pub(crate) struct Arguments {
     /// List all layers, with the signal-to-noise ratio of each
     #[arg(long)]
     explain: bool,
+
+    /// Also write the ranges of activations as text: a name, the smallest and the largest number a
+    /// line
+    #[arg(long, value_name = "FILE")]
+    write_ranges: Option<PathBuf>,
 
     /// How to write the figures
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
@@ -137,8 +142,10 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let quantization = quantize(&model, &pictures, &options, &mut observer)?;
     drop(bar);
     check_names(arguments, &quantization)?;
-    write_atomically(out, &quantization.bytes)
-        .with_context(|| format!("{}: cannot be written", out.display()))?;
+    write(out, &quantization.bytes)?;
+    if let Some(ranges) = &arguments.write_ranges {
+        write(ranges, quantization.ranges.as_bytes())?;
+    }
     let report = Report::new(&quantization);
     match arguments.format {
         ReportFormat::Json => write_report(|out| write_json(out, &report))?,
@@ -155,6 +162,10 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         ));
     }
     Ok(Outcome::Done)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomically(path, bytes).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 /// Opens the photos. Those that fail are left out, with a message each.

@@ -168,8 +168,9 @@ impl Emitter<'_> {
         let mut bias = weights.bias.clone();
         if self.source.options.correct_bias {
             let statistics = self.source.statistics[x.index()].as_ref();
-            let means = statistics.map(|statistics| statistics.means()).unwrap_or_default();
-            weights.correct(&mut bias, &stored, &scales, &means);
+            if let Some(statistics) = statistics {
+                weights.correct(&mut bias, &stored, &scales, &statistics.means());
+            }
         }
         let quantization = |scales: Vec<f32>, dimension: usize| {
             Some(NewQuantization { scales, zero_point: 0, dimension })
