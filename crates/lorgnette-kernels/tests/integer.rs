@@ -319,8 +319,11 @@ impl Numbers {
     /// Bytes of the type's whole range; now and then only its ends, whose products are largest.
     fn bytes<T: Byte>(&mut self, len: usize) -> Vec<T> {
         let extremes = self.below(3) == 0;
-        let byte = |bits: u64| if extremes && bits % 2 == 0 { T::MIN } else { (bits >> 3) as i32 };
-        let byte = |bits: u64| if extremes && bits % 2 == 1 { T::MAX } else { byte(bits) };
+        let byte = |bits: u64| match (extremes, bits.is_multiple_of(2)) {
+            (false, _) => (bits >> 3) as i32,
+            (true, true) => T::MIN,
+            (true, false) => T::MAX,
+        };
         (0..len).map(|_| T::narrow(byte(self.next()))).collect()
     }
 
@@ -400,7 +403,7 @@ fn packed_is_reference<T: Byte>(seed: u64) -> usize {
                 compared += 1;
                 assert!(
                     same(&found, &wanted),
-                    "round {round}, {level}, {threads} threads, depthwise: {is_depthwise}, {shape:?}"
+                    "round {round}, {level}, {threads} threads, {is_depthwise}, {shape:?}"
                 );
             }
         }

@@ -264,7 +264,7 @@ impl Task<'_> {
                 let rows = &rows[at.start * row_stride..];
                 let row_sums = if conv.zeros.filter == 0 { &[][..] } else { &sums[at] };
                 assert!(rows.len() >= (tile.len() - 1) * row_stride + row_bytes, "a tile's rows");
-                let args = Tile {
+                let mut args = Tile {
                     rows: rows.as_ptr(),
                     row_stride,
                     weights: conv.panels[panel * conv.panel_bytes()..][..conv.panel_bytes()]
@@ -273,13 +273,13 @@ impl Task<'_> {
                     quads: row_bytes / QUAD,
                     sums: &mut sums_of_tile,
                 };
-                self.tile(args, tile, panel, row_sums);
+                self.tile(&mut args, tile, panel, row_sums);
             }
         }
     }
 
     /// Computes the products of a tile and stores its results.
-    fn tile(&self, tile: Tile<'_>, pixels: Range<usize>, panel: usize, row_sums: &[i32]) {
+    fn tile(&self, tile: &mut Tile<'_>, pixels: Range<usize>, panel: usize, row_sums: &[i32]) {
         let (conv, outputs) = (self.conv, self.conv.shape.output_shape[3]);
         let channels = panel * PANEL..outputs.min((panel + 1) * PANEL);
         let first = pixels.start * outputs + channels.start;
