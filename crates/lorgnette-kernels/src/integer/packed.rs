@@ -41,10 +41,11 @@ impl Instructions {
     #[cfg(target_arch = "x86_64")]
     fn for_level(level: Level) -> Option<Self> {
         match level {
-            Level::Portable => None,
-            _ if !level.is_available() => None,
-            Level::Avx512 | Level::Amx if vnni::is_available() => Some(Self::Vnni),
-            Level::Avx2 | Level::Avx512 | Level::Amx => Some(Self::Avx2),
+            Level::Avx512 | Level::Amx if level.is_available() && vnni::is_available() => {
+                Some(Self::Vnni)
+            }
+            Level::Avx2 | Level::Avx512 | Level::Amx if level.is_available() => Some(Self::Avx2),
+            _ => None,
         }
     }
 
