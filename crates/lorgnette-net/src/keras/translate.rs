@@ -83,6 +83,13 @@ pub(super) struct Translator<'w> {
     pub(super) is_keras_3: bool,
 }
 
+/// One use of a layer.
+struct LayerUse<'m> {
+    layer: &'m Layer,
+    call: &'m Call,
+    place: &'m LayerPlace,
+}
+
 /// One use of a layer that is being translated.
 pub(super) struct Site<'t, 'w> {
     pub(super) translator: &'t mut Translator<'w>,
@@ -122,7 +129,10 @@ impl<'w> Translator<'w> {
                         let within = self.within(layer, &places[index], scope);
                         self.model(inner, &within, Some(&inputs), depth + 1)?
                     }
-                    None => vec![self.layer(layer, call, inputs, &places[index], scope)?],
+                    None => {
+                        let used = LayerUse { layer, call, place: &places[index] };
+                        vec![self.layer(&used, inputs, scope)?]
+                    }
                 };
                 (model.first_call(layer), outputs)
             };
@@ -204,12 +214,11 @@ impl<'w> Translator<'w> {
 
     fn layer(
         &mut self,
-        layer: &Layer,
-        call: &Call,
+        used: &LayerUse<'_>,
         inputs: Vec<Node>,
-        place: &LayerPlace,
         scope: &ModelScope,
     ) -> Result<Node, String> {
+        let LayerUse { layer, call, place } = *used;
         let before = self.nodes.len();
         let name = self.fresh_scope(&format!("{}{}", scope.prefix, layer.name));
         let mut site = Site {

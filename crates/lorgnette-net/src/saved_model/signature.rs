@@ -103,8 +103,12 @@ pub(super) fn signatures(
     let is_function = |(name, signature): &(&String, &SignatureDef)| {
         !name.starts_with("__") && !signature.outputs.is_empty()
     };
-    let mut signatures: Vec<SavedSignature> =
-        graph.signature_def.iter().filter(is_function).map(signature).collect();
+    let mut signatures: Vec<SavedSignature> = graph
+        .signature_def
+        .iter()
+        .filter(is_function)
+        .map(|(name, def)| signature(name, def))
+        .collect();
     if signatures.is_empty() {
         let what = "this SavedModel has no signatures (`serving_default`), so its inputs and \
                     outputs have no names: export the Keras model with model.export(), or save it \
@@ -128,12 +132,12 @@ pub(super) fn signatures(
     Ok(signatures)
 }
 
-fn signature((name, def): (&String, &SignatureDef)) -> SavedSignature {
+fn signature(name: &str, def: &SignatureDef) -> SavedSignature {
     let tensors = |tensors: &BTreeMap<String, TensorInfo>| {
         tensors.iter().map(|(name, info)| SavedTensor::new(name, info)).collect()
     };
     SavedSignature {
-        name: name.clone(),
+        name: name.to_owned(),
         is_chosen: false,
         inputs: tensors(&def.inputs),
         outputs: tensors(&def.outputs),
