@@ -268,6 +268,17 @@ def every_layer(k):
     return k.Model(inputs, L.Softmax(name='answer')(L.Dense(5, name='logits')(x)), name='every_layer')
 
 
+def transposed(k):
+    """Transposed convolutions, of strides that are larger and smaller than their windows."""
+    L = k.layers
+    inputs = L.Input((4, 5, 3), name='pixels')
+    a = L.Conv2DTranspose(4, 3, strides=2, padding='same', activation='relu', name='same')(inputs)
+    b = L.Conv2DTranspose(4, (2, 4), strides=(2, 3), name='valid')(a)
+    c = L.Conv2DTranspose(2, 1, strides=2, padding='same', name='sparse')(b)
+    d = L.Conv2DTranspose(2, (1, 2), strides=(3, 1), use_bias=False, name='sparse_valid')(c)
+    return k.Model(inputs, L.Softmax(name='answer')(L.GlobalAveragePooling2D(name='pool')(L.Conv2D(3, 3, name='last')(d))), name='transposed')
+
+
 def groups(k):
     """Convolutions of groups of channels."""
     L = k.layers
@@ -342,7 +353,7 @@ def normalized(k):
     return k.Model(inputs, L.Dense(3, activation='softmax', name='answer')(L.Flatten(name='flat')(x)), name='normalized')
 
 
-KERAS = {'groups': (groups, 'answer', (2, 7, 6, 3)), 'layers': (every_layer, 'answer', (2, 16, 14, 3)), 'activations': (activations, 'all', (2, 4, 4, 3)),
+KERAS = {'transposed': (transposed, 'answer', (2, 4, 5, 3)), 'groups': (groups, 'answer', (2, 7, 6, 3)), 'layers': (every_layer, 'answer', (2, 16, 14, 3)), 'activations': (activations, 'all', (2, 4, 4, 3)),
          'nested': (nested, 'answer', (2, 8, 8, 3)), 'sequential': (sequential, 'answer', (2, 10, 9, 3)),
          'functions': (functions, 'answer', (2, 6, 6, 3)), 'normalized': (normalized, 'answer', (2, 6, 5, 3))}
 
@@ -359,8 +370,8 @@ def keras_files(models, model, name, k, feed, output, what):
         model.save(models.path(graph))
         models.record(graph, {key: feed}, {output: answer}, what)
     # Keras 3.15 exports random layers as they are in training: their answers differ from run to run. Convolutions of
-    # groups are not read from graphs.
-    if (k is keras and name in ('layers', 'sequential')) or name == 'groups':
+    # groups and transposed ones are not read from graphs.
+    if (k is keras and name in ('layers', 'sequential')) or name in ('groups', 'transposed'):
         return
     graph = f'{version}_{name}_saved'
     if k is keras:
@@ -396,40 +407,37 @@ def keras_models(models):
             keras_files(models, model, name, k, feed, output, make.__doc__)
 
 
-# Whole networks.
+# Whole networks, each in one form, so that every form has several.
 
-APPLICATIONS = ['MobileNet', 'MobileNetV2', 'MobileNetV3Small', 'EfficientNetB0', 'EfficientNetV2B0', 'DenseNet121',
-                'ResNet50', 'ResNet50V2', 'InceptionV3', 'Xception', 'NASNetMobile', 'VGG16', 'InceptionResNetV2', 'ConvNeXtTiny']
-# Files of hundreds of megabytes are written in one form alone.
-LARGE = {'VGG16', 'InceptionResNetV2', 'ConvNeXtTiny'}
+APPLICATIONS = {
+    'keras3': [('MobileNet', 'keras'), ('MobileNetV2', 'h5'), ('MobileNetV3Small', 'keras'), ('EfficientNetV2B0', 'keras'), ('DenseNet121', 'h5'),
+               ('ResNet50', 'keras'), ('InceptionV3', 'h5'), ('Xception', 'keras'), ('NASNetMobile', 'h5'), ('ConvNeXtTiny', 'keras')],
+    'keras2': [('MobileNetV2', 'keras'), ('MobileNetV3Large', 'h5'), ('EfficientNetB0', 'h5'), ('ResNet50V2', 'saved')]}
+# Networks with their preprocessing inside.
+TAKE_LEVELS = ('MobileNetV3', 'Efficient', 'ConvNeXt')
 
 
 def applications(models):
-    for k in (keras, tf_keras):
-        for name in APPLICATIONS:
-            version = 'keras3' if k is keras else 'keras2'
-            if not models.wanted(f'{version}_{name}') or (name in LARGE and k is tf_keras):
+    for version, k in (('keras3', keras), ('keras2', tf_keras)):
+        for name, form in APPLICATIONS[version]:
+            if not models.wanted(f'{version}_{name}'):
                 continue
             k.backend.clear_session()
             side = 224 if name == 'NASNetMobile' else 96
             model = getattr(k.applications, name)(weights=None, input_shape=(side, side, 3), classes=20)
             stir(model)
-            feed = numbers(1, side, side, 3, low=0 if 'V3S' in name or 'Eff' in name or 'ConvN' in name else -1,
-                           high=255 if 'V3S' in name or 'Eff' in name or 'ConvN' in name else 1)
+            low, high = (0, 255) if name.startswith(TAKE_LEVELS) else (-1, 1)
+            feed = numbers(1, side, side, 3, low=low, high=high)
             answer = np.asarray(model(feed, training=False))
-            key, output = model.layers[0].name, model.layers[-1].name
-            what = f'{name} of keras.applications, weights of its own.'
-            endings = ['h5'] if name in LARGE or k is tf_keras else ['keras', 'h5']
-            for ending in endings:
-                graph = f'{version}_{name}.{ending}'
-                model.save(models.path(graph))
-                models.record(graph, {key: feed}, {output: answer}, what)
-            if name not in LARGE and k is tf_keras:
-                graph = f'{version}_{name}_saved'
+            fed, fetched = model.layers[0].name, model.layers[-1].name
+            graph = f'{version}_{name}_saved' if form == 'saved' else f'{version}_{name}.{form}'
+            if form == 'saved':
                 model.save(models.path(graph), save_format='tf')
-                loaded = tf.saved_model.load(models.out / graph).signatures['serving_default']
-                (fed,), (fetched,) = loaded.structured_input_signature[1], loaded.structured_outputs
-                models.record(graph, {fed: feed}, {fetched: answer}, what)
+                signature = tf.saved_model.load(models.out / graph).signatures['serving_default']
+                (fed,), (fetched,) = signature.structured_input_signature[1], signature.structured_outputs
+            else:
+                model.save(models.path(graph))
+            models.record(graph, {fed: feed}, {fetched: answer}, f'{name} of keras.applications, weights of its own.')
 
 
 def main():

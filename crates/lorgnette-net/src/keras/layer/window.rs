@@ -5,12 +5,14 @@ use serde_json::Value;
 use super::super::translate::{Node, Site, ints_value, text_value};
 use super::activation::activate;
 use super::{Attribute, Outcome, flag, picture, sizes, unsupported};
+use crate::tensor::Tensor;
 
 pub(super) fn translate(site: &mut Site<'_, '_>) -> Option<Outcome> {
     Some(match site.layer.class.as_str() {
         "Conv2D" | "Convolution2D" => conv(site),
         "DepthwiseConv2D" => depthwise(site),
         "SeparableConv2D" | "SeparableConvolution2D" => separable(site),
+        "Conv2DTranspose" | "Convolution2DTranspose" => transposed(site),
         "Dense" => dense(site),
         "MaxPooling2D" | "MaxPool2D" => pool(site, "MaxPool"),
         "AveragePooling2D" | "AvgPool2D" => pool(site, "AvgPool"),
@@ -126,6 +128,85 @@ fn separable(site: &mut Site<'_, '_>) -> Outcome {
     let whole = vec![("strides", ints_value(&[1; 4])), ("padding", text_value("VALID"))];
     let sum = site.add("Conv2D", &[&each, &across], 4, whole)?;
     finish(site, sum, &names, 2)
+}
+
+/// A transposed convolution: a convolution of the pixels with zeros between them, by the filter
+/// turned around.
+fn transposed(site: &mut Site<'_, '_>) -> Outcome {
+    let x = picture(site)?;
+    let config = &site.layer.config;
+    if config.get("output_padding").is_some_and(|padding| !padding.is_null()) {
+        return unsupported("output_padding");
+    }
+    if config.contains_key("dilation_rate") && sizes::<2>(config, "dilation_rate")? != [1, 1] {
+        return unsupported("dilation_rate");
+    }
+    let is_same = match config.get("padding").and_then(Value::as_str).unwrap_or("valid") {
+        "same" => true,
+        "valid" => false,
+        other => return unsupported(format!("padding '{other}'")),
+    };
+    let strides = sizes::<2>(config, "strides")?;
+    let names = variables(site, &["kernel"]);
+    let kernel = site.weight(&names, 0)?;
+    let &[rows, columns, ..] = kernel.shape() else {
+        return Err(site.wrong_shape("kernel", kernel.shape()));
+    };
+    let (shape, values) =
+        turned(&kernel).ok_or_else(|| site.wrong_shape("kernel", kernel.shape()))?;
+    let spread = with_zeros(site, x, strides)?;
+    let mut paddings = vec![0, 0];
+    for (size, stride) in [rows, columns].into_iter().zip(strides) {
+        let size = size as i64;
+        let beyond = (size - stride).max(0);
+        let before = if is_same { beyond / 2 } else { 0 };
+        // The zeros behind the last pixel are padding already.
+        paddings.extend([size - 1 - before, if is_same { before } else { beyond }]);
+    }
+    paddings.extend([0, 0]);
+    let paddings = site.int_tensor("paddings", &[4, 2], &paddings)?;
+    let padded = site.add("Pad", &[&spread, &paddings], 4, Vec::new())?;
+    let filter = site.float_tensor("kernel", &shape, &values)?;
+    let whole = vec![("strides", ints_value(&[1; 4])), ("padding", text_value("VALID"))];
+    let sum = site.add("Conv2D", &[&padded, &filter], 4, whole)?;
+    finish(site, sum, &names, 1)
+}
+
+/// Returns a filter `[rows, columns, out, in]` upside down and from right to left, as `[rows,
+/// columns, in, out]`: its shape and its values.
+fn turned(kernel: &Tensor) -> Option<([usize; 4], Vec<f32>)> {
+    let &[rows, columns, outputs, inputs] = kernel.shape() else { return None };
+    let values = kernel.to_f32();
+    let mut turned = Vec::with_capacity(values.len());
+    let matrix = outputs * inputs;
+    for pixel in (0..rows * columns).rev() {
+        let own = values.get(pixel * matrix..(pixel + 1) * matrix)?;
+        for input in 0..inputs {
+            turned.extend((0..outputs).map(|output| own[output * inputs + input]));
+        }
+    }
+    Some(([rows, columns, inputs, outputs], turned))
+}
+
+/// Puts zeros behind each pixel, so that pixels are as far apart as `strides`.
+fn with_zeros(site: &mut Site<'_, '_>, x: Node, strides: [i64; 2]) -> Outcome {
+    const MAX_COPIES: i64 = 64;
+    let copies = strides[0] * strides[1];
+    if copies == 1 {
+        return Ok(x);
+    }
+    if !(1..=MAX_COPIES).contains(&copies) {
+        return unsupported(format!("strides {strides:?}"));
+    }
+    let zeros = site.add("ZerosLike", &[&x], 4, Vec::new())?;
+    let axis = site.int_tensor("batch", &[], &[0])?;
+    let mut parts = vec![&x];
+    parts.resize(copies as usize, &zeros);
+    parts.push(&axis);
+    let stacked = site.add("ConcatV2", &parts, 4, vec![("N", Attribute::I(copies))])?;
+    let block = site.ints("block_shape", &strides)?;
+    let crops = site.int_tensor("crops", &[2, 2], &[0; 4])?;
+    site.add("BatchToSpaceND", &[&stacked, &block, &crops], 4, Vec::new())
 }
 
 /// A fully connected layer; of pictures, for each pixel, as a convolution of one pixel.
