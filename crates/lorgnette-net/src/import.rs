@@ -55,7 +55,7 @@ pub struct GraphDef {
     /// The values of the variables, if the graph is not frozen.
     variables: Option<Arc<dyn Variables + Send + Sync>>,
     /// The names that a SavedModel or a Keras model gives to inputs and outputs.
-    interface: Interface,
+    interface: Box<Interface>,
 }
 
 impl GraphDef {
@@ -134,14 +134,14 @@ impl GraphDef {
                 return Err(format(format!("two nodes are called '{}'", node.name)));
             }
         }
-        let interface = Interface::default();
+        let interface = Box::default();
         Ok(Self { path: path.into(), file, nodes: graph.node, by_name, variables: None, interface })
     }
 
     /// Returns the graph with names for its inputs and outputs.
     #[must_use]
     pub(crate) fn with_interface(self, interface: Interface) -> Self {
-        Self { interface, ..self }
+        Self { interface: Box::new(interface), ..self }
     }
 
     /// Returns the node of another name for it; `name` itself if it is none.

@@ -47,9 +47,8 @@ pub(super) fn dataset(file: &Hdf5, messages: &[Message]) -> Result<Option<Datase
     let mut space = first(messages, kind::DATASPACE)?.ok_or("a dataset has no shape")?;
     let mut element = first(messages, kind::DATATYPE)?.ok_or("a dataset has no type")?;
     let shape = dataspace(&mut space)?;
-    let dtype = match datatype(&mut element)? {
-        Datatype::Number(dtype) => dtype,
-        _ => return Err("a dataset has no numbers".into()),
+    let Datatype::Number(dtype) = datatype(&mut element)? else {
+        return Err("a dataset has no numbers".into());
     };
     let bytes = elements(&shape)
         .and_then(|count| count.checked_mul(dtype.size()))

@@ -50,6 +50,9 @@ pub(super) fn translate(
     Ok((translator.nodes, translator.interface))
 }
 
+/// Gives the shape of a variable as the graph has it; `None` if it has none.
+pub(super) type Reshape<'f> = &'f dyn Fn(&[usize]) -> Option<Vec<usize>>;
+
 /// A value in the graph that is being made.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -131,7 +134,7 @@ impl<'w> Translator<'w> {
                     }
                     None => {
                         let used = LayerUse { layer, call, place: &places[index] };
-                        vec![self.layer(&used, inputs, scope)?]
+                        vec![self.layer(&used, &inputs, scope)?]
                     }
                 };
                 (model.first_call(layer), outputs)
@@ -215,7 +218,7 @@ impl<'w> Translator<'w> {
     fn layer(
         &mut self,
         used: &LayerUse<'_>,
-        inputs: Vec<Node>,
+        inputs: &[Node],
         scope: &ModelScope,
     ) -> Result<Node, String> {
         let LayerUse { layer, call, place } = *used;
@@ -225,7 +228,7 @@ impl<'w> Translator<'w> {
             translator: self,
             layer,
             call,
-            inputs: inputs.clone(),
+            inputs: inputs.to_owned(),
             place: place.clone(),
             scope: name.clone(),
         };
@@ -522,7 +525,7 @@ impl Site<'_, '_> {
         &mut self,
         names: &[&str],
         index: usize,
-        shape: Option<&dyn Fn(&[usize]) -> Option<Vec<usize>>>,
+        shape: Option<Reshape<'_>>,
     ) -> Result<Node, Refusal> {
         let key = (self.place.clone(), index);
         if let Some(node) = self.translator.weight_nodes.get(&key) {

@@ -50,10 +50,10 @@ pub(super) fn named(site: &mut Site<'_, '_>, x: Node, name: &str) -> Outcome {
         "softsign" => "Softsign",
         "tanh" => "Tanh",
         "exponential" | "exp" => "Exp",
-        "softmax" => return softmax(site, x, "Softmax"),
-        "log_softmax" => return softmax(site, x, "LogSoftmax"),
-        "swish" | "silu" => return gated(site, x, "Sigmoid"),
-        "gelu" => return gelu(site, x),
+        "softmax" => return softmax(site, &x, "Softmax"),
+        "log_softmax" => return softmax(site, &x, "LogSoftmax"),
+        "swish" | "silu" => return gated(site, &x, "Sigmoid"),
+        "gelu" => return gelu(site, &x),
         "mish" => {
             let soft = unary(site, &x, "Softplus")?;
             let gate = unary(site, &soft, "Tanh")?;
@@ -75,28 +75,28 @@ fn unary(site: &mut Site<'_, '_>, x: &Node, op: &str) -> Outcome {
     site.add(op, &[x], x.rank, Vec::new())
 }
 
-fn softmax(site: &mut Site<'_, '_>, x: Node, op: &str) -> Outcome {
+fn softmax(site: &mut Site<'_, '_>, x: &Node, op: &str) -> Outcome {
     match x.rank {
         0 | 1 => unsupported("a softmax over the batch"),
-        _ => unary(site, &x, op),
+        _ => unary(site, x, op),
     }
 }
 
 /// `x · gate(x)`.
-fn gated(site: &mut Site<'_, '_>, x: Node, gate: &str) -> Outcome {
-    let gate = unary(site, &x, gate)?;
-    site.add("Mul", &[&x, &gate], x.rank, Vec::new())
+fn gated(site: &mut Site<'_, '_>, x: &Node, gate: &str) -> Outcome {
+    let gate = unary(site, x, gate)?;
+    site.add("Mul", &[x, &gate], x.rank, Vec::new())
 }
 
 /// `x · ½ · (1 + erf(x / √2))`.
-fn gelu(site: &mut Site<'_, '_>, x: Node) -> Outcome {
+fn gelu(site: &mut Site<'_, '_>, x: &Node) -> Outcome {
     let factor = site.floats("gelu/inverse", &[std::f32::consts::FRAC_1_SQRT_2])?;
-    let scaled = site.add("Mul", &[&x, &factor], x.rank, Vec::new())?;
+    let scaled = site.add("Mul", &[x, &factor], x.rank, Vec::new())?;
     let erf = unary(site, &scaled, "Erf")?;
     let one = site.floats("gelu/one", &[1.0])?;
     let gate = site.add("AddV2", &[&erf, &one], x.rank, Vec::new())?;
     let half = site.floats("gelu/half", &[0.5])?;
-    let halved = site.add("Mul", &[&x, &half], x.rank, Vec::new())?;
+    let halved = site.add("Mul", &[x, &half], x.rank, Vec::new())?;
     site.add("Mul", &[&halved, &gate], x.rank, Vec::new())
 }
 
@@ -129,7 +129,7 @@ fn softmax_layer(site: &mut Site<'_, '_>) -> Outcome {
     if axis != -1.0 && axis != x.rank as f64 - 1.0 {
         return unsupported(format!("a softmax over axis {axis} of {} dimensions", x.rank));
     }
-    softmax(site, x, "Softmax")
+    softmax(site, &x, "Softmax")
 }
 
 /// Rectifies with a threshold, a slope below it and a maximum.

@@ -27,7 +27,7 @@ pub(super) fn translate(site: &mut Site<'_, '_>) -> Outcome {
         "GetItem" | "__operators__.getitem" => return item(site),
         "Cast" | "cast" => return site.input(),
         "Identity" | "identity" | "stop_gradient" => return site.input(),
-        "Relu" | "nn.relu" => return site.input().and_then(|x| rectified(site, x)),
+        "Relu" | "nn.relu" => return site.input().and_then(|x| rectified(site, &x)),
         other => {
             let own = other.rsplit('.').next().unwrap_or_default().to_lowercase();
             let x = site.input()?;
@@ -64,11 +64,11 @@ fn node_of(site: &Site<'_, '_>) -> Option<String> {
     Some(parsed.get("op")?.as_str()?.to_owned())
 }
 
-fn rectified(site: &mut Site<'_, '_>, x: Node) -> Outcome {
+fn rectified(site: &mut Site<'_, '_>, x: &Node) -> Outcome {
     let named = &site.call.named;
     let slope = number(named, "negative_slope").or_else(|| number(named, "alpha"));
     let max = number(named, "max_value").map(|max| max as f32);
-    activation::rectified(site, &x, slope.unwrap_or(0.0) as f32, 0.0, max)
+    activation::rectified(site, x, slope.unwrap_or(0.0) as f32, 0.0, max)
 }
 
 /// Returns both operands: tensors and constants in the order of the arguments, then those that are
