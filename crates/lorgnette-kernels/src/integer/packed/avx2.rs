@@ -17,13 +17,11 @@ const CHANNELS: usize = 16;
 /// Caller guarantees the instructions, and that the pointers are valid as their fields say.
 pub(super) unsafe fn tile(tile: &mut Tile<'_>, rows: usize, epilogue: &Epilogue<'_>) {
     for first in (0..epilogue.channels.len()).step_by(CHANNELS) {
-        let Tile { rows: from, row_stride, weights, quads, .. } = *tile;
-        let weights = weights.wrapping_add(first * QUAD);
         // SAFETY: caller guarantees it.
         unsafe {
             match rows {
-                1 => multiply::<1>(from, row_stride, weights, quads, first, tile.sums),
-                2 => multiply::<2>(from, row_stride, weights, quads, first, tile.sums),
+                1 => multiply::<1>(tile, first),
+                2 => multiply::<2>(tile, first),
                 rows => panic!("a tile of {rows} rows does not fit the registers"),
             }
         }
@@ -39,14 +37,9 @@ pub(super) unsafe fn tile(tile: &mut Tile<'_>, rows: usize, epilogue: &Epilogue<
 /// As for `tile`.
 #[target_feature(enable = "avx2")]
 #[allow(clippy::needless_range_loop, reason = "constant indices become registers")]
-unsafe fn multiply<const ROWS: usize>(
-    rows: *const u8,
-    row_stride: usize,
-    weights: *const i8,
-    quads: usize,
-    first: usize,
-    sums: &mut Sums,
-) {
+unsafe fn multiply<const ROWS: usize>(tile: &mut Tile<'_>, first: usize) {
+    let Tile { rows, row_stride, weights, quads, .. } = *tile;
+    let weights = weights.wrapping_add(first * QUAD);
     // A vector has two sums of each of four channels: of a quad's first and last two products.
     let mut vectors = [[_mm256_setzero_si256(); 4]; ROWS];
     for quad in 0..quads {
@@ -73,7 +66,7 @@ unsafe fn multiply<const ROWS: usize>(
         for pair in 0..2 {
             let both = _mm256_hadd_epi32(vectors[r][2 * pair], vectors[r][2 * pair + 1]);
             let in_order = _mm256_permute4x64_epi64::<0b11_01_10_00>(both);
-            let to = &mut sums.0[r][first + 8 * pair..][..8];
+            let to = &mut tile.sums.0[r][first + 8 * pair..][..8];
             // SAFETY: the slice has a vector's values.
             unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), in_order) };
         }

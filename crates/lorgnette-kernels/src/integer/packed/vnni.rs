@@ -27,7 +27,7 @@ pub(super) unsafe fn tile(tile: &mut Tile<'_>, rows: usize, epilogue: &Epilogue<
     macro_rules! choose {
         ($vecs:literal, $($n:literal)*) => {
             match rows {
-                $($n => multiply::<$n, $vecs>(tile.rows, tile.row_stride, tile.weights, tile.quads, tile.sums),)*
+                $($n => multiply::<$n, $vecs>(tile),)*
                 rows => panic!("a tile of {rows} rows does not fit the registers"),
             }
         };
@@ -52,13 +52,8 @@ const ROWS_OF_POINTER: usize = 3;
 /// As for `tile`.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[allow(clippy::needless_range_loop, reason = "constant indices become registers")]
-unsafe fn multiply<const ROWS: usize, const VECS: usize>(
-    rows: *const u8,
-    row_stride: usize,
-    mut weights: *const i8,
-    quads: usize,
-    sums: &mut Sums,
-) {
+unsafe fn multiply<const ROWS: usize, const VECS: usize>(tile: &mut Tile<'_>) {
+    let Tile { rows, row_stride, mut weights, quads, .. } = *tile;
     let mut vectors = [[_mm512_setzero_si512(); VECS]; ROWS];
     let mut pointers = [rows; MAX_TILE_ROWS.div_ceil(ROWS_OF_POINTER)];
     for i in 1..ROWS.div_ceil(ROWS_OF_POINTER) {
@@ -70,16 +65,20 @@ unsafe fn multiply<const ROWS: usize, const VECS: usize>(
             // SAFETY: caller guarantees a panel of `quads` rows of 128 bytes.
             channels[v] = unsafe { _mm512_loadu_si512(weights.wrapping_add(64 * v).cast()) };
         }
-        for r in 0..ROWS {
-            let from = pointers[r / ROWS_OF_POINTER];
+        for i in 0..ROWS / ROWS_OF_POINTER {
+            let first = i * ROWS_OF_POINTER;
+            let sums = [vectors[first], vectors[first + 1], vectors[first + 2]];
             // SAFETY: caller guarantees `quads` fours of bytes in each of the rows.
-            unsafe {
-                match r % ROWS_OF_POINTER {
-                    0 => add_products::<VECS, 0>(from, row_stride, &channels, &mut vectors[r]),
-                    1 => add_products::<VECS, 1>(from, row_stride, &channels, &mut vectors[r]),
-                    _ => add_products::<VECS, 2>(from, row_stride, &channels, &mut vectors[r]),
-                }
-            }
+            let sums = unsafe { add_three_rows(pointers[i], row_stride, &channels, sums) };
+            vectors[first] = sums[0];
+            vectors[first + 1] = sums[1];
+            vectors[first + 2] = sums[2];
+        }
+        for r in ROWS / ROWS_OF_POINTER * ROWS_OF_POINTER..ROWS {
+            let from = pointers[r / ROWS_OF_POINTER];
+            let from = from.wrapping_add(r % ROWS_OF_POINTER * row_stride);
+            // SAFETY: as above.
+            vectors[r] = unsafe { add_row(from, &channels, vectors[r]) };
         }
         for i in 0..ROWS.div_ceil(ROWS_OF_POINTER) {
             pointers[i] = pointers[i].wrapping_add(QUAD);
@@ -88,76 +87,91 @@ unsafe fn multiply<const ROWS: usize, const VECS: usize>(
     }
     for r in 0..ROWS {
         for v in 0..VECS {
-            let to = sums.0[r].as_mut_ptr().wrapping_add(v * LANES);
+            let to = tile.sums.0[r].as_mut_ptr().wrapping_add(v * LANES);
             // SAFETY: a row of sums has two vectors.
             unsafe { _mm512_storeu_si512(to.cast(), vectors[r][v]) };
         }
     }
 }
 
-/// Adds the products of four values, `STRIDES` strides behind `from`, with vectors of channels.
-///
-/// Instructions in a fixed order: the compiler would load the values of all rows at once, for which
-/// a tile has no registers.
+/// Adds the products of four values of a row with vectors of channels.
 ///
 /// # Safety
 /// Caller guarantees the four values.
 #[target_feature(enable = "avx512f,avx512vnni")]
 #[inline]
-unsafe fn add_products<const VECS: usize, const STRIDES: usize>(
+#[allow(clippy::needless_range_loop, reason = "constant indices become registers")]
+unsafe fn add_row<const VECS: usize>(
+    from: *const u8,
+    weights: &[__m512i; VECS],
+    mut sums: [__m512i; VECS],
+) -> [__m512i; VECS] {
+    // SAFETY: caller guarantees the values.
+    let value = _mm512_set1_epi32(unsafe { from.cast::<i32>().read_unaligned() });
+    for v in 0..VECS {
+        sums[v] = _mm512_dpbusd_epi32(sums[v], value, weights[v]);
+    }
+    sums
+}
+
+/// Adds the products of four values of each of three rows with vectors of channels.
+///
+/// Two vectors are instructions in a fixed order: the compiler would load the values of all rows at
+/// once, for which a tile has no registers.
+///
+/// # Safety
+/// Caller guarantees the four values of the rows, which are `stride` bytes apart.
+#[target_feature(enable = "avx512f,avx512vnni")]
+#[inline]
+unsafe fn add_three_rows<const VECS: usize>(
     from: *const u8,
     stride: usize,
     weights: &[__m512i; VECS],
-    sums: &mut [__m512i; VECS],
-) {
-    /// Loads the values, and adds the products with one or two vectors.
-    macro_rules! products {
-        ($address:literal) => {{
-            // The output needs a variable to have a type.
-            let _x: __m512i;
-            let mut second = sums[VECS - 1];
-            if VECS == 2 {
-                // SAFETY: four bytes are read, which caller guarantees.
-                unsafe {
-                    std::arch::asm!(
-                        concat!("vpbroadcastd {x}, dword ptr ", $address),
-                        "vpdpbusd {first}, {x}, {a}",
-                        "vpdpbusd {second}, {x}, {b}",
-                        "/* {stride} */",
-                        from = in(reg) from,
-                        stride = in(reg) stride,
-                        x = out(zmm_reg) _x,
-                        a = in(zmm_reg) weights[0],
-                        b = in(zmm_reg) weights[VECS - 1],
-                        first = inout(zmm_reg) sums[0],
-                        second = inout(zmm_reg) second,
-                        options(readonly, nostack, preserves_flags),
-                    );
-                }
-                sums[VECS - 1] = second;
-            } else {
-                // SAFETY: as above.
-                unsafe {
-                    std::arch::asm!(
-                        concat!("vpbroadcastd {x}, dword ptr ", $address),
-                        "vpdpbusd {first}, {x}, {a}",
-                        "/* {stride} */",
-                        from = in(reg) from,
-                        stride = in(reg) stride,
-                        x = out(zmm_reg) _x,
-                        a = in(zmm_reg) weights[0],
-                        first = inout(zmm_reg) sums[0],
-                        options(readonly, nostack, preserves_flags),
-                    );
-                }
-            }
-        }};
+    mut sums: [[__m512i; VECS]; ROWS_OF_POINTER],
+) -> [[__m512i; VECS]; ROWS_OF_POINTER] {
+    if VECS != 2 {
+        for (r, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: caller guarantees the values.
+            *sums = unsafe { add_row(from.wrapping_add(r * stride), weights, *sums) };
+        }
+        return sums;
     }
-    match STRIDES {
-        0 => products!("[{from}]"),
-        1 => products!("[{from} + {stride}]"),
-        _ => products!("[{from} + 2*{stride}]"),
+    let [mut a0, mut b0] = [sums[0][0], sums[0][VECS - 1]];
+    let [mut a1, mut b1] = [sums[1][0], sums[1][VECS - 1]];
+    let [mut a2, mut b2] = [sums[2][0], sums[2][VECS - 1]];
+    // The output needs a variable to have a type.
+    let _x: __m512i;
+    // SAFETY: four bytes of each row are read, which caller guarantees.
+    unsafe {
+        std::arch::asm!(
+            "vpbroadcastd {x}, dword ptr [{from}]",
+            "vpdpbusd {a0}, {x}, {a}",
+            "vpdpbusd {b0}, {x}, {b}",
+            "vpbroadcastd {x}, dword ptr [{from} + {stride}]",
+            "vpdpbusd {a1}, {x}, {a}",
+            "vpdpbusd {b1}, {x}, {b}",
+            "vpbroadcastd {x}, dword ptr [{from} + 2*{stride}]",
+            "vpdpbusd {a2}, {x}, {a}",
+            "vpdpbusd {b2}, {x}, {b}",
+            from = in(reg) from,
+            stride = in(reg) stride,
+            x = out(zmm_reg) _x,
+            a = in(zmm_reg) weights[0],
+            b = in(zmm_reg) weights[VECS - 1],
+            a0 = inout(zmm_reg) a0,
+            b0 = inout(zmm_reg) b0,
+            a1 = inout(zmm_reg) a1,
+            b1 = inout(zmm_reg) b1,
+            a2 = inout(zmm_reg) a2,
+            b2 = inout(zmm_reg) b2,
+            options(readonly, nostack, preserves_flags),
+        );
     }
+    for (sums, [a, b]) in sums.iter_mut().zip([[a0, b0], [a1, b1], [a2, b2]]) {
+        sums[0] = a;
+        sums[VECS - 1] = b;
+    }
+    sums
 }
 
 /// The factors of one vector of channels.
