@@ -138,7 +138,9 @@ fn a_retrained_graph_says_what_a_conversion_loses() {
     let convert =
         |name: &str| lorgnette(&["models", "convert", &graph, "--out", &models.text(name)]);
     // A checkpoint beside a graph would be opened with it.
-    ["out", "alone"].map(|name| fs::create_dir_all(models.path(name)).unwrap());
+    for name in ["out", "alone"] {
+        fs::create_dir_all(models.path(name)).unwrap();
+    }
     let ended = convert("out/again.pb").well();
     assert!(ended.err.contains("again.labels.txt"), "{}", ended.err);
     let again = classify(&models.text("out/again.pb"), &[]).well();
