@@ -31,6 +31,9 @@ pub struct PreprocessingNumbers {
     pub mean: Option<[f32; 3]>,
     /// Multiplies each channel after that; `None` if each picture is divided by its deviation.
     pub factor: Option<[f32; 3]>,
+    /// Whether the largest square around the centre is resized, in place of the whole picture.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub central_square: bool,
 }
 
 impl Preprocessor {
@@ -58,6 +61,7 @@ impl Preprocessor {
             },
             mean: (!is_standardised).then(|| mean.unwrap_or(own_mean)),
             factor: (!is_standardised).then_some(factor),
+            central_square: preprocessing == Preprocessing::TeachableMachine,
         }
     }
 }
@@ -72,6 +76,7 @@ impl fmt::Display for PreprocessingNumbers {
             None if *central_share < 1.0 => {
                 write!(f, "central {} % to ", 100.0 * central_share)?;
             }
+            None if self.central_square => f.write_str("central square to ")?,
             None => f.write_str("whole picture to ")?,
         }
         write!(f, "{rows} x {columns}")?;
@@ -155,6 +160,10 @@ mod tests {
             (Preprocessing::Lenet, "central 224 x 224, (v - 128) / 128, grey"),
             (Preprocessing::Cifarnet, "central 224 x 224, (v - its mean) / its deviation, rgb"),
             (Preprocessing::Raw, "whole picture to 224 x 224 (bilinear), v, rgb"),
+            (
+                Preprocessing::TeachableMachine,
+                "central square to 224 x 224 (bilinear), (v - 127.5) / 127.5, rgb",
+            ),
             (Preprocessing::Unit, "whole picture to 224 x 224 (bilinear), v / 255, rgb"),
             (
                 Preprocessing::Caffe,

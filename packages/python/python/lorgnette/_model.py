@@ -62,7 +62,7 @@ def load(
             installed, or None for the embedded MobileNet V1 1.0 224.
         size: rows and columns of the input, where the model does not say.
         preprocess: vgg, inception, inception_2015, lenet, cifarnet, none (0 to 255), unit (0 to 1),
-            symmetric (-1 to 1), caffe or torch; None for the model's own.
+            symmetric (-1 to 1), caffe, torch or teachable_machine; None for the model's own.
         labels: a file with the class names, one on each line.
         input: the input node, where the graph has several candidates.
         output: the output node, where the graph has several candidates.
