@@ -354,7 +354,7 @@ impl GraphDef {
 
 /// Checks that a graph may take `bytes` when it is decoded: a small archive can hold a file of
 /// nothing but nodes.
-fn check_decoded_size(path: &Path, bytes: u64) -> Result<()> {
+pub(crate) fn check_decoded_size(path: &Path, bytes: u64) -> Result<()> {
     /// Maximum for any graph. The largest network of the zoo takes 10 MiB.
     const MAX_BYTES: u64 = 4 << 30;
     let what = format!("{}: the graph", path.display());

@@ -22,7 +22,7 @@ use prost::Message as _;
 pub use self::signature::{SavedSignature, SavedTensor};
 use crate::error::{Error, Result};
 use crate::file::MappedFile;
-use crate::import::{GraphDef, Interface, split_port};
+use crate::import::{GraphDef, Interface, check_decoded_size, split_port};
 use crate::proto::NodeDef;
 use crate::weights::Weights;
 
@@ -42,6 +42,7 @@ pub(crate) fn is_saved_model(bytes: &[u8]) -> bool {
 pub(crate) fn open(path: &Path, wanted: Option<&str>) -> Result<GraphDef> {
     let file = MappedFile::open(path)?;
     let format = |what: String| Error::Format { path: path.into(), what };
+    check_decoded_size(path, crate::proto::size::saved_model_bytes(file.bytes()))?;
     let decoded = proto::SavedModel::decode(file.bytes().clone())
         .map_err(|error| format!("not a SavedModel, or a damaged one: {error}"))
         .map_err(format)?;

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::checksum;
+use crate::file::open_regular;
 
 /// Bytes around the data of a record.
 const HEAD: u64 = 12;
@@ -42,7 +43,7 @@ impl TfRecordFile {
     /// # Errors
     /// What the system refuses.
     pub fn open(path: &Path, max_bytes: u64) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = open_regular(path)?;
         let length = file.metadata()?.len();
         Ok(Self { file: BufReader::new(file), position: 0, length, max_bytes })
     }

@@ -14,7 +14,24 @@ const LISTED_BYTE: u64 = 64;
 
 /// Estimates the memory of a decoded GraphDef. Contents of constants stay in the file.
 pub(crate) fn graph_bytes(graph: &[u8]) -> u64 {
-    fields(graph).filter(|field| field.tag == 1).map(|field| node_bytes(field.contents)).sum()
+    let bytes = |field: Field<'_>| match field.tag {
+        1 => node_bytes(field.contents),
+        2 => library_bytes(field.contents),
+        _ => 0,
+    };
+    fields(graph).map(bytes).sum()
+}
+
+/// Estimates the memory of the decoded graphs of a SavedModel.
+pub(crate) fn saved_model_bytes(model: &[u8]) -> u64 {
+    fields(model).filter(|field| field.tag == 2).map(|field| meta_graph_bytes(field.contents)).sum()
+}
+
+/// Estimates the memory of the nodes of a library of functions.
+fn library_bytes(library: &[u8]) -> u64 {
+    let functions = fields(library).filter(|field| field.tag == 1);
+    let nodes = functions.flat_map(|function| fields(function.contents));
+    nodes.filter(|field| field.tag == 3).map(|node| node_bytes(node.contents)).sum()
 }
 
 /// Estimates the memory of the decoded graph in a MetaGraphDef.
@@ -120,6 +137,17 @@ mod tests {
         assert_eq!(few.len(), 2000);
         assert!(graph_bytes(&few) >= 1000 * size_of::<NodeDef>() as u64);
         assert_eq!(graph_bytes(&many), 2 * graph_bytes(&few));
+        // A SavedModel of one graph, and of a graph of one function with these nodes.
+        let field = |tag: u8, contents: &[u8]| {
+            let mut field = vec![tag << 3 | 2];
+            prost::encoding::encode_varint(contents.len() as u64, &mut field);
+            [field, contents.to_vec()].concat()
+        };
+        let model = |graph: &[u8]| field(2, &field(2, graph));
+        assert_eq!(saved_model_bytes(&model(&few)), graph_bytes(&few));
+        let node = few[..2].to_vec();
+        let function = field(1, &field(3, &node[2..]));
+        assert_eq!(saved_model_bytes(&model(&field(2, &function))), NODE);
     }
 
     #[test]
