@@ -5,11 +5,13 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use lorgnette::kernels::NumericOptions;
+use lorgnette::net::Network;
 use lorgnette::net::file::open_regular;
 use lorgnette::net::scores::{Ranked, top_k};
 use lorgnette::picture::OpenOptions;
 use lorgnette::{
-    Classifier, Model, Outputs, Picture, RegionOptions, SegmentationOptions, Segmenter,
+    Classifier, Model, Outputs, Picture, RegionOptions, SegmentationMap, SegmentationOptions,
+    Segmenter,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -23,6 +25,13 @@ const MAX_REGIONS: usize = 64;
 /// about texture: of the 1248 regions in a hundred ImageNet photos the limit drops a third, and
 /// none of the 108 of the photo's own class.
 const MIN_REGION_PROBABILITY: f32 = 0.15;
+/// Side of the square that has the area at which a photo is looked at as a whole, over that of the
+/// network's input: one run gives its classes, features and a coarse map (`docs/library.md`).
+const WHOLE_SIDE: f64 = 256.0 / 224.0;
+/// Ratio of the finer map's side to that of the coarse map from which it is computed at all.
+const MIN_FINER: f64 = 1.75;
+/// Minimum mean probability of a region of the coarse map beside a finer one.
+const MIN_COARSE_PROBABILITY: f32 = 0.3;
 /// Maximum factor by which the mapped side of a narrow photo may exceed the limit, so that its
 /// short side reaches the network's input size.
 const MAX_UPSCALE: f64 = 2.0;
@@ -146,6 +155,11 @@ fn settings(network: &NetworkAnalyser, open: &OpenOptions) -> String {
         "map_side": network.map_side,
         "least_region": MIN_REGION_PROBABILITY,
     });
+    if network.segmenter.is_some() {
+        settings["whole_side"] = WHOLE_SIDE.into();
+        settings["least_finer"] = MIN_FINER.into();
+        settings["least_coarse_region"] = MIN_COARSE_PROBABILITY.into();
+    }
     let NumericOptions { compute: precision, weight_storage: weights } =
         model.network().run_options().numerics;
     if model.network().run_options().numerics != NumericOptions::default() {
@@ -169,11 +183,7 @@ fn settings(network: &NetworkAnalyser, open: &OpenOptions) -> String {
 /// photo.
 fn weights(model: &Model, sha: &mut Sha256) -> Result<()> {
     let network = model.network();
-    for path in network.file().map(files).unwrap_or_default() {
-        let (length, checksum) = checksum(&path)?;
-        sha.update(length.to_le_bytes());
-        sha.update(checksum.to_le_bytes());
-    }
+    hash_files(network, sha)?;
     if network.reads_checkpoint() {
         sha.update(network.fingerprint(&model.signature().logits).map_err(lorgnette::Error::from)?);
     }
@@ -183,6 +193,16 @@ fn weights(model: &Model, sha: &mut Sha256) -> Result<()> {
             sha.update(format!("{:?}", tensor.shape()));
             sha.update(tensor.bytes());
         }
+    }
+    Ok(())
+}
+
+/// Hashes the lengths and checksums of a network's files.
+pub(crate) fn hash_files(network: &Network, sha: &mut Sha256) -> Result<()> {
+    for path in network.file().map(files).unwrap_or_default() {
+        let (length, checksum) = checksum(&path)?;
+        sha.update(length.to_le_bytes());
+        sha.update(checksum.to_le_bytes());
     }
     Ok(())
 }
@@ -245,8 +265,8 @@ fn sample(model: &Model, sha: &mut Sha256) -> Result<bool> {
     Ok(true)
 }
 
-/// Analyses photos with a network: once at its input size for image-level classes and features, and
-/// once densely over the photo for regions.
+/// Analyses photos with a network. One run over the whole photo gives its classes, its features and
+/// a coarse map; a second one over a large photo gives a finer map.
 #[derive(Clone, Debug)]
 pub struct NetworkAnalyser {
     classifier: Classifier,
@@ -295,49 +315,113 @@ impl NetworkAnalyser {
         Ok(self.classifier.outputs(&grey)?.features.map_or(0, |features| features.len()))
     }
 
-    /// Returns the connected areas of a single most probable class.
-    fn regions(&self, picture: &Picture) -> lorgnette::Result<Vec<Region>> {
-        let Some((segmenter, scale)) = self.segmenter.as_ref().zip(self.scale(picture)) else {
-            return Ok(Vec::new());
-        };
-        let scaled = if scale == 1.0 { None } else { Some(picture.scaled(scale)) };
-        let map = segmenter.segment(scaled.as_ref().unwrap_or(picture))?;
-        let (width, height) = (map.width() as f64, map.height() as f64);
-        let to_region = |region: &lorgnette::Region| Region {
-            class: region.class,
-            bounds: [
-                region.bounds[0] as f64 / width,
-                region.bounds[1] as f64 / height,
-                region.bounds[2] as f64 / width,
-                region.bounds[3] as f64 / height,
-            ],
-            share: region.share,
-            mean: region.mean_probability,
-            peak: region.peak_probability,
-        };
-        let options =
-            RegionOptions { min_probability: MIN_REGION_PROBABILITY, ..segmenter.region_options() };
-        Ok(map.regions(&options).iter().take(MAX_REGIONS).map(to_region).collect())
+    /// Returns the features of a photo, as [`PhotoAnalyser::analyse`] does; `None` if the model has
+    /// none.
+    ///
+    /// # Errors
+    /// If the network fails.
+    pub fn features(&self, picture: &Picture) -> lorgnette::Result<Option<Vec<f32>>> {
+        match self.whole_size(picture) {
+            Some((segmenter, [height, width])) => {
+                Ok(segmenter.segment_whole(picture, height, width)?.features)
+            }
+            None => Ok(self.classifier.outputs(picture)?.features),
+        }
     }
 
-    /// Returns the scale at which a photo is mapped: its area is at most the square of the map's
-    /// side, and no side is shorter than the network's input. `None` for a photo too narrow for
-    /// both.
-    fn scale(&self, picture: &Picture) -> Option<f64> {
+    /// Returns the segmenter for a photo as a whole, and the height and width of its coarse map.
+    /// `None` if the classifier looks at it.
+    fn whole_size(&self, picture: &Picture) -> Option<(&Segmenter, [usize; 2])> {
+        // The network's own scores would not be calibrated for means.
+        let is_calibrated = self.classifier.model().rejection_threshold().is_some();
+        let segmenter = self.segmenter.as_ref().filter(|_| !is_calibrated)?;
+        let window = self.classifier.model().preprocess();
+        let side = WHOLE_SIDE * window.height.max(window.width) as f64;
+        let scale = self.scale(picture, side).filter(|_| segmenter.sees_wholes())?;
+        Some((segmenter, self.map_size(picture, segmenter.stride(), scale)))
+    }
+
+    /// Returns the connected areas of a single most probable class in a finer map, if a photo is
+    /// large enough for one.
+    fn finer_regions(
+        &self,
+        picture: &Picture,
+        min_scale: f64,
+    ) -> lorgnette::Result<Option<Vec<Region>>> {
+        let Some(segmenter) = &self.segmenter else { return Ok(None) };
+        let scale = self.scale(picture, self.map_side as f64).filter(|scale| *scale >= min_scale);
+        let Some(scale) = scale else { return Ok(None) };
+        let [height, width] = self.map_size(picture, segmenter.stride(), scale);
+        let map = segmenter.segment_resized(picture, height, width)?;
+        Ok(Some(regions(&map, segmenter, MIN_REGION_PROBABILITY)))
+    }
+
+    /// Returns the height and width at which a photo is mapped: multiples of the distance of two
+    /// cells, so that photos of almost the same shape share a plan. No side is stretched by more
+    /// than half a cell.
+    fn map_size(&self, picture: &Picture, stride: [usize; 2], scale: f64) -> [usize; 2] {
+        let window = self.classifier.model().preprocess();
+        let whole_cells = |length: usize, stride: usize, window: usize| {
+            let cells = (length as f64 * scale / stride as f64).round() as usize;
+            (cells * stride).max(window.next_multiple_of(stride))
+        };
+        [
+            whole_cells(picture.height(), stride[0], window.height),
+            whole_cells(picture.width(), stride[1], window.width),
+        ]
+    }
+
+    /// Returns the scale at which a photo is mapped: its area is at most the square of `side`, and no
+    /// side is shorter than the network's input. `None` for a photo too narrow for both.
+    fn scale(&self, picture: &Picture, side: f64) -> Option<f64> {
         let window = self.classifier.model().preprocess();
         let (width, height) = (picture.width() as f64, picture.height() as f64);
-        let max_scale = self.map_side as f64 / (width * height).sqrt();
-        // The margin of a thousandth keeps rounding from removing a pixel.
-        let min_scale = (window.width as f64 / width).max(window.height as f64 / height) * 1.001;
+        let max_scale = side / (width * height).sqrt();
+        let min_scale = (window.width as f64 / width).max(window.height as f64 / height);
         (min_scale <= MAX_UPSCALE * max_scale).then(|| max_scale.min(1.0).max(min_scale))
     }
 }
 
+/// Returns the regions of a map with at least this mean probability.
+fn regions(map: &SegmentationMap, segmenter: &Segmenter, min_probability: f32) -> Vec<Region> {
+    let (width, height) = (map.width() as f64, map.height() as f64);
+    let options = RegionOptions { min_probability, ..segmenter.region_options() };
+    let to_region = |region: &lorgnette::Region| Region {
+        class: region.class,
+        bounds: [
+            region.bounds[0] as f64 / width,
+            region.bounds[1] as f64 / height,
+            region.bounds[2] as f64 / width,
+            region.bounds[3] as f64 / height,
+        ],
+        share: region.share,
+        mean: region.mean_probability,
+        peak: region.peak_probability,
+    };
+    map.regions(&options).iter().take(MAX_REGIONS).map(to_region).collect()
+}
+
 impl PhotoAnalyser for NetworkAnalyser {
     fn analyse(&mut self, picture: &Picture) -> lorgnette::Result<Detections> {
-        let Outputs { probabilities, features, .. } = self.classifier.outputs(picture)?;
+        let (probabilities, features, mut regions) = match self.whole_size(picture) {
+            Some((segmenter, [height, width])) => {
+                let whole = segmenter.segment_whole(picture, height, width)?;
+                let coarse_scale = height as f64 / picture.height() as f64;
+                let finer = self.finer_regions(picture, MIN_FINER * coarse_scale)?;
+                let min_coarse =
+                    if finer.is_some() { MIN_COARSE_PROBABILITY } else { MIN_REGION_PROBABILITY };
+                let mut found = finer.unwrap_or_default();
+                found.extend(regions(&whole.map, segmenter, min_coarse));
+                found.truncate(MAX_REGIONS);
+                (whole.probabilities, whole.features, found)
+            }
+            None => {
+                let Outputs { probabilities, features, .. } = self.classifier.outputs(picture)?;
+                let found = self.finer_regions(picture, 0.0)?.unwrap_or_default();
+                (probabilities, features, found)
+            }
+        };
         let mut classes = most_probable(&probabilities);
-        let mut regions = self.regions(picture)?;
         // A calibrated model says of what probability on its best class is to be believed.
         if let Some(threshold) = self.classifier.model().rejection_threshold() {
             if classes.first().is_none_or(|best| best.probability < threshold) {

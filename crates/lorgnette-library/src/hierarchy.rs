@@ -208,6 +208,9 @@ fn hint(name: &str, suggestions: &[String]) -> String {
     const PLACES: [&str; 9] =
         ["top", "middle", "bottom", "left", "right", "center", "centre", "corner", "half"];
     let last = name.rsplit(' ').next().unwrap_or_default().to_lowercase();
+    if ["face", "faces"].contains(&last.as_str()) {
+        return ": no photo was searched for faces; `lorgnette index --faces` does".into();
+    }
     if seems_a_date(name) {
         return ": for when a photo was taken write in June 2024, from summer 2022, or \
                 date:2024-06"

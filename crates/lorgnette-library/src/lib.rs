@@ -12,6 +12,7 @@ mod detections;
 mod duplicates;
 mod error;
 mod export;
+mod faces;
 mod feature;
 pub mod hierarchy;
 pub mod html_page;
@@ -34,6 +35,7 @@ pub use correct::{Correction, StoredCorrection};
 pub use duplicates::DuplicateGroup;
 pub use error::{DatabaseError, DatabaseErrorKind, Error, Result};
 pub use export::ExportTable;
+pub use faces::FaceAnalyser;
 pub use index::{
     Analysers, Event, ImportedPhoto, IndexObserver, IndexOptions, Summary, import, index,
 };

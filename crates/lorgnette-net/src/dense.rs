@@ -51,6 +51,8 @@ pub(crate) struct DenseGraph {
     pub(crate) input: NodeId,
     /// Whether channels are weighted by means over the whole picture (squeeze and excitation).
     pub(crate) has_global_context: bool,
+    /// Whether the classification layers read a mean over the features.
+    pub(crate) averages: bool,
 }
 
 /// Rewrites a network with one output, its scores. `typed` is `graph` with the shapes of the size
@@ -69,6 +71,7 @@ pub(crate) fn rewrite(
         dense,
         states: vec![MapState::default(); graph.nodes().len()],
         has_global_context: false,
+        averages: false,
         out: Graph::new(),
         rewritten: Vec::with_capacity(graph.nodes().len()),
     };
@@ -81,7 +84,8 @@ pub(crate) fn rewrite(
     let outputs = graph.outputs().iter().map(|id| rewriter.rewritten[id.index()]).collect();
     let input = rewriter.rewritten[start.index()];
     rewriter.out.set_outputs(outputs);
-    Ok(DenseGraph { graph: rewriter.out, input, has_global_context: rewriter.has_global_context })
+    let Rewriter { out: graph, has_global_context, averages, .. } = rewriter;
+    Ok(DenseGraph { graph, input, has_global_context, averages })
 }
 
 /// The rewritten form of a node's result.
@@ -110,6 +114,7 @@ struct Rewriter<'a> {
     dense: DenseOptions,
     states: Vec<MapState>,
     has_global_context: bool,
+    averages: bool,
     out: Graph,
     /// The rewritten form of each original node.
     rewritten: Vec<NodeId>,
@@ -247,6 +252,7 @@ impl Rewriter<'_> {
         let dilation = [pool.dilation[0] * rate[0], pool.dilation[1] * rate[1]];
         if self.collapses(id, node, pool.kernel, pool.border) {
             self.states[id.index()].collapsed = true;
+            self.averages |= pool.kind == PoolKind::Average;
             let border = self.head_border();
             return PoolForm::Window(Pool { stride: [1, 1], dilation, border, ..pool.clone() });
         }
@@ -320,6 +326,7 @@ impl Rewriter<'_> {
         let from = &self.typed.fact(node.inputs[0]).shape;
         let kernel = [from[1], from[2]];
         self.states[id.index()].collapsed = true;
+        self.averages |= kind == PoolKind::Average;
         let dilation = self.states[id.index()].rate;
         Ok(Pool { kind, kernel, stride: [1, 1], dilation, border: self.head_border() })
     }

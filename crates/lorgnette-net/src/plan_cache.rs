@@ -39,6 +39,7 @@ pub(crate) struct DenseGeometry {
     pub(crate) rows: ReceptiveField,
     pub(crate) columns: ReceptiveField,
     pub(crate) has_global_context: bool,
+    pub(crate) averages: bool,
 }
 
 /// A plan that is made, or is being made by the thread that holds the lock.

@@ -30,6 +30,9 @@ use crate::labels::Labels;
 use crate::model::Model;
 use crate::picture::Picture;
 
+/// The name of cells and pixels where no class is probable enough.
+pub const UNKNOWN: &str = "unknown";
+
 /// The most probable classes of a photo.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -109,20 +112,24 @@ pub struct MapAnswer {
     pub first: [f64; 2],
     /// Size of a cell's receptive field.
     pub field: [f64; 2],
-    /// The best class of each cell, row by row.
-    pub cells: Vec<Vec<usize>>,
+    /// The best class of each cell, row by row; `None` where no class is probable enough.
+    pub cells: Vec<Vec<Option<usize>>>,
     /// The classes of the cells, largest area first.
     pub legend: Vec<LegendAnswer>,
     /// Connected cells of one class, largest first.
     pub regions: Vec<RegionAnswer>,
+    /// The scales at which the photo was looked at.
+    pub scales: Vec<f64>,
+    /// Probability of the best class below which a cell is unknown.
+    pub unknown_below: f32,
 }
 
 /// The area of one class in a map.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LegendAnswer {
-    /// The network's output index.
-    pub index: usize,
+    /// The network's output index; `None` for the cells that are unknown.
+    pub index: Option<usize>,
     /// The class's WordNet synset, where the label set has them.
     pub synset: Option<String>,
     /// The class's name.
@@ -271,6 +278,8 @@ impl MapAnswer {
     #[must_use]
     pub fn new(photo: &str, model: &Model, map: &SegmentationMap, regions: &[Region]) -> Self {
         let labels = model.labels();
+        let known = |class: usize| (class != map.unknown_class()).then_some(class);
+        let cells: Vec<Option<usize>> = map.labels().into_iter().map(known).collect();
         let (rows, columns) = (map.row_axis(), map.column_axis());
         let pair = |value: fn(&Axis) -> f64| [value(rows), value(columns)];
         Self {
@@ -283,18 +292,25 @@ impl MapAnswer {
             stride: rows.stride,
             first: pair(|axis| axis.first),
             field: pair(|axis| axis.field),
-            cells: map.labels().chunks(map.columns()).map(<[usize]>::to_vec).collect(),
-            legend: map.legend().iter().map(|entry| LegendAnswer::new(entry, labels)).collect(),
+            cells: cells.chunks(map.columns()).map(<[_]>::to_vec).collect(),
+            legend: map
+                .legend()
+                .iter()
+                .map(|entry| LegendAnswer::new(entry, known(entry.class), labels))
+                .collect(),
             regions: regions.iter().map(|region| RegionAnswer::new(region, map, labels)).collect(),
+            scales: map.scales().to_vec(),
+            unknown_below: map.unknown_below(),
         }
     }
 }
 
 impl LegendAnswer {
-    fn new(entry: &LegendEntry, labels: &Labels) -> Self {
-        let (synset, name) = class_name(labels, entry.class);
+    fn new(entry: &LegendEntry, index: Option<usize>, labels: &Labels) -> Self {
+        let (synset, name) =
+            index.map_or((None, UNKNOWN.to_owned()), |class| class_name(labels, class));
         Self {
-            index: entry.class,
+            index,
             synset,
             name,
             cells: entry.cells,

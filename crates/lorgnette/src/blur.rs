@@ -19,6 +19,7 @@ mod blurrer;
 mod effect;
 mod face_cover;
 mod mask;
+mod pyramid;
 mod subject;
 
 /// The name of faces among the classes.
@@ -41,8 +42,9 @@ pub enum BlurMode {
 pub struct BlurOptions {
     /// How pixels are made unrecognisable.
     pub mode: BlurMode,
-    /// Minimum probability, 0 to 1, of a pixel's best class, and of a face. At 0, faces of a
-    /// probability above a fifth are taken.
+    /// Minimum probability, 0 to 1, of the classes at a pixel, and of a face. At 0, faces of a
+    /// probability above a fifth are taken, and with a pyramid of scales regions that reach a half
+    /// somewhere.
     pub min_probability: f32,
     /// Width of the margin around the classes' pixels; default: one cell at the network's own
     /// stride. Around a face: a fifth of its longer side.

@@ -9,6 +9,7 @@
 //! size of the training images. Scaling the photo finds objects of other sizes.
 
 use lorgnette_net::DenseSession;
+use lorgnette_net::scores::softmax;
 use lorgnette_net::{DenseOptions, MapPadding, ReceptiveField};
 
 pub use self::axis::Axis;
@@ -19,6 +20,7 @@ pub use self::segmentation_map::{LegendEntry, SegmentationMap};
 use self::scores::Scores;
 use self::tiles::TileSpan;
 use crate::answer::MapAnswer;
+use crate::embed::features;
 use crate::error::Result;
 use crate::model::Model;
 use crate::observer::{Observer, Progress, report};
@@ -35,6 +37,11 @@ mod segmentation_map;
 mod tiles;
 mod upsample;
 
+/// Probability below which a cell of a pyramid's map is unknown.
+pub const UNKNOWN_BELOW: f32 = 0.3;
+
+/// Scale below which a scale of a pyramid is coarse.
+const MAX_COARSE_SCALE: f64 = 0.75;
 /// Bytes of activations above which a photo is split into tiles.
 const MAX_TILE_BYTES: u64 = 768 << 20;
 /// Bytes of scores above which only each cell's best classes are stored.
@@ -54,12 +61,21 @@ pub struct SegmentationOptions {
     pub scales: Vec<f64>,
     /// Maximum side of a tile, in pixels of the scaled photo; default: by the memory limit.
     pub tile: Option<usize>,
+    /// Probability, 0 to 1, below which a cell is unknown; default: [`UNKNOWN_BELOW`] for a pyramid
+    /// of scales, else 0.
+    pub unknown_below: Option<f32>,
 }
 
 impl Default for SegmentationOptions {
     /// SAME padding, the network's own stride, the photo unscaled.
     fn default() -> Self {
-        Self { padding: MapPadding::Same, output_stride: None, scales: vec![1.0], tile: None }
+        Self {
+            padding: MapPadding::Same,
+            output_stride: None,
+            scales: vec![1.0],
+            tile: None,
+            unknown_below: None,
+        }
     }
 }
 
@@ -69,6 +85,8 @@ pub struct Segmenter {
     model: Model,
     options: SegmentationOptions,
     tile_budget: TileBudget,
+    /// Output stride at the coarse scales of a pyramid, where the options give none.
+    coarse_stride: Option<usize>,
 }
 
 /// Stride, receptive field and memory per pixel, measured on a plan for an input of the network's
@@ -80,6 +98,20 @@ struct TileBudget {
     bytes_per_pixel: f64,
     /// True if some layers depend on the whole picture, so that it cannot be split.
     has_global_context: bool,
+    /// True if the classification layers read a mean over the features.
+    averages: bool,
+}
+
+/// A photo's map with the answer about the photo as a whole, from one run of the network.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WholeMap {
+    /// The map.
+    pub map: SegmentationMap,
+    /// Probability of each class for the whole photo, 0 to 1: of the mean scores of all cells.
+    pub probabilities: Vec<f32>,
+    /// Mean features of all cells, one number for each channel; `None` if the layer is not known.
+    pub features: Option<Vec<f32>>,
 }
 
 /// A photo's map at one scale.
@@ -114,8 +146,23 @@ impl Segmenter {
             field: [measured.rows.size, measured.columns.size],
             bytes_per_pixel: bytes as f64 / (window[0] * window[1]) as f64,
             has_global_context: measured.has_global_context,
+            averages: measured.averages,
         };
-        Ok(Self { model, options, tile_budget })
+        Ok(Self { model, options, tile_budget, coarse_stride: None })
+    }
+
+    /// Returns the same segmenter with another output stride at the coarse scales of a pyramid,
+    /// unless the options give one for all. Large things are then bounded more exactly, in little
+    /// time.
+    #[must_use]
+    pub(crate) fn with_coarse_stride(self, output_stride: usize) -> Self {
+        Self { coarse_stride: Some(output_stride), ..self }
+    }
+
+    /// The output stride at a scale.
+    fn output_stride(&self, scale: f64) -> Option<usize> {
+        let is_coarse = self.options.scales.is_empty() && scale < MAX_COARSE_SCALE;
+        self.options.output_stride.or(self.coarse_stride.filter(|_| is_coarse))
     }
 
     /// The underlying model.
@@ -187,7 +234,93 @@ impl Segmenter {
         } else {
             average_scales(&scale_levels, &rows, &columns)?
         };
+        let unknown_below =
+            self.options.unknown_below.unwrap_or(if is_pyramid { UNKNOWN_BELOW } else { 0.0 });
+        let scales = self.scales(picture.width(), picture.height());
+        let map = SegmentationMap::new(rows, columns, scores);
+        Ok(map.with_unknown_below(unknown_below).with_scales(scales))
+    }
+
+    /// Computes the map of a photo at one size, height and width in pixels, whatever the options'
+    /// scales.
+    ///
+    /// # Errors
+    /// As [`Segmenter::segment`].
+    pub fn segment_resized(
+        &self,
+        picture: &Picture,
+        height: usize,
+        width: usize,
+    ) -> Result<SegmentationMap> {
+        let resized = picture.resized(width, height);
+        let ScaleLevel { rows, columns, scores } =
+            self.resized_level(picture, Some(&resized), self.options.output_stride, &mut ())?;
         Ok(SegmentationMap::new(rows, columns, scores))
+    }
+
+    /// As [`Segmenter::segment_resized`], with what one run of the network says of the photo as a
+    /// whole. The photo is seen without tiles, so that `height` and `width` should be near the
+    /// network's own input.
+    ///
+    /// # Errors
+    /// As [`Segmenter::segment`].
+    pub fn segment_whole(
+        &self,
+        picture: &Picture,
+        height: usize,
+        width: usize,
+    ) -> Result<WholeMap> {
+        let resized = picture.resized(width, height);
+        let SegmentationOptions { padding, output_stride, .. } = self.options;
+        let (network, options) = (self.model.network(), DenseOptions { padding, output_stride });
+        let window = window(&self.model);
+        let mut dense = network.dense_session_with_features(options, window, [height, width])?;
+        let session = &mut dense.session;
+        let input = session.inputs()[0].name.clone();
+        Unresized::new(self.model.preprocess(), &resized).tile(
+            0..height,
+            0..width,
+            session.input_mut(&input)?,
+        );
+        session.run()?;
+        let shape = session.outputs()[0].fact.shape.clone();
+        let [_, rows, columns, classes] = shape[..] else {
+            return Err(self.model.no_class_scores_error());
+        };
+        let values = session.output_at(0)?;
+        let mut scores = Scores::new(rows * columns, classes, MAX_SCORE_BYTES)?;
+        for (cell, logits) in values.chunks_exact(classes).enumerate() {
+            scores.set(cell, logits);
+        }
+        let probabilities = softmax(&features(&[classes], values));
+        let features = match session.outputs().get(1) {
+            Some(port) => Some(features(&port.fact.shape, session.output_at(1)?)),
+            None => None,
+        };
+        let rows =
+            Axis::new(dense.rows, rows, height as f64 / picture.height() as f64, picture.height());
+        let columns = Axis::new(
+            dense.columns,
+            columns,
+            width as f64 / picture.width() as f64,
+            picture.width(),
+        );
+        Ok(WholeMap { probabilities, features, map: SegmentationMap::new(rows, columns, scores) })
+    }
+
+    /// True if one run gives the classes and features of a whole photo together with its map: the
+    /// classification layers read a mean over the features, and no others do.
+    #[must_use]
+    pub fn sees_wholes(&self) -> bool {
+        let TileBudget { has_global_context, averages, .. } = self.tile_budget;
+        averages && !has_global_context && self.model.signature().features.is_some()
+    }
+
+    /// Pixels from cell to cell of a map, vertically and horizontally, in the picture as the
+    /// network sees it.
+    #[must_use]
+    pub fn stride(&self) -> [usize; 2] {
+        self.tile_budget.stride
     }
 
     /// The scales at which a photo of this size is mapped: those of the options, or a pyramid.
@@ -253,9 +386,21 @@ impl Segmenter {
         observer: &mut dyn Observer,
     ) -> Result<ScaleLevel> {
         let scaled = if scale == 1.0 { None } else { Some(picture.scaled(scale)) };
+        self.resized_level(picture, scaled.as_ref(), self.output_stride(scale), observer)
+    }
+
+    /// The map of `scaled`, or of the picture itself, over the picture.
+    fn resized_level(
+        &self,
+        picture: &Picture,
+        scaled: Option<&Picture>,
+        output_stride: Option<usize>,
+        observer: &mut dyn Observer,
+    ) -> Result<ScaleLevel> {
         let (scaled_picture, size) =
-            (scaled.as_ref().unwrap_or(picture), [picture.height(), picture.width()]);
-        let (mut dense, spans) = self.tiles([scaled_picture.height(), scaled_picture.width()])?;
+            (scaled.unwrap_or(picture), [picture.height(), picture.width()]);
+        let (mut dense, spans) =
+            self.tiles([scaled_picture.height(), scaled_picture.width()], output_stride)?;
         let scores = self.scores(scaled_picture, &mut dense, &spans, observer)?;
         let axis = |axis: usize, field: ReceptiveField, spans: &[TileSpan]| {
             let scale =
@@ -271,13 +416,17 @@ impl Segmenter {
 
     /// The session for the tiles of a picture of `size`, and the tiles' spans, vertical and
     /// horizontal.
-    fn tiles(&self, size: [usize; 2]) -> Result<(DenseSession, [Vec<TileSpan>; 2])> {
+    fn tiles(
+        &self,
+        size: [usize; 2],
+        output_stride: Option<usize>,
+    ) -> Result<(DenseSession, [Vec<TileSpan>; 2])> {
         let mut max_tile = self.max_tile_side(size);
         loop {
             let tile = std::array::from_fn(|axis| {
                 tiles::tile_length(size[axis], self.tile_budget.stride[axis], max_tile)
             });
-            let dense = self.session(tile, size)?;
+            let dense = self.session(tile, size, output_stride)?;
             let shape = &dense.session.outputs()[0].fact.shape;
             let spans_of = |axis: usize, field| {
                 tiles::tile_spans(size[axis], tile[axis], shape[axis + 1], field)
@@ -309,8 +458,13 @@ impl Segmenter {
         (area / shorter_side) as usize
     }
 
-    fn session(&self, tile: [usize; 2], size: [usize; 2]) -> Result<DenseSession> {
-        let SegmentationOptions { padding, output_stride, .. } = self.options;
+    fn session(
+        &self,
+        tile: [usize; 2],
+        size: [usize; 2],
+        output_stride: Option<usize>,
+    ) -> Result<DenseSession> {
+        let padding = self.options.padding;
         let window = window(&self.model);
         let dense = DenseOptions { padding, output_stride };
         let session = self.model.network().dense_session(dense, window, tile);

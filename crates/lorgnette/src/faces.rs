@@ -9,7 +9,7 @@
 //! as Point", 2019), fully convolutional: it gives, for every fourth pixel, the probability that a
 //! face has its centre there, the face's size, and five landmarks. It finds faces of some 20 to 500
 //! pixels. A photo is therefore searched at its own size and at halves of it, down to
-//! [`COARSEST_SIDE`], and what is found is merged.
+//! [`COARSEST_SIDE`], and what is found is merged. [`FaceOptions::enlarge`] adds twice its size.
 //!
 //! ```
 //! # #[cfg(feature = "faces")]
@@ -55,6 +55,8 @@ static EMBEDDED: &[u8] = include_bytes!("../models/centerface.onnx");
 /// The name of the embedded network.
 pub const EMBEDDED_NAME: &str = "centerface";
 
+/// The scale that [`FaceOptions::enlarge`] adds.
+const ENLARGED: f32 = 2.0;
 /// A photo is halved until its longer side has at most so many pixels.
 pub const COARSEST_SIDE: usize = 768;
 /// Probability from which a place counts as a face.
@@ -83,7 +85,8 @@ pub struct Face {
     pub probability: f32,
     /// The landmarks of [`Face::LANDMARKS`], each x and y.
     pub landmarks: [[f32; 2]; 5],
-    /// The side of the photo at which it was found, as a share of the photo's own: 1, 1/2, 1/4 ...
+    /// The side of the photo at which it was found, as a share of the photo's own: 1, 1/2, 1/4 ... or
+    /// 2.
     pub scale: f32,
 }
 
@@ -121,6 +124,9 @@ pub struct FaceOptions {
     /// True if the photo is also searched at halves of its size, for faces that are too large for
     /// the network at the photo's own size.
     pub pyramid: bool,
+    /// True if the photo is also searched at twice its size, for faces of some 8 to 16 pixels. That
+    /// takes five times as long.
+    pub enlarge: bool,
     /// Maximum side of a tile in pixels; default: by the memory limit.
     pub tile: Option<usize>,
 }
@@ -128,7 +134,7 @@ pub struct FaceOptions {
 impl Default for FaceOptions {
     /// Faces of any size that are more probable than not.
     fn default() -> Self {
-        Self { min_probability: MIN_PROBABILITY, pyramid: true, tile: None }
+        Self { min_probability: MIN_PROBABILITY, pyramid: true, enlarge: false, tile: None }
     }
 }
 
@@ -234,6 +240,9 @@ impl FaceDetector {
             longer_side = longer_side.div_ceil(2);
             scales.push(scales[scales.len() - 1] / 2.0);
         }
+        if self.options.enlarge {
+            scales.push(ENLARGED);
+        }
         scales
     }
 
@@ -265,13 +274,15 @@ impl FaceDetector {
     ) -> Result<Vec<Face>> {
         let (width, height) = (picture.width(), picture.height());
         let scales = self.scales(width, height);
-        let total = self.tile_count(width, height, scales.len());
+        let total = self.tile_count(width, height, &scales);
         let mut progress = Progress { done: 0, total };
         report(observer, &progress)?;
         let mut level = Level::new(picture);
         let mut faces = Vec::new();
         for (number, &scale) in scales.iter().enumerate() {
-            if number > 0 {
+            if scale == ENLARGED {
+                level = Level::new(&picture.scaled(ENLARGED.into()));
+            } else if number > 0 {
                 level = level.halved();
             }
             let found = self.search_level(&level, &mut progress, observer)?;
@@ -329,13 +340,12 @@ impl FaceDetector {
     }
 
     /// The number of all tiles at all scales.
-    fn tile_count(&self, width: usize, height: usize, scales: usize) -> usize {
-        let mut size = [height, width];
+    fn tile_count(&self, width: usize, height: usize, scales: &[f32]) -> usize {
         let mut count = 0;
-        for _ in 0..scales {
+        for scale in scales {
+            let size = [height, width].map(|side| (side as f32 * scale).ceil() as usize);
             let [rows, columns] = self.tiles(size.map(|side| side.next_multiple_of(STRIDE)));
             count += rows.len() * columns.len();
-            size = size.map(|side| side.div_ceil(2));
         }
         count
     }

@@ -208,6 +208,12 @@ impl Picture {
         scale::scaled(self, scale)
     }
 
+    /// Returns the picture stretched to a width and height, each at least one pixel; low-pass
+    /// filtered where it shrinks.
+    pub(crate) fn resized(&self, width: usize, height: usize) -> Self {
+        scale::resized(self, width.max(1), height.max(1))
+    }
+
     /// Writes the picture at eight bits, as PNG or JPEG by the extension of `path` (`.png`, `.jpg`,
     /// `.jpeg`).
     ///

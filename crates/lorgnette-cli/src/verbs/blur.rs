@@ -91,7 +91,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N")]
     block: Option<usize>,
 
-    /// Exit with 1 if a photo was looked at less than it should be
+    /// Exit with 1 if a photo was looked at less than it should be, or nothing was found in it
     #[arg(long)]
     strict: bool,
 
@@ -159,6 +159,10 @@ pub(crate) fn run(
         |out, _, answer| {
             for warning in &answer.warnings {
                 messages.note(&format_args!("{}: {warning}", answer.photo));
+                warned = true;
+            }
+            if arguments.strict && answer.blurred.is_empty() {
+                messages.note(&format_args!("{}: nothing found, nothing hidden", answer.photo));
                 warned = true;
             }
             match arguments.format {

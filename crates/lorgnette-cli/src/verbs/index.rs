@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use lorgnette::Observer;
+use lorgnette::faces::MIN_PROBABILITY;
 use lorgnette::photos::PassedOver;
 use lorgnette::picture::OpenOptions;
 use lorgnette_library::{
-    Analysers, Event, IndexOptions, Library, ModelRecord, NetworkAnalyser, Summary, printable,
+    Analysers, Event, FaceAnalyser, IndexOptions, Library, ModelRecord, NetworkAnalyser, Summary,
+    printable,
 };
 use serde::Serialize;
 
@@ -26,6 +28,7 @@ use crate::model;
 use crate::progress::Progress;
 use crate::sqlite_memory;
 use crate::stream::{WorkSplit, write_json, write_report};
+use crate::verbs::faces::FaceArguments;
 
 /// Analyse folders of photos once, so that they can be searched for objects and their places
 #[derive(Debug, Args)]
@@ -46,6 +49,14 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     exclusions: ExcludeArguments,
+
+    /// Also look for faces, so that 'face in the middle', 'faces >= 3' and 'no faces' can be asked. A
+    /// library with faces gets those of new photos without this, too
+    #[arg(long)]
+    faces: bool,
+
+    #[command(flatten)]
+    face: FaceArguments,
 
     /// Try again the photos that could not be decoded, even if unchanged
     #[arg(long)]
@@ -90,6 +101,7 @@ Examples:
   lorgnette index --library pictures.lgn
       the same folders again
   lorgnette index ~/Pictures --library pictures.lgn --model inception_v3
+  lorgnette index ~/Pictures --library pictures.lgn --faces
   lorgnette search 'school bus in the middle' --library pictures.lgn";
 
 /// Report as JSON.
@@ -113,6 +125,8 @@ struct Report {
     seconds: f64,
     /// Everything that was passed over, by kind.
     passed_over: PassedOver,
+    /// Number of photos that were searched for faces.
+    searched_for_faces: usize,
 }
 
 /// Runs the verb.
@@ -143,6 +157,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     };
     let mut printer =
         ProgressPrinter { messages, progress: None, passed_over: PassedOver::default() };
+    let faces = arguments.face_analyser(&library, global)?;
     let summary = lorgnette_library::index(
         &mut library,
         &arguments.folders,
@@ -150,6 +165,18 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         &options,
         &mut printer,
     )?;
+    let mut searched_for_faces = 0;
+    if let Some((faces, face_record)) = faces {
+        let summary = lorgnette_library::index(
+            &mut library,
+            &arguments.folders,
+            Analysers { model: &face_record, workers: faces.workers(workers) },
+            // Photos that cannot be decoded were tried again just now.
+            &IndexOptions { open: arguments.open_options(), retry: false, ..options.clone() },
+            &mut FaceProgress(&mut printer),
+        )?;
+        searched_for_faces = summary.analysed;
+    }
     if arguments.write_sidecars {
         let sidecars = library.write_sidecars(arguments.sidecar_probability)?;
         for path in &sidecars.foreign {
@@ -161,6 +188,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let report = Report {
         skipped: printer.passed_over.files.clone(),
         passed_over: printer.passed_over,
+        searched_for_faces,
         ..Report::new(path.display().to_string(), model_record.name, &summary, started.elapsed())
     };
     write_report(|out| match arguments.format {
@@ -175,6 +203,38 @@ impl Arguments {
     fn open_options(&self) -> OpenOptions {
         let Self { ignore_orientation, max_pixels, .. } = *self;
         OpenOptions { ignore_orientation, max_pixels, ..OpenOptions::default() }
+    }
+}
+
+impl Arguments {
+    /// The analyser of faces and its record, if faces are asked for or the library has those of
+    /// this detector.
+    fn face_analyser(
+        &self,
+        library: &Library,
+        global: &Global,
+    ) -> Result<Option<(FaceAnalyser, ModelRecord)>> {
+        let is_asked = self.faces || self.face.face_model.is_some();
+        let models = library.models()?;
+        if !is_asked && models.iter().all(|model| model.name != lorgnette::faces::EMBEDDED_NAME) {
+            return Ok(None);
+        }
+        let faces = FaceAnalyser::new(self.face.open(MIN_PROBABILITY, global)?);
+        let record = faces.record(&self.open_options())?;
+        let is_known = models.iter().any(|model| model.fingerprint == Some(record.fingerprint));
+        Ok((is_asked || is_known).then_some((faces, record)))
+    }
+}
+
+/// Prints errors and progress of the search for faces. What is known of the folders was printed.
+struct FaceProgress<'a>(&'a mut ProgressPrinter);
+
+impl Observer<Event<'_>> for FaceProgress<'_> {
+    fn event(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+        match event {
+            Event::OtherFiles { .. } | Event::Inaccessible { .. } => ControlFlow::Continue(()),
+            event => self.0.event(event),
+        }
     }
 }
 
@@ -238,6 +298,7 @@ impl Report {
             skipped: BTreeMap::new(),
             seconds,
             passed_over: PassedOver::default(),
+            searched_for_faces: 0,
         }
     }
 
@@ -255,6 +316,7 @@ impl Report {
             (self.moved, "moved"),
             (self.copied, "copies of others"),
             (self.missing, "vanished"),
+            (self.searched_for_faces, "searched for faces"),
             (self.failed, "failed"),
             (
                 self.still_unreadable,

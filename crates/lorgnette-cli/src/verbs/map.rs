@@ -41,6 +41,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = crate::arguments::share)]
     min_probability: f32,
 
+    /// Call cells unknown whose best class is less probable [default: 0.25; 0 with --scale]
+    #[arg(long, value_name = "P", value_parser = crate::arguments::share)]
+    unknown_below: Option<f32>,
+
     /// How to write the answers
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -133,7 +137,9 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     drawings::check(arguments)?;
     let photos = photos::find(&arguments.photos, messages)?;
     let model = model::open_for_photos(&arguments.input, global, messages)?;
-    let segmenter = Segmenter::new(model, arguments.map.options())?;
+    let options =
+        SegmentationOptions { unknown_below: arguments.unknown_below, ..arguments.map.options() };
+    let segmenter = Segmenter::new(model, options)?;
     let drawings = Drawings::new(arguments, &photos, segmenter.model())?;
     let coco = Mutex::new(Coco::default());
     let workers = workers(arguments, &segmenter, photos.len(), &drawings, messages);
@@ -222,6 +228,7 @@ impl MapArguments {
             output_stride: self.output_stride,
             scales: self.scale.clone(),
             tile: self.part,
+            unknown_below: None,
         }
     }
 }

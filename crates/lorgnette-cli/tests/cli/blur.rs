@@ -59,7 +59,12 @@ fn nothing_found_is_copied_byte_by_byte() {
     let ended =
         lorgnette(&["blur", &photo("coffee.jpg"), "--class", "tench", "--out", &out]).well();
     assert!(ended.out.contains("nothing found"), "{}", ended.out);
-    assert_eq!(fs::read(out).unwrap(), fs::read(photo("coffee.jpg")).unwrap());
+    assert_eq!(fs::read(&out).unwrap(), fs::read(photo("coffee.jpg")).unwrap());
+    // A script learns of it.
+    let strict = ["blur", &photo("coffee.jpg"), "--class", "tench", "--out", &out, "--strict"];
+    let strict = lorgnette(&strict);
+    assert_eq!(strict.code, Some(1));
+    assert!(strict.err.contains("nothing hidden"), "{}", strict.err);
 }
 
 #[test]

@@ -44,6 +44,37 @@ fn json_has_the_fields_of_the_contract() {
 }
 
 #[test]
+fn cells_without_a_probable_class_are_unknown() {
+    let folder = Folder::new();
+    let (cat, array) = (photo("chelsea.jpg"), folder.text("scores.npy"));
+    let words = ["map", &cat, "--scale", "1", "--format", "json", "--npy", &array];
+    let at = |limit: &str| {
+        lorgnette(&[&words[..], &["--unknown-below", limit]].concat()).well().json().remove(0)
+    };
+    let unknown = |answer: &Value| -> usize {
+        let rows = answer["cells"].as_array().unwrap().iter();
+        rows.flat_map(|row| row.as_array().unwrap()).filter(|cell| cell.is_null()).count()
+    };
+    assert_eq!(unknown(&at("0")), 0);
+    let answer = at("0.5");
+    let count = unknown(&answer);
+    assert!(count > 0 && count < 150, "{count}");
+    let legend = answer["legend"].as_array().unwrap();
+    let entry = legend.iter().find(|entry| entry["name"] == "unknown").unwrap();
+    assert!(entry["index"].is_null() && entry["cells"] == count, "{entry}");
+    let regions = answer["regions"].as_array().unwrap().iter();
+    assert!(
+        regions.map(|region| region["cells"].as_u64().unwrap()).sum::<u64>() <= 150 - count as u64
+    );
+    let labels = npy::read(&fs::read(folder.path("scores.labels.npy")).unwrap()).unwrap();
+    assert_eq!(labels.to_i64().iter().filter(|&&label| label == -1).count(), count);
+    assert_eq!(answer["scales"], serde_json::json!([1.0]));
+    // Of a pyramid the limit is not 0.
+    let ended = lorgnette(&["map", &photo("rocket.jpg"), "--format", "json"]).well();
+    assert!(number(&ended.json()[0]["unknown_below"]) > 0.0);
+}
+
+#[test]
 fn text_says_what_is_where() {
     let ended =
         lorgnette(&["map", "--scale", "1", &photo("chelsea.jpg"), &photo("coffee.jpg")]).well();

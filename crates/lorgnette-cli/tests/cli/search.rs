@@ -47,6 +47,32 @@ fn photos_are_found_by_what_and_where() {
 }
 
 #[test]
+fn faces_are_found_by_number_and_place() {
+    let folder = indexed();
+    let refused = on(&folder, &["search", "face in the middle"]);
+    assert!(refused.code == Some(2) && refused.err.contains("index --faces"), "{}", refused.err);
+    let faces = ["index", &folder.text("photos"), "--map-side", "0", "--faces", "--format", "json"];
+    let report = on(&folder, &faces).well().json().remove(0);
+    assert_eq!(report["searched_for_faces"], 3);
+    // A library with faces gets those of new photos.
+    let folder = folder.with_photo("photos/astronaut.jpg", "astronaut.jpg");
+    let scene = concat!(env!("CARGO_MANIFEST_DIR"), "/../lorgnette/tests/faces/scene.jpg");
+    let folder = folder.with("photos/scene.jpg", &fs::read(scene).unwrap());
+    let again = ["index", &folder.text("photos"), "--map-side", "0", "--format", "json"];
+    let report = on(&folder, &again).well().json().remove(0);
+    assert_eq!(report["searched_for_faces"], 2);
+    assert_eq!(hits(&folder, "one face"), ["astronaut.jpg"]);
+    assert_eq!(hits(&folder, "face in the top row path:photos/astro*")[..], ["astronaut.jpg"]);
+    assert_eq!(hits(&folder, "face in the bottom left path:photos/astro*")[..], [""; 0]);
+    assert_eq!(hits(&folder, "faces >= 3"), ["scene.jpg"]);
+    let mut without = hits(&folder, "no faces");
+    without.sort();
+    assert_eq!(without, ["<i>rocket.jpg", "cat.jpg", "cup.jpg"]);
+    let photos = on(&folder, &["search", "face", "--format", "json"]).well().json();
+    assert!(photos[0]["matches"][0]["probability"].as_f64().unwrap() > 0.9, "{photos:?}");
+}
+
+#[test]
 fn a_match_has_name_box_and_probability() {
     let folder = indexed();
     let ended =

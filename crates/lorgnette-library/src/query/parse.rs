@@ -253,7 +253,11 @@ impl<'a> Parser<'a> {
         loop {
             self.skip_and_before_qualifier();
             let before = self.scanner;
-            match self.qualifier()? {
+            let qualifier = match !counted && self.count_follows() {
+                true => Some(Qualifier::Count(self.count()?)),
+                false => self.qualifier()?,
+            };
+            match qualifier {
                 None => break,
                 Some(Qualifier::Constraint(constraint)) => object.constraints.push(constraint),
                 Some(Qualifier::Count(_)) if count.is_some() || counted => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Network, input_channels};
 use crate::dense::{self, DenseGraph, DenseOptions, ReceptiveField};
 use crate::error::{Error, Result};
+use crate::graph::NodeId;
 use crate::graph::quantized::{Scale, with_real_outputs};
 use crate::graph::shape::{Fact, TypedGraph};
 use crate::graph::shape_inference::infer_shapes;
@@ -20,7 +21,8 @@ use crate::tensor::Tensor;
 /// A session that computes a map: scores for every position of a picture.
 #[derive(Clone, Debug)]
 pub struct DenseSession {
-    /// One input, the picture, and one output, the scores, `[1, rows, columns, classes]`.
+    /// One input, the picture, and one output, the scores, `[1, rows, columns, classes]`; a second
+    /// one, the features, `[1, rows, columns, channels]`, if they were asked for.
     pub session: Session,
     /// The receptive fields of the map's rows.
     pub rows: ReceptiveField,
@@ -29,6 +31,9 @@ pub struct DenseSession {
     /// Whether channels are weighted by means over the whole picture (squeeze and excitation), so
     /// that the map of a tile is not a part of the map.
     pub has_global_context: bool,
+    /// Whether the classification layers read a mean over the features, so that the mean of the
+    /// scores of several cells is the answer for their windows together.
+    pub averages: bool,
 }
 
 impl Network {
@@ -79,23 +84,51 @@ impl Network {
         window: [usize; 2],
         size: [usize; 2],
     ) -> Result<DenseSession> {
+        self.dense_session_of(dense, window, size, None)
+    }
+
+    /// As [`Network::dense_session`], with the features in front of the classification layer as a
+    /// second output. One output alone if the network's features are not known.
+    ///
+    /// # Errors
+    /// As [`Network::dense_session`].
+    pub fn dense_session_with_features(
+        &self,
+        dense: DenseOptions,
+        window: [usize; 2],
+        size: [usize; 2],
+    ) -> Result<DenseSession> {
+        let features = self.signature()?.features;
+        self.dense_session_of(dense, window, size, features.as_deref())
+    }
+
+    fn dense_session_of(
+        &self,
+        dense: DenseOptions,
+        window: [usize; 2],
+        size: [usize; 2],
+        features: Option<&str>,
+    ) -> Result<DenseSession> {
         let signature = self.signature()?;
         let shape = [1, size[0], size[1], input_channels(&signature)];
+        let fetches: Vec<&str> = std::iter::once(&*signature.logits).chain(features).collect();
         let key = PlanKey {
             feeds: vec![
                 (signature.input.name.clone(), shape.to_vec()),
                 (String::new(), window.to_vec()),
             ],
             dense: Some(dense),
-            ..self.plan_key(&[], &[], &[&signature.logits])
+            ..self.plan_key(&[], &[], &fetches)
         };
         let planned = self.model.plans.get_or_make(key, || {
-            let (typed, geometry) = self.dense_graph(&signature, dense, window, &shape)?;
+            let (typed, geometry) =
+                self.dense_graph(&signature, dense, window, &shape, features)?;
             Ok((self.make_plan(typed)?, Some(geometry)))
         })?;
         let geometry = planned.geometry.expect("plans of dense keys have a geometry");
-        let DenseGeometry { rows, columns, has_global_context } = geometry;
-        Ok(DenseSession { session: self.session_for(planned), rows, columns, has_global_context })
+        let DenseGeometry { rows, columns, has_global_context, averages } = geometry;
+        let session = self.session_for(planned);
+        Ok(DenseSession { session, rows, columns, has_global_context, averages })
     }
 
     /// The plan that computes `fetches` from `feeds` of these shapes, all by TensorFlow tensor
@@ -231,17 +264,22 @@ impl Network {
     }
 
     /// The network rewritten for every position of pictures of `shape`, `[1, rows, columns,
-    /// channels]`.
+    /// channels]`. The node of `features` is a second output if there is one.
     fn dense_graph(
         &self,
         signature: &Signature,
         dense: DenseOptions,
         window: [usize; 2],
         shape: &[usize],
+        features: Option<&str>,
     ) -> Result<(TypedGraph, DenseGeometry)> {
         let (graph, trained) = self.graph_and_types(signature, &[&signature.logits], 1, window)?;
-        let DenseGraph { graph, input, has_global_context } =
+        let DenseGraph { mut graph, input, has_global_context, averages } =
             dense::rewrite(&graph, &trained, dense)?;
+        let is_features = |id: &NodeId| Some(&*graph.node(*id).name) == features.map(node_name);
+        if let Some(id) = graph.ids().find(is_features) {
+            graph.set_outputs([graph.outputs(), &[id]].concat());
+        }
         let input = graph.node(input).name.clone();
         let sizes = HashMap::from([(input.clone(), shape.to_vec())]);
         let typed = infer_shapes(&graph.pruned(), &sizes)?;
@@ -251,7 +289,7 @@ impl Network {
             let what = format!("its answer over a picture, of shape {output:?}, is no map");
             Error::node(&signature.logits, "output", what)
         })?;
-        Ok((typed, DenseGeometry { rows, columns, has_global_context }))
+        Ok((typed, DenseGeometry { rows, columns, has_global_context, averages }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Blurring of everything of given classes.
 
-use super::mask::PyramidMask;
+use super::pyramid::PyramidMask;
 use super::subject::Subjects;
 use super::{BlurOptions, Mask, Search};
 use crate::answer::BlurAnswer;
@@ -39,7 +39,7 @@ pub struct BlurredPhoto {
 impl Blurrer {
     /// Creates a blurrer of the classes that [`Labels::find`](crate::Labels::find) finds by
     /// `names`; `face` among them stands for faces. The output stride of `segmentation` is 16 by
-    /// default.
+    /// default; of a pyramid of scales, at the coarse ones.
     ///
     /// # Errors
     /// If a name is of no class; [`Error::NoPeople`](crate::Error::NoPeople) for names of people;
@@ -51,12 +51,14 @@ impl Blurrer {
         options: BlurOptions,
     ) -> Result<Self> {
         let subjects = Subjects::find(model.labels(), names)?;
-        segmentation.output_stride.get_or_insert(OUTPUT_STRIDE);
+        if !segmentation.scales.is_empty() {
+            segmentation.output_stride.get_or_insert(OUTPUT_STRIDE);
+        }
         let faces = match subjects.faces {
             true => Some(face_detector(&model)?),
             false => None,
         };
-        let segmenter = Segmenter::new(model, segmentation)?;
+        let segmenter = Segmenter::new(model, segmentation)?.with_coarse_stride(OUTPUT_STRIDE);
         let blurrer = Self { segmenter, classes: subjects.classes, faces: None, options };
         Ok(match faces {
             Some(detector) => blurrer.with_faces(&detector),

@@ -16,10 +16,6 @@ const BLOCKS_PER_SIDE: usize = 30;
 const MAX_MARGIN: usize = 1 << 20;
 /// Number of mosaic squares along a face's longer side.
 const BLOCKS_PER_FACE: f32 = 6.0;
-/// Minimum probability of the classes together at one scale of a pyramid.
-const MIN_PYRAMID_PROBABILITY: f32 = 0.2;
-/// Pixels of the scaled photo by which what one scale selects is too large.
-const EROSION: f64 = 16.0;
 /// Distances are in thirds of a pixel: a straight step is 3, a diagonal one 4 (Borgefors, "Distance
 /// transformations in digital images", 1986; within 8 % of Euclidean distances).
 const STRAIGHT_STEP: u16 = 3;
@@ -55,7 +51,7 @@ impl Mask {
     /// options' minimum probability are left out; a margin is added.
     #[must_use]
     pub fn new(map: &SegmentationMap, classes: &[usize], options: &BlurOptions) -> Self {
-        let mut is_selected = vec![false; map.classes()];
+        let mut is_selected = vec![false; map.classes() + 1];
         classes.iter().for_each(|&class| is_selected[class] = true);
         let levels = levels(map, classes, &is_selected, options.min_probability);
         let areas = area::find(map.width(), &levels, &is_selected, |visit| {
@@ -88,7 +84,12 @@ impl Mask {
     }
 
     /// Covers the pixels of levels above 0, and a margin around them.
-    fn from_levels(width: usize, levels: &[u8], areas: Vec<Area>, options: &BlurOptions) -> Self {
+    pub(super) fn from_levels(
+        width: usize,
+        levels: &[u8],
+        areas: Vec<Area>,
+        options: &BlurOptions,
+    ) -> Self {
         let height = levels.len() / width;
         let longer_side = width.max(height);
         let margin = options.margin.unwrap_or(DEFAULT_STRIDE).min(MAX_MARGIN);
@@ -259,75 +260,9 @@ impl Mask {
     }
 }
 
-/// The pixels that the maps of a pyramid select.
-pub(super) struct PyramidMask<'a> {
-    width: usize,
-    classes: &'a [usize],
-    min_probability: f32,
-    /// For each pixel 0 if it is not selected, else the highest probability, 1 to 255.
-    levels: Vec<u8>,
-    /// Its best class where that was.
-    labels: Vec<u32>,
-}
-
-impl<'a> PyramidMask<'a> {
-    /// Selects nothing yet, of a photo of this size.
-    pub(super) fn new(
-        width: usize,
-        height: usize,
-        classes: &'a [usize],
-        options: &BlurOptions,
-    ) -> Self {
-        let min_probability = match options.min_probability {
-            0.0 => MIN_PYRAMID_PROBABILITY,
-            given => given,
-        };
-        let pixels = width * height;
-        Self { width, classes, min_probability, levels: vec![0; pixels], labels: vec![0; pixels] }
-    }
-
-    /// Selects the pixels where the classes together reach the minimum probability at this scale,
-    /// less those near the border of such an area: a window there still sees the thing.
-    pub(super) fn add(&mut self, scale: f64, map: &SegmentationMap) {
-        let (width, min_probability) = (self.width, self.min_probability);
-        let mut levels = vec![0; self.levels.len()];
-        map.probability_pixels(self.classes, 0..map.height(), |y, probabilities| {
-            for (levels, &probability) in levels[y * width..].iter_mut().zip(probabilities) {
-                *levels = if probability >= min_probability { level(probability) } else { 0 };
-            }
-        });
-        if levels.iter().all(|&level| level == 0) {
-            return;
-        }
-        let erosion = (EROSION / scale) as usize;
-        erode(&mut levels, width, erosion);
-        map.label_pixels(0..map.height(), |y, labels| {
-            for (x, &label) in labels.iter().enumerate() {
-                let at = y * width + x;
-                if levels[at] > self.levels[at] {
-                    self.levels[at] = levels[at];
-                    self.labels[at] = label;
-                }
-            }
-        });
-    }
-
-    /// The mask of all that was selected.
-    pub(super) fn into_mask(self, class_count: usize, options: &BlurOptions) -> Mask {
-        let mut is_selected = vec![false; class_count];
-        self.classes.iter().for_each(|&class| is_selected[class] = true);
-        let areas = area::find(self.width, &self.levels, &is_selected, |visit| {
-            for (y, labels) in self.labels.chunks_exact(self.width).enumerate() {
-                visit(y, labels);
-            }
-        });
-        Mask::from_levels(self.width, &self.levels, areas, options)
-    }
-}
-
 /// Clears the selected pixels that are at most `radius` pixels from one that is not. The photo's
 /// edge does not count.
-fn erode(levels: &mut [u8], width: usize, radius: usize) {
+pub(super) fn erode(levels: &mut [u8], width: usize, radius: usize) {
     let outside: Vec<u8> = levels.iter().map(|&level| u8::from(level == 0)).collect();
     let reach = (radius.min(usize::from(u16::MAX / STRAIGHT_STEP) - 2)) as u16 * STRAIGHT_STEP;
     let distances = distances(&outside, width, reach + STRAIGHT_STEP);
@@ -339,7 +274,7 @@ fn erode(levels: &mut [u8], width: usize, radius: usize) {
 }
 
 /// A probability in 255ths, at least 1.
-fn level(probability: f32) -> u8 {
+pub(super) fn level(probability: f32) -> u8 {
     (probability * 255.0).round().max(1.0) as u8
 }
 

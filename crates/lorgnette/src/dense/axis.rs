@@ -25,6 +25,13 @@ pub(super) struct Interpolation {
     pub(super) weight: f32,
 }
 
+impl Interpolation {
+    /// The nearer of the two cells.
+    pub(super) fn nearest(self) -> usize {
+        if self.weight < 0.5 { self.low } else { self.high }
+    }
+}
+
 impl Axis {
     /// The axis of a map over a photo of `length` pixels that was scaled by `scale` before the
     /// network.

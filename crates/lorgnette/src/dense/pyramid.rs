@@ -66,9 +66,7 @@ pub(super) fn surest(levels: &[ScaleLevel], rows: &Axis, columns: &Axis) -> Resu
         let (y, x) = (rows.centre(cell / columns.cells), columns.centre(cell % columns.cells));
         let nearest = |level: &ScaleLevel| {
             let (down, across) = (level.rows.interpolate_at(y), level.columns.interpolate_at(x));
-            let row = if down.weight < 0.5 { down.low } else { down.high };
-            let column = if across.weight < 0.5 { across.low } else { across.high };
-            row * level.columns.cells + column
+            down.nearest() * level.columns.cells + across.nearest()
         };
         let places = levels.iter().map(|level| (level, nearest(level)));
         let best = places.max_by(|(a, at_a), (b, at_b)| {

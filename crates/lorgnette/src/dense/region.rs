@@ -71,7 +71,8 @@ pub(super) fn find(map: &SegmentationMap, options: &RegionOptions) -> Vec<Region
     let mut visited = vec![false; labels.len()];
     let mut regions = Vec::new();
     for start in 0..labels.len() {
-        if visited[start] || options.excluded.contains(&labels[start]) {
+        let is_unknown = labels[start] == map.unknown_class();
+        if visited[start] || is_unknown || options.excluded.contains(&labels[start]) {
             continue;
         }
         let region = measure_region(

@@ -16,12 +16,14 @@ pub struct SegmentationMap {
     rows: Axis,
     columns: Axis,
     scores: Scores,
+    unknown_below: f32,
+    scales: Vec<f64>,
 }
 
 /// The area of one class in a map.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LegendEntry {
-    /// The network's output index.
+    /// The network's output index, or [`SegmentationMap::unknown_class`].
     pub class: usize,
     /// Number of cells where it is the best class.
     pub cells: usize,
@@ -34,7 +36,38 @@ pub struct LegendEntry {
 impl SegmentationMap {
     pub(super) fn new(rows: Axis, columns: Axis, scores: Scores) -> Self {
         assert_eq!(scores.cells(), rows.cells * columns.cells, "a score for every cell");
-        Self { rows, columns, scores }
+        Self { rows, columns, scores, unknown_below: 0.0, scales: Vec::new() }
+    }
+
+    /// Returns the same map in which cells are unknown whose best class has a smaller probability
+    /// than `probability`, 0 to 1.
+    #[must_use]
+    pub fn with_unknown_below(self, probability: f32) -> Self {
+        Self { unknown_below: probability, ..self }
+    }
+
+    /// The probability below which a cell is unknown.
+    #[must_use]
+    pub fn unknown_below(&self) -> f32 {
+        self.unknown_below
+    }
+
+    /// Returns the same map with a note of the scales at which the photo was looked at.
+    #[must_use]
+    pub(super) fn with_scales(self, scales: Vec<f64>) -> Self {
+        Self { scales, ..self }
+    }
+
+    /// The scales at which the photo was looked at.
+    #[must_use]
+    pub fn scales(&self) -> &[f64] {
+        &self.scales
+    }
+
+    /// The label of unknown cells, one more than the last class's.
+    #[must_use]
+    pub fn unknown_class(&self) -> usize {
+        self.classes()
     }
 
     /// Number of rows of cells.
@@ -79,19 +112,20 @@ impl SegmentationMap {
         self.rows.length
     }
 
-    /// The best class of a cell; ties by index.
+    /// The best class of a cell; ties by index. [`SegmentationMap::unknown_class`] if it is not
+    /// probable enough.
     ///
     /// # Panics
     /// If there is no such cell.
     #[must_use]
     pub fn label(&self, row: usize, column: usize) -> usize {
-        self.scores.best(self.cell(row, column))[0].class as usize
+        self.cell_label(self.cell(row, column))
     }
 
-    /// The best class of every cell, row by row.
+    /// The label of every cell, row by row.
     #[must_use]
     pub fn labels(&self) -> Vec<usize> {
-        (0..self.scores.cells()).map(|cell| self.scores.best(cell)[0].class as usize).collect()
+        (0..self.scores.cells()).map(|cell| self.cell_label(cell)).collect()
     }
 
     /// A class's probability in a cell, 0 to 1. If the map is too large to store all scores, 0 for
@@ -104,6 +138,15 @@ impl SegmentationMap {
         self.scores.probability(self.cell(row, column), class)
     }
 
+    /// The probability of a cell's best class, 0 to 1.
+    ///
+    /// # Panics
+    /// If there is no such cell.
+    #[must_use]
+    pub fn best_probability(&self, row: usize, column: usize) -> f32 {
+        self.scores.best_probability(self.cell(row, column))
+    }
+
     /// All scores, `[rows, columns, classes]`; `None` if the map is too large to store them.
     #[must_use]
     pub fn scores(&self) -> Option<&[f32]> {
@@ -113,11 +156,11 @@ impl SegmentationMap {
     /// The area of each class, largest first.
     #[must_use]
     pub fn legend(&self) -> Vec<LegendEntry> {
-        let mut sums = vec![(0_usize, 0.0_f64); self.classes()];
+        let mut sums = vec![(0_usize, 0.0_f64); self.classes() + 1];
         for cell in 0..self.scores.cells() {
-            let class = self.scores.best(cell)[0].class as usize;
+            let class = self.cell_label(cell);
             sums[class].0 += 1;
-            sums[class].1 += f64::from(self.scores.probability(cell, class));
+            sums[class].1 += f64::from(self.scores.best_probability(cell));
         }
         let all = self.scores.cells() as f32;
         let entry = |(class, (cells, sum)): (usize, (usize, f64))| LegendEntry {
@@ -132,14 +175,15 @@ impl SegmentationMap {
         legend
     }
 
-    /// Connected regions of one class, largest first.
+    /// Connected regions of one class, largest first; unknown cells are in none.
     #[must_use]
     pub fn regions(&self, options: &RegionOptions) -> Vec<Region> {
         region::find(self, options)
     }
 
     /// Computes the best class of each pixel in a range of the photo's rows, by bilinear
-    /// interpolation of the scores. Calls `visit` with each row's number and classes.
+    /// interpolation of the scores. Pixels are unknown where the interpolated probability of the
+    /// cells' best classes is too small. Calls `visit` with each row's number and classes.
     pub fn label_pixels(&self, rows: Range<usize>, visit: impl FnMut(usize, &[u32])) {
         Upsampler::new(self).labels(rows, visit);
     }
@@ -155,9 +199,27 @@ impl SegmentationMap {
         Upsampler::new(self).probabilities(classes, rows, visit);
     }
 
+    /// The probability of `classes` together on a grid of `size`, height and width, over the photo,
+    /// by bilinear interpolation.
+    pub(crate) fn probability_grid(&self, classes: &[usize], size: [usize; 2]) -> Vec<f32> {
+        Upsampler::new(self).probability_grid(classes, size)
+    }
+
+    /// The most probable of `classes` on such a grid, of the nearest cell.
+    pub(crate) fn class_grid(&self, classes: &[usize], size: [usize; 2]) -> Vec<u32> {
+        Upsampler::new(self).class_grid(classes, size)
+    }
+
     /// The scores of the cells.
     pub(super) fn cell_scores(&self) -> &Scores {
         &self.scores
+    }
+
+    fn cell_label(&self, cell: usize) -> usize {
+        if self.unknown_below > 0.0 && self.scores.best_probability(cell) < self.unknown_below {
+            return self.unknown_class();
+        }
+        self.scores.best(cell)[0].class as usize
     }
 
     fn cell(&self, row: usize, column: usize) -> usize {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::axis::Interpolation;
+use super::axis::{Axis, Interpolation};
 use super::scores::{ClassScore, Scores};
 use super::segmentation_map::SegmentationMap;
 
@@ -35,6 +35,7 @@ impl<'a> Upsampler<'a> {
     /// Computes the best class of each pixel.
     pub(super) fn labels(&self, rows: Range<usize>, mut take: impl FnMut(usize, &[u32])) {
         let mut labels = vec![0; self.columns.len()];
+        let best = self.best_probabilities();
         for y in rows {
             let row = self.map.row_axis().interpolate_pixel(y);
             for run in runs(&self.columns) {
@@ -48,8 +49,80 @@ impl<'a> Upsampler<'a> {
                         corner_scores.argmax(self.scores(), row.weight, self.columns[x].weight);
                 }
             }
+            if let Some(best) = &best {
+                let down = self.interpolate_row(best, row);
+                for (label, column) in labels.iter_mut().zip(&self.columns) {
+                    let probability = lerp(down[column.low], down[column.high], column.weight);
+                    if probability < self.map.unknown_below() {
+                        *label = self.map.unknown_class() as u32;
+                    }
+                }
+            }
             take(y, &labels);
         }
+    }
+
+    /// The probability of each cell's best class; `None` if no cell can be unknown.
+    fn best_probabilities(&self) -> Option<Vec<f32>> {
+        let scores = self.scores();
+        (self.map.unknown_below() > 0.0)
+            .then(|| (0..scores.cells()).map(|cell| scores.best_probability(cell)).collect())
+    }
+
+    /// The values of cells between two rows.
+    fn interpolate_row(&self, cells: &[f32], row: Interpolation) -> Vec<f32> {
+        let width = self.map.columns();
+        let (upper, lower) =
+            (&cells[row.low * width..][..width], &cells[row.high * width..][..width]);
+        upper.iter().zip(lower).map(|(&a, &b)| lerp(a, b, row.weight)).collect()
+    }
+
+    /// Computes the probability of `classes` together on a grid of `size`, height and width, over the
+    /// photo.
+    pub(super) fn probability_grid(&self, classes: &[usize], size: [usize; 2]) -> Vec<f32> {
+        let cells = self.sums(classes);
+        let columns = self.grid(self.map.column_axis(), size[1]);
+        let mut out = Vec::with_capacity(size[0] * size[1]);
+        for row in self.grid(self.map.row_axis(), size[0]) {
+            let down = self.interpolate_row(&cells, row);
+            out.extend(
+                columns
+                    .iter()
+                    .map(|column| lerp(down[column.low], down[column.high], column.weight)),
+            );
+        }
+        out
+    }
+
+    /// Finds the cell nearest to each point of such a grid, and its most probable of `classes`.
+    pub(super) fn class_grid(&self, classes: &[usize], size: [usize; 2]) -> Vec<u32> {
+        let scores = self.scores();
+        let best = |cell: usize| {
+            let logit = |&class: &usize| scores.logit(cell, class);
+            let best = classes.iter().max_by(|a, b| logit(a).total_cmp(&logit(b)));
+            best.map_or(0, |&class| class as u32)
+        };
+        let best: Vec<u32> = (0..scores.cells()).map(best).collect();
+        let columns = self.grid(self.map.column_axis(), size[1]);
+        let mut out = Vec::with_capacity(size[0] * size[1]);
+        for row in self.grid(self.map.row_axis(), size[0]) {
+            let row = &best[row.nearest() * self.map.columns()..][..self.map.columns()];
+            out.extend(columns.iter().map(|column| row[column.nearest()]));
+        }
+        out
+    }
+
+    /// The cells around the centres of `length` equal parts of an axis.
+    fn grid(&self, axis: &Axis, length: usize) -> Vec<Interpolation> {
+        let step = axis.length as f64 / length as f64;
+        (0..length).map(|at| axis.interpolate_at((at as f64 + 0.5) * step)).collect()
+    }
+
+    /// The probability of `classes` together in each cell.
+    fn sums(&self, classes: &[usize]) -> Vec<f32> {
+        let scores = self.scores();
+        let sum = |cell| classes.iter().map(|&class| scores.probability(cell, class)).sum();
+        (0..scores.cells()).map(sum).collect()
     }
 
     /// Computes the probability of `classes` together at each pixel.
@@ -59,17 +132,11 @@ impl<'a> Upsampler<'a> {
         rows: Range<usize>,
         mut take: impl FnMut(usize, &[f32]),
     ) {
-        let scores = self.scores();
-        let sum = |cell| classes.iter().map(|&class| scores.probability(cell, class)).sum();
-        let cells: Vec<f32> = (0..scores.cells()).map(sum).collect();
-        let width = self.map.columns();
+        let cells = self.sums(classes);
         let mut out = vec![0.0; self.columns.len()];
         for y in rows {
             let row = self.map.row_axis().interpolate_pixel(y);
-            let (upper, lower) =
-                (&cells[row.low * width..][..width], &cells[row.high * width..][..width]);
-            let down: Vec<f32> =
-                upper.iter().zip(lower).map(|(&a, &b)| lerp(a, b, row.weight)).collect();
+            let down = self.interpolate_row(&cells, row);
             for (out, column) in out.iter_mut().zip(&self.columns) {
                 *out = lerp(down[column.low], down[column.high], column.weight);
             }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::canvas::Colour;
 use super::palette::{CLASSES, OTHERS};
 use super::text::{self, Weight};
+use crate::answer::UNKNOWN;
 use crate::dense::SegmentationMap;
 use crate::drawing::{Anchor, Drawing, TextStyle};
 use crate::labels::Labels;
@@ -14,6 +15,8 @@ const MIN_SHARE: f32 = 0.01;
 /// Text, rules and boxes on a light background.
 pub(super) const INK: Colour = Colour::opaque(0x1c, 0x1f, 0x26);
 const MUTED: Colour = Colour::opaque(0x5a, 0x60, 0x6c);
+/// Unknown cells.
+const BLANK: Colour = Colour::opaque(0xee, 0xee, 0xee);
 
 // Lengths, in ems.
 const ROW: f32 = 1.9;
@@ -38,7 +41,8 @@ struct Row {
 impl Legend {
     /// Assigns colours to the classes of a map.
     pub(super) fn new(map: &SegmentationMap, labels: &Labels) -> Self {
-        let legend = map.legend();
+        let (unknown, legend): (Vec<_>, Vec<_>) =
+            map.legend().into_iter().partition(|entry| entry.class == map.unknown_class());
         let all_fit = legend.len() <= CLASSES.len();
         let class_count = legend
             .iter()
@@ -48,7 +52,7 @@ impl Legend {
         let name = |class: usize| {
             labels.get(class).map_or_else(|| format!("class {class}"), |label| label.name.into())
         };
-        let (shown, others) = legend.split_at(class_count.max(1));
+        let (shown, others) = legend.split_at(class_count.max(1).min(legend.len()));
         let mut rows: Vec<Row> = shown
             .iter()
             .zip(CLASSES)
@@ -66,8 +70,12 @@ impl Legend {
                 share: others.iter().map(|entry| entry.share).sum(),
             });
         }
-        let colours =
+        let mut colours: HashMap<usize, Colour> =
             shown.iter().zip(CLASSES).map(|(entry, colour)| (entry.class, colour)).collect();
+        for entry in unknown {
+            rows.push(Row { colour: BLANK, name: UNKNOWN.into(), share: entry.share });
+            colours.insert(entry.class, BLANK);
+        }
         Self { rows, colours }
     }
 

@@ -84,8 +84,10 @@ impl<'a> Overlay<'a> {
     fn painted(&self, legend: &Legend) -> Picture {
         let width = self.picture.width();
         let classes = 0..self.map.classes();
-        let colours: Vec<Colour> =
+        let mut colours: Vec<Colour> =
             classes.map(|class| legend.colour(class).with_alpha(self.opacity)).collect();
+        // The photo as it is where no class is probable.
+        colours.push(legend.colour(self.map.unknown_class()).with_alpha(0.0));
         let border = (width.max(self.picture.height()) / BORDERS_PER_SIDE).max(1);
         let mut pixels = self.picture.to_rgb8();
         let mut above: Vec<Vec<u32>> = vec![Vec::new(); border];

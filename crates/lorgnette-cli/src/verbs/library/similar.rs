@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use lorgnette::picture::OpenOptions;
-use lorgnette::{Embedder, Model};
+use lorgnette::Model;
 use lorgnette_library::{Library, ModelEntry, ModelRecord, NetworkAnalyser, Similar};
 use serde_json::json;
 
@@ -101,9 +101,9 @@ pub(in crate::verbs) fn features(
     let model = model::open_for_photos(input, global, messages)?;
     let entry = indexed_entry(&model, library)?;
     let picture = open_options(&entry).open(photo)?;
-    let features =
-        Embedder::new(model, None)?.embed(&picture).context("the photo cannot be compared")?;
-    Ok((entry, features))
+    let analyser = NetworkAnalyser::new(&model, entry.map_side())?;
+    let features = analyser.features(&picture).context("the photo cannot be compared")?;
+    Ok((entry, features.context("the model has no features")?))
 }
 
 fn library_features(

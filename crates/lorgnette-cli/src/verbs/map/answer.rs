@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use lorgnette::answer::{LegendAnswer, RegionAnswer};
+use lorgnette::answer::{LegendAnswer, RegionAnswer, UNKNOWN};
 use lorgnette::{Labels, MapAnswer, Region, SegmentationMap};
 
 use super::Table;
@@ -66,9 +66,13 @@ impl Answer {
         for (row, classes) in self.answer.cells.iter().enumerate() {
             for (column, &class) in classes.iter().enumerate() {
                 let centre = (map.row_axis().centre(row), map.column_axis().centre(column));
-                let (synset, name) =
-                    labels.get(class).map_or((None, ""), |label| (label.synset, label.name));
-                let probability = map.probability(row, column, class);
+                let (synset, name) = match class {
+                    None => (None, UNKNOWN),
+                    Some(class) => {
+                        labels.get(class).map_or((None, ""), |label| (label.synset, label.name))
+                    }
+                };
+                let probability = map.best_probability(row, column);
                 let photo = &self.answer.photo;
                 lines.serialize((photo, row, column, centre, class, synset, name, probability))?;
             }

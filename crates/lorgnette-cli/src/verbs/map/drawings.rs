@@ -120,7 +120,8 @@ fn write_arrays(map: &SegmentationMap, path: &Path) -> Result<()> {
     )?;
     let shape = [map.rows(), map.columns()];
     let scores = Tensor::from_f32(&[shape[0], shape[1], map.classes()], scores.to_vec());
-    let labels: Vec<i64> = map.labels().into_iter().map(|class| class as i64).collect();
+    let label = |class: usize| if class == map.unknown_class() { -1 } else { class as i64 };
+    let labels: Vec<i64> = map.labels().into_iter().map(label).collect();
     let labels = Tensor::from_i64(DType::I32, &shape, &labels);
     let write = |path: &Path, tensor: &Tensor| {
         write_atomically(path, &npy::write(tensor))

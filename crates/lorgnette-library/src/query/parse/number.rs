@@ -35,6 +35,16 @@ impl Parser<'_> {
         Ok(Count { comparator, value })
     }
 
+    /// Returns whether a comparison with a whole number is next: "faces >= 3". Shares and
+    /// probabilities have a point or a percent sign.
+    pub(super) fn count_follows(&self) -> bool {
+        let mut ahead = self.scanner;
+        matches!(ahead.next(), Ok(Token { kind: TokenKind::Comparator(_), .. }))
+            && matches!(ahead.next(), Ok(Token { kind: TokenKind::Word(word), .. })
+                if word.parse::<u32>().is_ok())
+            && !ahead.take_one(&["%", "percent"])
+    }
+
     /// Parses the minimum similarity.
     pub(super) fn threshold(&mut self) -> Result<f64, QueryError> {
         let before = self.scanner;

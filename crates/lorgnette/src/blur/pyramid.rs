@@ -1,0 +1,295 @@
+//! What a pyramid of maps selects together.
+//!
+//! A window of the network answers for some 224 pixels of the scaled photo. A thing that is smaller
+//! than that fills at a coarse scale a region as large as the window; a thing that is larger is
+//! known at a fine scale only in parts. So the scales are taken from the finest to the coarsest. A
+//! region of a coarse scale is taken as it is where finer scales saw nothing in it. Where they did,
+//! it only joins what they saw, unless they saw most of it: then the thing is as large as the
+//! window, and the region without its border is the thing.
+
+use std::ops::Range;
+
+use super::BlurOptions;
+use super::area::{self, Area};
+use super::mask::{Mask, erode, level};
+use crate::dense::SegmentationMap;
+
+/// Maximum side of the grid on which scales are combined.
+const MAX_GRID_SIDE: usize = 1024;
+/// Minimum probability of the classes together at a region's surest place, and down to which it
+/// extends, unless the options give one for both.
+const MIN_PEAK: f32 = 0.5;
+const MIN_EXTENT: f32 = 0.05;
+/// Pixels of the scaled photo by which a region is too large that no finer scale saw.
+const EROSION: f64 = 8.0;
+/// The same for a region that finer scales saw most of.
+const FRAME_EROSION: f64 = 32.0;
+/// Share of a region, without its border, that finer scales must have seen.
+const MIN_SEEN: f64 = 0.6;
+/// Share of its longer side by which what finer scales saw may grow.
+const GROWTH: f64 = 0.05;
+
+/// The maps of a pyramid, as far as they concern some classes, on a grid over the photo.
+pub(super) struct PyramidMask<'a> {
+    width: usize,
+    height: usize,
+    grid: Grid,
+    classes: &'a [usize],
+    min_peak: f32,
+    min_extent: f32,
+    scales: Vec<ScaleGrid>,
+}
+
+/// The size of the grid.
+#[derive(Clone, Copy, Debug)]
+struct Grid {
+    width: usize,
+    height: usize,
+    /// Pixels of the photo from point to point.
+    step: f64,
+}
+
+/// The map of one scale on the grid.
+struct ScaleGrid {
+    scale: f64,
+    /// Probability of the classes together.
+    probabilities: Vec<f32>,
+    /// The most probable of them.
+    labels: Vec<u32>,
+}
+
+impl<'a> PyramidMask<'a> {
+    /// Selects nothing yet, of a photo of this size.
+    pub(super) fn new(
+        width: usize,
+        height: usize,
+        classes: &'a [usize],
+        options: &BlurOptions,
+    ) -> Self {
+        let step = (width.max(height) as f64 / MAX_GRID_SIDE as f64).max(1.0);
+        let side = |length: usize| ((length as f64 / step).round() as usize).max(1);
+        let grid = Grid { width: side(width), height: side(height), step };
+        let (min_peak, min_extent) = match options.min_probability {
+            0.0 => (MIN_PEAK, MIN_EXTENT),
+            given => (given.max(MIN_PEAK), given),
+        };
+        Self { width, height, grid, classes, min_peak, min_extent, scales: Vec::new() }
+    }
+
+    /// Adds the map of one scale.
+    pub(super) fn add(&mut self, scale: f64, map: &SegmentationMap) {
+        let size = [self.grid.height, self.grid.width];
+        self.scales.push(ScaleGrid {
+            scale,
+            probabilities: map.probability_grid(self.classes, size),
+            labels: map.class_grid(self.classes, size),
+        });
+    }
+
+    /// The mask of what the scales select together.
+    pub(super) fn into_mask(mut self, class_count: usize, options: &BlurOptions) -> Mask {
+        self.scales.sort_by(|a, b| b.scale.total_cmp(&a.scale));
+        let mut accepted = vec![false; self.grid.width * self.grid.height];
+        for scale in &self.scales {
+            self.accept(scale, &mut accepted);
+        }
+        let (levels, labels) = self.levels(&accepted);
+        let mut is_selected = vec![false; class_count];
+        self.classes.iter().for_each(|&class| is_selected[class] = true);
+        let mut areas = area::find(self.grid.width, &levels, &is_selected, |visit| {
+            for (y, labels) in labels.chunks_exact(self.grid.width).enumerate() {
+                visit(y, labels);
+            }
+        });
+        areas.iter_mut().for_each(|area| self.to_photo(area));
+        Mask::from_levels(self.width, &self.photo_levels(&levels), areas, options)
+    }
+
+    /// Accepts the regions of a scale; finer scales have been there before.
+    fn accept(&self, scale: &ScaleGrid, accepted: &mut [bool]) {
+        let is_inside: Vec<u8> = scale
+            .probabilities
+            .iter()
+            .map(|&probability| u8::from(probability >= self.min_extent))
+            .collect();
+        if is_inside.iter().all(|&inside| inside == 0) {
+            return;
+        }
+        let without_border = |pixels: f64| {
+            let mut rest = is_inside.clone();
+            let radius = pixels / scale.scale / self.grid.step;
+            erode(&mut rest, self.grid.width, radius as usize);
+            rest
+        };
+        let (new, framed) = (without_border(EROSION), without_border(FRAME_EROSION));
+        let seen = accepted.to_vec();
+        for region in regions(&is_inside, self.grid.width) {
+            let seen_part: Vec<usize> = region.iter().copied().filter(|&at| seen[at]).collect();
+            if seen_part.is_empty() {
+                let peak = region.iter().map(|&at| scale.probabilities[at]).fold(0.0_f32, f32::max);
+                let is_sure = peak >= self.min_peak;
+                region.iter().filter(|&&at| is_sure && new[at] > 0).for_each(|&at| {
+                    accepted[at] = true;
+                });
+                continue;
+            }
+            let core: Vec<usize> = region.iter().copied().filter(|&at| framed[at] > 0).collect();
+            let seen_core = core.iter().filter(|&&at| seen[at]).count();
+            if !core.is_empty() && seen_core as f64 >= MIN_SEEN * core.len() as f64 {
+                core.iter().for_each(|&at| accepted[at] = true);
+                continue;
+            }
+            let (columns, rows) = self.grown_box(&seen_part);
+            let is_near = |at: usize| {
+                columns.contains(&(at % self.grid.width)) && rows.contains(&(at / self.grid.width))
+            };
+            region.iter().filter(|&&at| is_near(at)).for_each(|&at| accepted[at] = true);
+        }
+    }
+
+    /// The columns and rows of the box around some points, grown by a share of its longer side.
+    fn grown_box(&self, points: &[usize]) -> (Range<usize>, Range<usize>) {
+        let columns = points.iter().map(|at| at % self.grid.width);
+        let rows = points.iter().map(|at| at / self.grid.width);
+        let range = |positions: &mut dyn Iterator<Item = usize>| {
+            positions.fold(usize::MAX..0, |range, at| range.start.min(at)..range.end.max(at + 1))
+        };
+        let (columns, rows) = (range(&mut columns.into_iter()), range(&mut rows.into_iter()));
+        let growth = (GROWTH * columns.len().max(rows.len()) as f64).ceil() as usize;
+        let grown = |range: Range<usize>| range.start.saturating_sub(growth)..range.end + growth;
+        (grown(columns), grown(rows))
+    }
+
+    /// For each point of the grid 0 if it is not accepted, else the highest probability, 1 to 255;
+    /// and the class where that was.
+    fn levels(&self, accepted: &[bool]) -> (Vec<u8>, Vec<u32>) {
+        let mut levels = vec![0; accepted.len()];
+        let mut labels = vec![0; accepted.len()];
+        for scale in &self.scales {
+            for (at, _) in accepted.iter().enumerate().filter(|(_, accepted)| **accepted) {
+                let level = level(scale.probabilities[at]);
+                if level > levels[at] {
+                    levels[at] = level;
+                    labels[at] = scale.labels[at];
+                }
+            }
+        }
+        (levels, labels)
+    }
+
+    /// The levels of the photo's pixels: those of the nearest points.
+    fn photo_levels(&self, levels: &[u8]) -> Vec<u8> {
+        let nearest = |pixel: usize, length: usize, points: usize| {
+            ((pixel as f64 + 0.5) * points as f64 / length as f64) as usize
+        };
+        let columns: Vec<usize> =
+            (0..self.width).map(|x| nearest(x, self.width, self.grid.width)).collect();
+        let mut pixels = Vec::with_capacity(self.width * self.height);
+        for y in 0..self.height {
+            let row = nearest(y, self.height, self.grid.height);
+            let row = &levels[row * self.grid.width..][..self.grid.width];
+            pixels.extend(columns.iter().map(|&column| row[column]));
+        }
+        pixels
+    }
+
+    /// Changes an area's bounds from points of the grid to pixels of the photo.
+    fn to_photo(&self, area: &mut Area) {
+        let [left, top, right, bottom] = area.bounds;
+        let down = |at: usize, points: usize, length: usize| at * length / points;
+        let up = |at: usize, points: usize, length: usize| (at * length).div_ceil(points);
+        area.bounds = [
+            down(left, self.grid.width, self.width),
+            down(top, self.grid.height, self.height),
+            up(right, self.grid.width, self.width),
+            up(bottom, self.grid.height, self.height),
+        ];
+    }
+}
+
+/// The connected regions of points that are not 0, side by side.
+fn regions(is_inside: &[u8], width: usize) -> Vec<Vec<usize>> {
+    let mut is_waiting: Vec<bool> = is_inside.iter().map(|&inside| inside > 0).collect();
+    let mut regions = Vec::new();
+    for start in 0..is_inside.len() {
+        if !std::mem::take(&mut is_waiting[start]) {
+            continue;
+        }
+        let mut region = vec![start];
+        let mut next = 0;
+        while next < region.len() {
+            let at = region[next];
+            next += 1;
+            let neighbours = [
+                (at % width > 0).then(|| at - 1),
+                (at % width + 1 < width).then_some(at + 1),
+                at.checked_sub(width),
+                Some(at + width).filter(|&below| below < is_inside.len()),
+            ];
+            for neighbour in neighbours.into_iter().flatten() {
+                if std::mem::take(&mut is_waiting[neighbour]) {
+                    region.push(neighbour);
+                }
+            }
+        }
+        regions.push(region);
+    }
+    regions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIDE: usize = 100;
+
+    /// A mask over a photo of 100 by 100 pixels, to which the maps are given directly.
+    fn accepted(scales: &[(f64, &dyn Fn(usize, usize) -> f32)]) -> Vec<bool> {
+        let mask = PyramidMask::new(SIDE, SIDE, &[0], &BlurOptions::default());
+        let mut accepted = vec![false; SIDE * SIDE];
+        for (scale, probability) in scales {
+            let points = (0..SIDE * SIDE).map(|at| probability(at % SIDE, at / SIDE));
+            let labels = vec![0; SIDE * SIDE];
+            mask.accept(
+                &ScaleGrid { scale: *scale, probabilities: points.collect(), labels },
+                &mut accepted,
+            );
+        }
+        accepted
+    }
+
+    fn square(x: usize, y: usize, from: usize, to: usize) -> f32 {
+        if (from..to).contains(&x) && (from..to).contains(&y) { 0.9 } else { 0.0 }
+    }
+
+    fn side(accepted: &[bool]) -> usize {
+        (0..SIDE).filter(|x| accepted[SIDE * SIDE / 2 + x]).count()
+    }
+
+    #[test]
+    fn a_coarse_region_around_a_finer_one_is_only_its_blur() {
+        let fine = |x, y| square(x, y, 40, 60);
+        let coarse = |x, y| square(x, y, 10, 90);
+        // At scale 8 the border is a pixel wide.
+        assert_eq!(side(&accepted(&[(8.0, &fine)])), 18);
+        let both = accepted(&[(8.0, &fine), (4.0, &coarse)]);
+        assert_eq!(side(&both), 20, "grown by a pixel at each side");
+        assert_eq!(side(&accepted(&[(4.0, &coarse)])), 76);
+    }
+
+    #[test]
+    fn parts_of_a_large_thing_are_joined() {
+        let parts = |x, y| square(x, y, 20, 50).max(square(x, y, 52, 80));
+        let whole = |x, y| square(x, y, 12, 88);
+        let both = accepted(&[(8.0, &parts), (4.0, &whole)]);
+        // From corner to corner of the parts, a pixel of border less, and three grown.
+        assert_eq!(side(&both), 64);
+        assert!(both[25 * SIDE + 75], "the box of both");
+    }
+
+    #[test]
+    fn what_is_nowhere_probable_is_not_taken() {
+        let faint = |x, y| square(x, y, 20, 80) / 2.0;
+        assert!(accepted(&[(1.0, &faint)]).iter().all(|&accepted| !accepted));
+    }
+}
