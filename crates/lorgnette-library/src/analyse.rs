@@ -32,6 +32,8 @@ const WHOLE_SIDE: f64 = 256.0 / 224.0;
 const MIN_FINER: f64 = 1.75;
 /// Minimum mean probability of a region of the coarse map beside a finer one.
 const MIN_COARSE_PROBABILITY: f32 = 0.3;
+/// A side that is so much less than a whole cell is one.
+const ROUNDING: f64 = 0.01;
 /// Maximum factor by which the mapped side of a narrow photo may exceed the limit, so that its
 /// short side reaches the network's input size.
 const MAX_UPSCALE: f64 = 2.0;
@@ -357,12 +359,12 @@ impl NetworkAnalyser {
     }
 
     /// Returns the height and width at which a photo is mapped: multiples of the distance of two
-    /// cells, so that photos of almost the same shape share a plan. No side is stretched by more
-    /// than half a cell.
+    /// cells, so that photos of almost the same shape share a plan. A side is at most one cell
+    /// shorter than `scale` says.
     fn map_size(&self, picture: &Picture, stride: [usize; 2], scale: f64) -> [usize; 2] {
         let window = self.classifier.model().preprocess();
         let whole_cells = |length: usize, stride: usize, window: usize| {
-            let cells = (length as f64 * scale / stride as f64).round() as usize;
+            let cells = (length as f64 * scale / stride as f64 + ROUNDING) as usize;
             (cells * stride).max(window.next_multiple_of(stride))
         };
         [

@@ -10,7 +10,6 @@ use crate::graph::NodeId;
 use crate::graph::quantized::{Scale, with_real_outputs};
 use crate::graph::shape::{Fact, TypedGraph};
 use crate::graph::shape_inference::infer_shapes;
-use crate::import::Signature;
 use crate::passes::optimise;
 use crate::plan::{Plan, PlanOptions};
 use crate::plan_cache::{DenseGeometry, PlanKey, PlannedRun};
@@ -267,13 +266,13 @@ impl Network {
     /// channels]`. The node of `features` is a second output if there is one.
     fn dense_graph(
         &self,
-        signature: &Signature,
         dense: DenseOptions,
         window: [usize; 2],
         shape: &[usize],
         features: Option<&str>,
     ) -> Result<(TypedGraph, DenseGeometry)> {
-        let (graph, trained) = self.graph_and_types(signature, &[&signature.logits], 1, window)?;
+        let signature = self.signature()?;
+        let (graph, trained) = self.graph_and_types(&signature, &[&signature.logits], 1, window)?;
         let DenseGraph { mut graph, input, has_global_context, averages } =
             dense::rewrite(&graph, &trained, dense)?;
         let is_features = |id: &NodeId| Some(&*graph.node(*id).name) == features.map(node_name);
