@@ -120,8 +120,7 @@ impl Network {
             ..self.plan_key(&[], &[], &fetches)
         };
         let planned = self.model.plans.get_or_make(key, || {
-            let (typed, geometry) =
-                self.dense_graph(&signature, dense, window, &shape, features)?;
+            let (typed, geometry) = self.dense_graph(dense, window, &shape, features)?;
             Ok((self.make_plan(typed)?, Some(geometry)))
         })?;
         let geometry = planned.geometry.expect("plans of dense keys have a geometry");

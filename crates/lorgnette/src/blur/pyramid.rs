@@ -22,10 +22,10 @@ const MIN_PEAK: f32 = 0.5;
 const MIN_EXTENT: f32 = 0.05;
 /// Pixels of the scaled photo by which a region is too large that no finer scale saw.
 const EROSION: f64 = 8.0;
-/// The same for a region that finer scales saw most of.
-const FRAME_EROSION: f64 = 32.0;
+/// The same for a region that finer scales saw most of; the photo's edge counts as a border.
+const FRAME_EROSION: f64 = 24.0;
 /// Share of a region, without its border, that finer scales must have seen.
-const MIN_SEEN: f64 = 0.6;
+const MIN_SEEN: f64 = 0.45;
 /// Share of its longer side by which what finer scales saw may grow.
 const GROWTH: f64 = 0.05;
 
@@ -115,13 +115,10 @@ impl<'a> PyramidMask<'a> {
         if is_inside.iter().all(|&inside| inside == 0) {
             return;
         }
-        let without_border = |pixels: f64| {
-            let mut rest = is_inside.clone();
-            let radius = pixels / scale.scale / self.grid.step;
-            erode(&mut rest, self.grid.width, radius as usize);
-            rest
-        };
-        let (new, framed) = (without_border(EROSION), without_border(FRAME_EROSION));
+        let radius = |pixels: f64| (pixels / scale.scale / self.grid.step) as usize;
+        let mut new = is_inside.clone();
+        erode(&mut new, self.grid.width, radius(EROSION));
+        let framed = eroded_from_edges(&is_inside, self.grid.width, radius(FRAME_EROSION));
         let seen = accepted.to_vec();
         for region in regions(&is_inside, self.grid.width) {
             let seen_part: Vec<usize> = region.iter().copied().filter(|&at| seen[at]).collect();
@@ -207,6 +204,21 @@ impl<'a> PyramidMask<'a> {
     }
 }
 
+/// The points that are not 0 and farther than `radius` from one that is, or from the grid's edge.
+fn eroded_from_edges(is_inside: &[u8], width: usize, radius: usize) -> Vec<u8> {
+    let framed_width = width + 2;
+    let mut framed = vec![0; framed_width];
+    for row in is_inside.chunks_exact(width) {
+        framed.push(0);
+        framed.extend_from_slice(row);
+        framed.push(0);
+    }
+    framed.extend(vec![0; framed_width]);
+    erode(&mut framed, framed_width, radius);
+    let rows = framed.chunks_exact(framed_width).skip(1).take(is_inside.len() / width);
+    rows.flat_map(|row| &row[1..=width]).copied().collect()
+}
+
 /// The connected regions of points that are not 0, side by side.
 fn regions(is_inside: &[u8], width: usize) -> Vec<Vec<usize>> {
     let mut is_waiting: Vec<bool> = is_inside.iter().map(|&inside| inside > 0).collect();
@@ -285,6 +297,17 @@ mod tests {
         // From corner to corner of the parts, a pixel of border less, and three grown.
         assert_eq!(side(&both), 64);
         assert!(both[25 * SIDE + 75], "the box of both");
+    }
+
+    #[test]
+    fn a_region_that_was_mostly_seen_is_taken_without_its_border() {
+        let most = |x, y| square(x, y, 0, 70);
+        let whole = |x, y| square(x, y, 0, 90);
+        let both = accepted(&[(8.0, &most), (4.0, &whole)]);
+        // Six of ninety points less, but for what the finer scale saw at the edge.
+        assert_eq!(side(&both), 84);
+        let corner = eroded_from_edges(&vec![1; 100], 10, 2);
+        assert_eq!(corner.iter().filter(|&&inside| inside > 0).count(), 36);
     }
 
     #[test]
