@@ -444,7 +444,9 @@ impl MapArguments {
             return Err(PyValueError::new_err("output_stride must be a power of two"));
         }
         let MapArguments { output_stride, scales, tile, .. } = self;
-        Ok(SegmentationOptions { padding, output_stride, scales, tile })
+        // Every cell has a class.
+        let unknown_below = Some(0.0);
+        Ok(SegmentationOptions { padding, output_stride, scales, tile, unknown_below })
     }
 }
 

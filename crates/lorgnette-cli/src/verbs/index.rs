@@ -232,7 +232,7 @@ struct FaceProgress<'a>(&'a mut ProgressPrinter);
 impl Observer<Event<'_>> for FaceProgress<'_> {
     fn event(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
-            Event::OtherFiles { .. } | Event::Inaccessible { .. } => ControlFlow::Continue(()),
+            Event::PassedOver(_) | Event::Inaccessible { .. } => ControlFlow::Continue(()),
             event => self.0.event(event),
         }
     }
