@@ -61,6 +61,7 @@ enum Choice {
     Verbs,
     Saved,
     Records,
+    Requests,
     All,
 }
 

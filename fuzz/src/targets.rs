@@ -10,6 +10,7 @@ mod photos;
 mod plans;
 mod queries;
 mod records;
+mod requests;
 mod saved;
 mod tensors;
 mod tflite;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 use crate::random::Random;
 
 /// The names of the targets, in the order of [`all`].
-pub(crate) const NAMES: [&str; 14] = [
+pub(crate) const NAMES: [&str; 15] = [
     "graphs",
     "onnx",
     "photos",
@@ -35,6 +36,7 @@ pub(crate) const NAMES: [&str; 14] = [
     "verbs",
     "saved",
     "records",
+    "requests",
 ];
 
 /// A reader and its inputs.
@@ -76,6 +78,7 @@ pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
         Box::new(verbs::Verbs::new(scratch)),
         Box::new(saved::SavedModels::new(scratch)),
         Box::new(records::Records::new(scratch)),
+        Box::new(requests::Requests::new()),
     ]
 }
 

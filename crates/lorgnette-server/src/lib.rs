@@ -31,7 +31,8 @@
 //! | photos | `photos` |
 //! | a library of photos | `library` |
 //! | clients that take nothing | `stall` |
-//! | pages for people | `pages` |
+//! | requests of this process | `local` |
+//! | pages for people | `pages`, `reports` |
 //!
 //! The crate computes nothing of its own: photos and networks are the crate `lorgnette`'s.
 
@@ -47,6 +48,7 @@ mod health;
 mod json;
 mod library;
 mod listen;
+mod local;
 mod log;
 mod metrics;
 #[cfg(test)]
@@ -56,6 +58,7 @@ mod options;
 mod pages;
 mod photos;
 mod registry;
+mod reports;
 mod scheduler;
 mod served;
 mod server;
@@ -67,5 +70,6 @@ mod tls;
 
 pub use config::{ModelConfig, ModelSource, VersionPolicy, check_name, check_names};
 pub use failure::{Code, Failure};
+pub use local::{LocalAnswer, LocalRequest};
 pub use options::{ServerOptions, TlsFiles};
 pub use server::{Server, StartError};

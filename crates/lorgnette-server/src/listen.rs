@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use hyper::Request;
@@ -14,7 +14,8 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout_at;
 
 use crate::app::{App, Peer};
 use crate::stall::{Answers, StallLimit};
@@ -41,6 +42,8 @@ const MAX_STREAMS: u32 = 128;
 const STREAM_WINDOW: u32 = 1 << 20;
 /// How long requests are waited for when the server ends.
 const MAX_DRAIN: Duration = Duration::from_secs(60);
+/// How long connections are still accepted when the server ends.
+const LAST_ACCEPTS: Duration = Duration::from_millis(20);
 /// The first bytes of HTTP/2.
 const HTTP2: &[u8] = b"PRI";
 
@@ -54,32 +57,43 @@ pub(crate) async fn serve(
     loop {
         // Beyond the limit, a connection is not even accepted.
         let next = async {
-            let permit = connections.limit.clone().acquire_owned().await;
+            let permit = connections.limit.clone().acquire_owned().await.ok();
             (permit, listener.accept().await)
         };
         let (permit, accepted) = tokio::select! {
             next = next => next,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        let Ok((stream, peer)) = accepted else {
+        let (Some(permit), Ok((stream, peer))) = (permit, accepted) else {
             // Out of descriptors, for example: it may pass.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let (connections, watcher) = (connections.clone(), graceful.watcher());
-        tokio::spawn(async move {
-            let app = connections.app.clone();
-            app.metrics.connections.fetch_add(1, Ordering::Relaxed);
-            connections.connection(stream, Peer(peer), watcher).await;
-            app.metrics.connections.fetch_sub(1, Ordering::Relaxed);
-            drop(permit);
-        });
+        connections.clone().spawn(stream, Peer(peer), graceful.watcher(), permit);
+    }
+    // Those that the system had taken before are answered, too.
+    let end = Instant::now() + LAST_ACCEPTS;
+    while let Ok(permit) = connections.limit.clone().try_acquire_owned()
+        && let Ok(Ok((stream, peer))) = timeout_at(end.into(), listener.accept()).await
+        && Instant::now() < end
+    {
+        connections.clone().spawn(stream, Peer(peer), graceful.watcher(), permit);
     }
     drop(listener);
     let _ = tokio::time::timeout(MAX_DRAIN, graceful.shutdown()).await;
 }
 
 impl Connections {
+    fn spawn(self, stream: TcpStream, peer: Peer, watcher: Watcher, permit: OwnedSemaphorePermit) {
+        tokio::spawn(async move {
+            let app = self.app.clone();
+            app.metrics.connections.fetch_add(1, Ordering::Relaxed);
+            self.connection(stream, peer, watcher).await;
+            app.metrics.connections.fetch_sub(1, Ordering::Relaxed);
+            drop(permit);
+        });
+    }
+
     async fn connection(self, stream: TcpStream, peer: Peer, watcher: Watcher) {
         // Small answers are not held back.
         let _ = stream.set_nodelay(true);

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::SystemTime;
 
-use lorgnette::{Model, ModelOptions};
+use lorgnette::{Model, ModelOptions, ModelRef};
 
 use crate::config::{ModelConfig, ModelSource, VersionPolicy};
 use crate::failure::{Code, Failure, Outcome};
@@ -348,7 +348,9 @@ impl Registry {
         }
         let opened = self.open(&entry.config, path).and_then(|model| {
             let metrics = self.metrics.model(name, version);
-            Served::new(name, version, model, self.limits.clone(), metrics)
+            let mut served = Served::new(name, version, model, self.limits.clone(), metrics)?;
+            served.report = report(&entry.config, path);
+            Ok(served)
         });
         let mut state = lock(&entry.state);
         let slot = state.versions.entry(version).or_insert_with(Slot::new);
@@ -499,6 +501,16 @@ impl Stamp {
         files.sort();
         Self(files)
     }
+}
+
+/// The report in the folder of a trained model.
+fn report(config: &ModelConfig, path: Option<&Path>) -> Option<PathBuf> {
+    let own = match &config.source {
+        ModelSource::Ref(ModelRef::File(path)) | ModelSource::Path(path) => Some(path.as_path()),
+        ModelSource::Ref(_) => None,
+    };
+    let report = path.or(own)?.join("report.html");
+    report.is_file().then_some(report)
 }
 
 /// The only file of a folder that has nothing but a file of a model in it, and labels perhaps.

@@ -1,6 +1,7 @@
 //! One version of a model in memory: its inputs and outputs, and how requests are computed.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -24,6 +25,8 @@ pub(crate) struct Served {
     /// The first is what is answered when a request names no outputs.
     pub(crate) outputs: Vec<OutputSpec>,
     pub(crate) metrics: Arc<ModelMetrics>,
+    /// The report of its training.
+    pub(crate) report: Option<PathBuf>,
     limits: Limits,
     /// On all cores, and on the calling thread alone; weights are shared.
     wide: Model,
@@ -115,7 +118,8 @@ impl Served {
         let input = InputSpec::new(&model);
         let outputs = outputs(&model, &input)?;
         let name = name.to_owned();
-        let served = Self { name, version, input, outputs, metrics, limits, wide: model, narrow };
+        let (report, wide) = (None, model);
+        let served = Self { name, version, input, outputs, metrics, report, limits, wide, narrow };
         served.warm_up()?;
         Ok(served)
     }

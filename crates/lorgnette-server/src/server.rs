@@ -30,6 +30,7 @@ use crate::options::ServerOptions;
 use crate::pages;
 use crate::photos;
 use crate::registry::Registry;
+use crate::reports;
 use crate::scheduler::Scheduler;
 use crate::served::Limits;
 use crate::tensorflow_serving;
@@ -40,10 +41,11 @@ const IO_THREADS: usize = 2;
 /// A running server. Dropping it stops it.
 pub struct Server {
     app: Arc<App>,
+    pub(crate) router: Router,
     addresses: Vec<SocketAddr>,
     stop: watch::Sender<bool>,
     listeners: Vec<tokio::task::JoinHandle<()>>,
-    runtime: Option<Runtime>,
+    pub(crate) runtime: Option<Runtime>,
     loader: Loader,
 }
 
@@ -125,9 +127,10 @@ impl Server {
         let write_timeout = options.write_timeout;
         let app = Arc::new(app(options)?);
         let (stop, stopped) = watch::channel(false);
+        let router = router(&app);
         let connections = Connections {
             app: app.clone(),
-            router: router(&app),
+            router: router.clone(),
             limit: Arc::new(Semaphore::new(max_connections)),
             head_timeout,
             write_timeout,
@@ -143,7 +146,8 @@ impl Server {
             listeners.push(runtime.spawn(serve));
         }
         let loader = Loader::start(app.clone(), poll).map_err(StartError::Threads)?;
-        Ok(Self { app, addresses: bound, stop, listeners, runtime: Some(runtime), loader })
+        let (addresses, runtime) = (bound, Some(runtime));
+        Ok(Self { app, router, addresses, stop, listeners, runtime, loader })
     }
 
     /// The addresses that it listens at, with the ports that the system chose.
@@ -269,6 +273,7 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v2/{*path}", any(open_inference::handle))
         .merge(grpc::routes())
         .merge(library::routes())
+        .merge(reports::routes())
         .merge(pages::routes(app.shelf.is_some()))
         .fallback(tensorflow_serving::handle)
         .with_state(app.clone())

@@ -71,3 +71,43 @@ fn every_path_of_the_description_answers() {
         }
     }
 }
+
+#[test]
+fn reports_of_trained_models_are_shown_without_scripts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let graph = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../lorgnette/models/mobilenet_v1_1.0_224.pb");
+    let version = folder.path().join("3");
+    std::fs::create_dir(&version).expect("a folder");
+    std::fs::copy(graph, version.join("graph.pb")).expect("a file");
+    std::fs::write(version.join("report.html"), "<title>The report</title>").expect("a file");
+    let server = server(|options| {
+        let source = lorgnette_server::ModelSource::Path(folder.path().into());
+        options.models.push(lorgnette_server::ModelConfig::new("trained", source));
+    });
+    assert_eq!(get(&server, "/models/reports").text(), r#"{"reports":["trained"]}"#);
+    let report = get(&server, "/models/trained/report");
+    assert_eq!((report.status, report.text().as_str()), (200, "<title>The report</title>"));
+    let policy = report.header("content-security-policy").expect("a policy");
+    assert!(policy.starts_with("default-src 'none'") && policy.ends_with("sandbox"), "{policy}");
+    for name in [MODEL, "other", "..%2ftrained"] {
+        assert_eq!(get(&server, &format!("/models/{name}/report")).status, 404, "{name}");
+    }
+}
+
+#[test]
+fn requests_of_this_process_are_answered_as_others() {
+    let server = server(|_| {});
+    let request = lorgnette_server::LocalRequest {
+        method: "POST".into(),
+        path: "/v1/classify?top=1".into(),
+        fields: vec![("accept".into(), "application/json".into())],
+        body: cat(),
+    };
+    let answer = server.answer(request.clone()).expect("it is a request");
+    let other = common::post(&server, "/v1/classify?top=1", cat());
+    assert_eq!((answer.status, &answer.body), (other.status, &other.body));
+    assert_eq!(answer.field("content-type"), Some("application/json"));
+    let none = lorgnette_server::LocalRequest { path: "no path".into(), ..request };
+    assert_eq!(server.answer(none), None);
+}
