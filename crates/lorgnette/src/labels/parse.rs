@@ -1,5 +1,7 @@
 //! Parses lists of names.
 
+use std::collections::BTreeMap;
+
 use super::Label;
 
 /// A stored name.
@@ -51,6 +53,13 @@ pub(super) fn lines(text: &str) -> Result<Vec<Entry>, String> {
     if text.is_empty() {
         return Err("it is empty".into());
     }
+    if let Some(entries) = json(text) {
+        return Ok(entries);
+    }
+    // As Python writes a dictionary. A name may begin with a bracket, such as [UNK].
+    if text.starts_with('{') {
+        return Err("it is neither a list of names nor JSON".into());
+    }
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     if let Some(blank) = lines.iter().position(|line| line.is_empty()) {
         return Err(format!("line {} is empty", blank + 1));
@@ -62,11 +71,21 @@ pub(super) fn lines(text: &str) -> Result<Vec<Entry>, String> {
     Ok(lines.into_iter().map(Entry::parse).collect())
 }
 
+/// Parses a JSON array of names, or an object of names by output number.
+fn json(text: &str) -> Option<Vec<Entry>> {
+    if let Ok(names) = serde_json::from_str::<Vec<String>>(text) {
+        return Some(names.into_iter().map(Entry::named).collect());
+    }
+    let by_number: BTreeMap<usize, String> = serde_json::from_str(text).ok()?;
+    let counts = by_number.keys().copied().eq(0..by_number.len());
+    counts.then(|| by_number.into_values().map(Entry::named).collect())
+}
+
 /// Removes the numbers in front of names, if every line has one.
 ///
 /// Numbers before a colon (`0:background`) say which output a name is of: they put the lines in
-/// order if they count from 0. Numbers before a space may belong to the names ("2 euro"), so they
-/// are removed only if the lines are in their order already. Either may count from 1.
+/// order if they count from 0. Numbers before a comma or a space may belong to the names ("2
+/// euro"), so they are removed only if the lines are in their order already. Any may count from 1.
 fn numbered<'a>(lines: &[&'a str]) -> Option<Vec<&'a str>> {
     let split = |separator: fn(char) -> bool| {
         let parts = lines.iter().map(|line| {
@@ -77,7 +96,8 @@ fn numbered<'a>(lines: &[&'a str]) -> Option<Vec<&'a str>> {
     };
     let by_colon = split(|c| c == ':');
     let has_colons = by_colon.is_some();
-    let mut numbered = by_colon.or_else(|| split(char::is_whitespace))?;
+    let mut numbered =
+        by_colon.or_else(|| split(|c| c == ',')).or_else(|| split(char::is_whitespace))?;
     if has_colons {
         numbered.sort_by_key(|&(number, _)| number);
     }
@@ -128,8 +148,20 @@ mod tests {
         assert_eq!(names("2 euro\n0 nothing\n1 euro\n"), ["2 euro", "0 nothing", "1 euro"]);
         assert_eq!(names("2 euro\n5 euro\n"), ["2 euro", "5 euro"]);
         assert_eq!(names("7:b\n0:a\n"), ["7:b", "0:a"]);
+        assert_eq!(names("0,a\n1,b, c\n"), ["a", "b, c"]);
+        assert_eq!(names("1,a\n0,b\n"), ["1,a", "0,b"]);
         assert!(counts_from_one("1:a\n2:b\n") && !counts_from_one("0:a\n1:b\n"));
         assert!(!counts_from_one("1 euro\n2 euro\n"));
+    }
+
+    #[test]
+    fn names_may_be_json() {
+        assert_eq!(names("[\"a\", \"b\"]"), ["a", "b"]);
+        assert_eq!(names("{\"1\": \"b\", \"0\": \"a\"}"), ["a", "b"]);
+        assert_eq!(names("[UNK]\ncat\n"), ["[UNK]", "cat"]);
+        for wrong in ["{\"1\": \"b\"}", "{0: 'a'}"] {
+            assert!(lines(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
