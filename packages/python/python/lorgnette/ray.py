@@ -20,7 +20,8 @@ downloaded, which Ray gives as a null, has an error as well. Nothing raises for 
 would drop its whole block.
 
 An actor takes one core, and its model's weights are mapped from the package: actors of a machine
-share them.
+share them. Leave at least two of Ray's CPUs to reading and downloading: a pool of actors that takes
+all of them waits for photos for ever.
 """
 
 # pyarrow has no types.
