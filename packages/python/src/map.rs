@@ -38,10 +38,12 @@ impl Map {
         json(&self.answer)
     }
 
-    /// The best class of each cell: int64 `[rows, columns]`.
+    /// The best class of each cell, -1 where none is probable enough: int64 `[rows, columns]`.
     #[getter]
     fn classes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i64>>> {
-        let classes: Vec<i64> = self.map.labels().into_iter().map(|class| class as i64).collect();
+        let unknown = self.map.unknown_class();
+        let known = |class| if class == unknown { -1 } else { class as i64 };
+        let classes: Vec<i64> = self.map.labels().into_iter().map(known).collect();
         classes.into_pyarray(py).reshape([self.map.rows(), self.map.columns()])
     }
 

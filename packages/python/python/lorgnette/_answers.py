@@ -64,12 +64,12 @@ class Prediction:
 class LegendEntry:
     """The area of one class in a map."""
 
-    index: int
-    """The network's output index."""
+    index: int | None
+    """The network's output index; None for the cells that are unknown."""
     synset: str | None
     """The WordNet synset, where the classes have them."""
     name: str
-    """The class's name."""
+    """The class's name, or "unknown"."""
     cells: int
     """Number of cells where it is the best class."""
     share: float
@@ -331,7 +331,10 @@ class SegmentationMap(Answer):
 
     @property
     def classes(self) -> NDArray[np.int64]:
-        """The best class of each cell, the network's output index: int64 ``[rows, columns]``."""
+        """The best class of each cell, the network's output index: int64 ``[rows, columns]``.
+
+        It is -1 where no class is probable enough.
+        """
         return self._map.classes
 
     @property
