@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the two modules, and the page with its networks in the folder site, which any server of files can serve.
+# Builds the module, and the page with its networks in the folder site, which any server of files can serve.
 #   packages/web/build.sh [--debian]
 # It needs the Rust target wasm32-unknown-unknown (`rustup target add wasm32-unknown-unknown`). Without it, or with
 # --debian, it takes Debian's rustc-web, rust-web-src and lld-16, and builds the standard library from its source.
@@ -35,7 +35,6 @@ else
   exit 3
 fi
 build lorgnette +simd128
-build lorgnette-relaxed +simd128,+relaxed-simd
 
 # The page: everything that it needs, and nothing from elsewhere.
 rm -rf site && mkdir -p site/networks
@@ -54,6 +53,6 @@ done
 
 # A browser loads one of the modules, and all scripts.
 loaded() { cat "$1" lorgnette.js engine.js worker.js networks.js page/*.js page/*.html page/*.css; }
-for module in lorgnette.wasm lorgnette-relaxed.wasm; do
+for module in lorgnette.wasm; do
   echo "$module: $(wc -c <"$module") bytes; with all scripts $(loaded "$module" | gzip -9 | wc -c) bytes by gzip"
 done

@@ -1,7 +1,7 @@
 export { LorgnetteError, EngineStopped } from './lorgnette.js';
 
-/** The file of the module for this browser: with fused multiply-adds, where it has them. */
-export function moduleFile(): 'lorgnette.wasm' | 'lorgnette-relaxed.wasm';
+/** The file of the module. */
+export function moduleFile(): string;
 
 /** The WebAssembly module, called on this thread, as in Node or in a worker of one's own. */
 export class Engine {

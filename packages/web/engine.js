@@ -13,18 +13,8 @@ export class EngineStopped extends Error {
   name = 'EngineStopped';
 }
 
-/** A module of one function that uses relaxed SIMD's multiply-add. */
-const RELAXED = [
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 20, 1, 18, 0,
-  65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2, 26, 11,
-];
-
-/** The file of the module for this browser: with fused multiply-adds, where it has them. */
-export function moduleFile() {
-  return isValid(RELAXED) ? 'lorgnette-relaxed.wasm' : 'lorgnette.wasm';
-}
-
-const isValid = (bytes) => WebAssembly.validate(new Uint8Array(bytes));
+/** The file of the module. */
+export const moduleFile = () => 'lorgnette.wasm';
 
 export class Engine {
   #module;

@@ -1,7 +1,7 @@
 // Keeps the page's own files, so that it works offline. Networks are kept by networks.js.
 
 const CACHE = 'lorgnette-page-@VERSION@';
-// The page says which of the two modules this browser takes.
+// The page names the module.
 const MODULE = new URL(location.href).searchParams.get('module');
 const FILES = [
   './', 'style.css', 'page.js', 'dropped.js', 'lorgnette.js', 'engine.js', 'worker.js', 'networks.js',
