@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method};
 
 use crate::failure::{Code, Failure, Outcome};
@@ -32,7 +33,7 @@ pub(crate) fn check_site(method: &Method, headers: &HeaderMap) -> Outcome<()> {
 pub(super) fn check_caller(is_any_host_allowed: bool, parts: &Parts) -> Outcome<()> {
     let headers = &parts.headers;
     // HTTP/2 has the host in the URI.
-    let host = parts.uri.authority().map(|authority| authority.as_str());
+    let host = parts.uri.authority().map(Authority::as_str);
     let host = host.or_else(|| text(headers, HOST.as_str())).unwrap_or_default();
     if !is_any_host_allowed && !is_local(host) {
         let message = format!(
