@@ -36,7 +36,8 @@ const DEFAULT_LIBRARY: &str = "photos.lgn";
 #[command(next_help_heading = "Options of every verb")]
 pub(crate) struct Global {
     /// A model's name, or a path: graph (.pb, .meta, .tflite), SavedModel, Keras (.keras, .h5),
-    /// TF-Slim checkpoint, ONNX, plan file, trained model, a folder or archive of these [default: $LORGNETTE_MODEL, else mobilenet_v1_1.0_224]
+    /// TF-Slim checkpoint, ONNX, plan file, trained model, a folder or archive of these [default:
+    /// $LORGNETTE_MODEL, else mobilenet_v1_1.0_224]
     #[arg(long, global = true, value_name = "M")]
     pub(crate) model: Option<OsString>,
 

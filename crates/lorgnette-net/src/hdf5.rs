@@ -1,6 +1,6 @@
-//! The part of HDF5 that Keras writes, read in place: groups of both styles, contiguous, compact and
-//! chunked datasets, attributes of numbers and texts
-//! (HDF5 File Format Specification 3.0, <https://docs.hdfgroup.org/>).
+//! The part of HDF5 that Keras writes, read in place: groups of both styles, contiguous, compact
+//! and chunked datasets, attributes of numbers and texts (HDF5 File Format Specification 3.0,
+//! <https://docs.hdfgroup.org/>).
 //!
 //! ```text
 //! bytes ─▶ superblock ─▶ object headers (header) ─┬─▶ links (group)

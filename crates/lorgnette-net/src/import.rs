@@ -122,7 +122,8 @@ impl GraphDef {
         Self::new(file, graph, path)
     }
 
-    /// Creates a graph of nodes whose constants may be slices of `file`; `path` names it in messages.
+    /// Creates a graph of nodes whose constants may be slices of `file`; `path` names it in
+    /// messages.
     pub(crate) fn new(file: MappedFile, graph: proto::GraphDef, path: &Path) -> Result<Self> {
         let format = |what: String| Error::Format { path: path.into(), what };
         if graph.node.is_empty() {

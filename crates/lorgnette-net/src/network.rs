@@ -79,10 +79,11 @@ impl SharedModel {
 }
 
 impl Network {
-    /// Opens a graph, frozen or with a checkpoint, a SavedModel, an ONNX model, or a checkpoint of a
-    /// network of the [zoo](crate::zoo), by any path that [`Weights::open`](crate::weights::Weights::open) takes;
-    /// or a folder or an archive of these; or a plan file. Weights stay in the file, mapped, until
-    /// a plan packs them. Nothing is written but what archives are unpacked to.
+    /// Opens a graph, frozen or with a checkpoint, a SavedModel, an ONNX model, or a checkpoint of
+    /// a network of the [zoo](crate::zoo), by any path that
+    /// [`Weights::open`](crate::weights::Weights::open) takes; or a folder or an archive of these;
+    /// or a plan file. Weights stay in the file, mapped, until a plan packs them. Nothing is
+    /// written but what archives are unpacked to.
     ///
     /// # Errors
     /// If the file cannot be read or is neither, or it is not clear which network a checkpoint

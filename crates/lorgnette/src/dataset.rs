@@ -1,5 +1,5 @@
-//! Labelled photos: listed from folders, a CSV file or TFRecord files, deduplicated by content, and split into
-//! training, validation and test.
+//! Labelled photos: listed from folders, a CSV file or TFRecord files, deduplicated by content, and
+//! split into training, validation and test.
 //!
 //! ```text
 //! folder or CSV ─▶ Listing ─▶ digests ─▶ Dataset ─▶ splits

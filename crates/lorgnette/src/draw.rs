@@ -80,8 +80,8 @@ fn into_drawable(picture: Picture) -> Picture {
 /// Draws names with their probabilities (0 to 1) on a photo, the first one emphasised.
 ///
 /// The result has the photo's size, unless it is small or predictions go below: then it is larger.
-/// Long names lose their last synonyms, then their end. Without names the photo is unchanged. A side
-/// of more than 65,535 pixels is shrunk to that.
+/// Long names lose their last synonyms, then their end. Without names the photo is unchanged. A
+/// side of more than 65,535 pixels is shrunk to that.
 #[must_use]
 pub fn annotate<S: AsRef<str>>(
     picture: &Picture,

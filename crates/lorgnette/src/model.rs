@@ -472,8 +472,8 @@ impl Model {
 
     /// Writes the plan file that this model was opened by once more, if it was stale, and returns
     /// its path. `None` if there is nothing to do: no plan file was opened, or it is up to date, or
-    /// it is for another CPU level than this machine's best, which was chosen explicitly, or it only
-    /// names this model (see [`Network::may_replace_stale_plan_file`]).
+    /// it is for another CPU level than this machine's best, which was chosen explicitly, or it
+    /// only names this model (see [`Network::may_replace_stale_plan_file`]).
     ///
     /// # Errors
     /// As [`Network::write_plan_file`].

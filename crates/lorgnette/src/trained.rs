@@ -7,8 +7,8 @@
 //! labels.txt       the classes, one a line
 //! split.csv        every photo: path, SHA-256 of its content, classes, split
 //! ```
-//! The base network is not copied: the card has its path and a fingerprint. It also has checksums of
-//! the layers' files.
+//! The base network is not copied: the card has its path and a fingerprint. It also has checksums
+//! of the layers' files.
 
 mod base;
 pub(crate) mod card;
