@@ -2,7 +2,8 @@
 //! starting Python.
 //!
 //! ```text
-//! PREFIX/bin/lorgnette ─▶ PREFIX/lib/python3.N/site-packages/lorgnette/_lorgnette.abi3.so ─▶ lorgnette_main
+//! PREFIX/bin/lorgnette
+//!     ─▶ PREFIX/lib/python3.N/site-packages/lorgnette/_lorgnette.abi3.so ─▶ lorgnette_main
 //! ```
 //!
 //! The module refers to symbols of Python, which are not there. The program does not use them, so

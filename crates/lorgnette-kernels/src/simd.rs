@@ -67,8 +67,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     const TILE_ROWS: usize = Self::LEVEL.isa().tile_rows;
     /// True if an instruction rounds vectors to bf16.
     const HAS_BF16_ROUNDING: bool = false;
-    /// True if an instruction multiplies by a lane of a vector. A tile then loads the input values of
-    /// several steps at once.
+    /// True if an instruction multiplies by a lane of a vector. A tile then loads the input values
+    /// of several steps at once.
     const HAS_LANE_PRODUCTS: bool = false;
     /// A vector.
     type F: Copy;

@@ -373,8 +373,8 @@ impl NetworkAnalyser {
         ]
     }
 
-    /// Returns the scale at which a photo is mapped: its area is at most the square of `side`, and no
-    /// side is shorter than the network's input. `None` for a photo too narrow for both.
+    /// Returns the scale at which a photo is mapped: its area is at most the square of `side`, and
+    /// no side is shorter than the network's input. `None` for a photo too narrow for both.
     fn scale(&self, picture: &Picture, side: f64) -> Option<f64> {
         let window = self.classifier.model().preprocess();
         let (width, height) = (picture.width() as f64, picture.height() as f64);

@@ -30,8 +30,8 @@ const INCONSISTENCIES: [(&str, &str); 11] = [
         "a box is outside of its photo",
     ),
     (
-        "SELECT id FROM region WHERE NOT (share BETWEEN 0 AND 1.000001 AND mean BETWEEN 0 AND 1.000001 \
-         AND peak BETWEEN 0 AND 1.000001)",
+        "SELECT id FROM region WHERE NOT (share BETWEEN 0 AND 1.000001 \
+         AND mean BETWEEN 0 AND 1.000001 AND peak BETWEEN 0 AND 1.000001)",
         "a region's share or probability is not from 0 to 1",
     ),
     (

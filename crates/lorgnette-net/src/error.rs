@@ -129,7 +129,11 @@ pub enum Error {
     #[error("{0}")]
     Input(String),
     /// More memory is needed than the limit allows.
-    #[error("{what} needs {} MiB, over the limit of {}", .needed.div_ceil(1 << 20), display_limit(*.limit))]
+    #[error(
+        "{what} needs {} MiB, over the limit of {}",
+        .needed.div_ceil(1 << 20),
+        display_limit(*.limit)
+    )]
     Memory {
         /// The purpose of the memory.
         what: String,

@@ -5,7 +5,7 @@
 //! ```text
 //! bytes ─▶ superblock ─▶ object headers (header) ─┬─▶ links (group)
 //!                                                 ├─▶ attributes (attribute), texts (heap)
-//!                                                 └─▶ datasets (dataset): slices of the file, or inflated
+//!                                                 └─▶ datasets (dataset): slices, or inflated
 //! ```
 //! A file may have other bytes in front: that is how it lies in a ZIP archive.
 //!

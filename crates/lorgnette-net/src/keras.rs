@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! .h5    ─▶ attribute model_config ─┐
-//! .keras ─▶ config.json ────────────┴─▶ Model (config) ─▶ nodes of TensorFlow (translate, layer) ─▶ GraphDef
+//! .keras ─▶ config.json ────────────┴─▶ Model (config) ─▶ nodes (translate, layer) ─▶ GraphDef
 //!             weights in HDF5 (weights) ─────────────────────▲
 //! ```
 //! Weights stay slices of the file. A layer that is not known becomes a node that cannot be run, so

@@ -1,7 +1,7 @@
 //! The memory of the process: one limit that all threads and all stages share.
 //!
 //! ```text
-//! every allocation ─▶ LimitedAllocator ─▶ counted; beyond the limit the program ends with a sentence
+//! every allocation ─▶ LimitedAllocator ─▶ counted; beyond the limit the program ends
 //! a stage that knows what it needs ─▶ check, reserve ─▶ an error in place of that
 //! ```
 //! A program installs [`LimitedAllocator`] and calls [`set_limit`]. Without them nothing is counted

@@ -2,8 +2,10 @@
 //! bundle.
 //!
 //! ```text
-//! saved_model.pb ─▶ graph of a tag, functions inlined (inline) ─▶ what the signature needs ─▶ GraphDef
-//!                     └─ nodes that restore variables (restore) ─▶ names in variables/variables.index
+//! saved_model.pb ─▶ graph of a tag, functions inlined (inline) ─▶ nodes of the signature
+//!                     │                                                  └─▶ GraphDef
+//!                     └─ nodes that restore variables (restore)
+//!                           └─▶ names in variables/variables.index
 //! ```
 //! From there on it is a graph like any other. The other files of the folder (`fingerprint.pb`,
 //! `keras_metadata.pb`, `assets`) are not read.

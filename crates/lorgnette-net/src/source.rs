@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! path ─▶ unpacked, kind detected (file_kind) ─┬─▶ GraphDef, with variables from a checkpoint
-//!                                              ├─▶ SavedModel, Keras: the same with names of their own
+//!                                              ├─▶ SavedModel, Keras: the same, own names
 //!                                              ├─▶ ONNX model (onnx_model)
 //!                                              └─▶ checkpoint, network rebuilt (zoo_model)
 //! any of these and a new classification layer (with_head)

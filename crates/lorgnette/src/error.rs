@@ -69,8 +69,8 @@ pub enum Error {
     },
     /// The network's output has values that are not finite: an answer would mean nothing.
     #[error(
-        "{model}: its output '{output}' has values that are not finite: its weights are damaged, or \
-         the preprocessing is not that of the network"
+        "{model}: its output '{output}' has values that are not finite: its weights are damaged, \
+         or the preprocessing is not that of the network"
     )]
     NotFinite {
         /// The network's name.

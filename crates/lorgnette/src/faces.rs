@@ -85,8 +85,8 @@ pub struct Face {
     pub probability: f32,
     /// The landmarks of [`Face::LANDMARKS`], each x and y.
     pub landmarks: [[f32; 2]; 5],
-    /// The side of the photo at which it was found, as a share of the photo's own: 1, 1/2, 1/4 ... or
-    /// 2.
+    /// The side of the photo at which it was found, as a share of the photo's own: 1, 1/2, 1/4 ...
+    /// or 2.
     pub scale: f32,
 }
 

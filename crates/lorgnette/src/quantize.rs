@@ -128,7 +128,7 @@ struct Search<'a> {
 /// Steps of a search that are reported: observations, trials and comparisons.
 const STEPS: usize = 12;
 
-/// What was measured of a quantised model.
+/// Measurements of a quantised model.
 struct Measured {
     quantized: QuantizedModel,
     signal_to_noise: Vec<f64>,

@@ -35,7 +35,7 @@ const MAX_PIXELS: u64 = 1 << 16;
 struct Seed {
     /// Its path in a copy of the corpus.
     path: PathBuf,
-    /// What is opened.
+    /// The opened file.
     opened: Opened,
     bytes: Vec<u8>,
 }

@@ -1,7 +1,8 @@
 //! Answers as Arrow tables, for pandas, polars and others, by the PyCapsule interface.
 //!
 //! ```text
-//! answers as JSON, schema of their kind ─▶ columns ─▶ RecordBatch ─▶ capsule of an ArrowArrayStream
+//! answers as JSON, schema of their kind ─▶ columns ─▶ RecordBatch
+//!     ─▶ capsule of an ArrowArrayStream
 //! ```
 
 use std::sync::Arc;

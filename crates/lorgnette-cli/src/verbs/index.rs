@@ -50,8 +50,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     exclusions: ExcludeArguments,
 
-    /// Also look for faces, so that 'face in the middle', 'faces >= 3' and 'no faces' can be asked. A
-    /// library with faces gets those of new photos without this, too
+    /// Also look for faces, so that 'face in the middle', 'faces >= 3' and 'no faces' can be asked.
+    /// A library with faces gets those of new photos without this, too
     #[arg(long)]
     faces: bool,
 

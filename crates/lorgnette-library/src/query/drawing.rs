@@ -30,7 +30,7 @@ pub struct DrawnThing {
     /// as `corner` that are no box.
     #[serde(rename = "box")]
     pub bounds: Option<[f64; 4]>,
-    /// What else is said of the thing: size, probability, number, relation. May be empty.
+    /// The other conditions on the thing: size, probability, number, relation. May be empty.
     pub rest: String,
 }
 
@@ -75,7 +75,7 @@ impl DrawnThing {
             return None;
         }
         rest.extend(count.map(|count| count.to_string()));
-        rest.extend(object.related.as_ref().map(|related| related.to_string()));
+        rest.extend(object.related.as_ref().map(ToString::to_string));
         Some(Self {
             name: object.name.to_string(),
             negated,

@@ -22,7 +22,7 @@ pub(super) mod kind {
 /// The flag of a message that lies elsewhere.
 const SHARED: u8 = 0x02;
 
-/// What a message costs beside its content.
+/// Bytes of a message beside its content.
 const MESSAGE: usize = 16;
 
 /// One message of an object header.

@@ -67,7 +67,7 @@ pub(super) struct Node {
 struct ModelScope {
     /// The layer of the outermost model that this one is, or is within.
     outer: Option<String>,
-    /// What names of nodes begin with.
+    /// Beginning of the names of nodes.
     prefix: String,
     /// The path of its weights.
     path: String,
@@ -101,7 +101,7 @@ pub(super) struct Site<'t, 'w> {
     /// The tensors among the arguments.
     pub(super) inputs: Vec<Node>,
     place: LayerPlace,
-    /// What the names of its nodes begin with.
+    /// Beginning of the names of its nodes.
     scope: String,
 }
 
@@ -237,7 +237,7 @@ impl<'w> Translator<'w> {
             Err(Refusal::Damaged(what)) => Err(what),
             Err(Refusal::Unsupported(reason)) => {
                 self.nodes.truncate(before);
-                // What was added may be a weight's node.
+                // A node that was added may be a weight's.
                 self.weight_nodes.retain(|(place_of, _), _| place_of != place);
                 let rank = inputs.first().map_or(1, |input| input.rank);
                 let reason = Attribute::S(reason.into_bytes().into());

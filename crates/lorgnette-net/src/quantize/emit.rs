@@ -22,7 +22,7 @@ use crate::tflite::{NewModel, NewOperator, NewOption, NewQuantization, NewTensor
 /// The fields of an operator's options, with the number of their type.
 type Options = Option<(u8, Vec<(usize, NewOption)>)>;
 
-/// What the values of a network become.
+/// Quantisation of the values of a network.
 #[derive(Debug)]
 pub(super) struct Source<'a> {
     pub(super) typed: &'a TypedGraph,

@@ -1,4 +1,4 @@
-//! What is observed of a value over the calibration photos.
+//! Observations of a value over the calibration photos.
 
 /// Bins of a histogram.
 const BINS: usize = 2048;

@@ -64,7 +64,7 @@ struct Inliner<'a> {
 
 /// The nodes of the graph, or of one call of a function.
 struct Scope<'a> {
-    /// What names of the body begin with.
+    /// Beginning of the names of the body.
     prefix: String,
     /// The tensors that a function is called with, by argument; `None` for the graph itself.
     arguments: Option<HashMap<&'a str, Vec<String>>>,
@@ -121,7 +121,7 @@ impl<'a> Inliner<'a> {
                 .map(|input| self.reference(input, scope))
                 .collect::<Result<_, _>>()
                 .map_err(|what| format!("node '{name}': {what}"))?;
-            // What reads nothing of the branch is dead with it.
+            // A node that reads nothing of the branch is dead with it.
             if let Some(pivot) = scope.pivot.filter(|_| data_inputs(&inputs).is_empty()) {
                 inputs.push(format!("^{pivot}"));
             }

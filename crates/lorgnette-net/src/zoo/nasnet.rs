@@ -257,6 +257,7 @@ fn reduce_prev_layer(
 }
 
 /// One side of a sum.
+#[derive(Clone, Copy)]
 struct Side {
     net: FeatureMap,
     operation: Operation,

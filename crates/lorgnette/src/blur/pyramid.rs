@@ -1,4 +1,4 @@
-//! What a pyramid of maps selects together.
+//! Selection by a pyramid of maps together.
 //!
 //! A window of the network answers for some 224 pixels of the scaled photo. A thing that is smaller
 //! than that fills at a coarse scale a region as large as the window; a thing that is larger is

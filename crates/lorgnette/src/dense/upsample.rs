@@ -77,8 +77,8 @@ impl<'a> Upsampler<'a> {
         upper.iter().zip(lower).map(|(&a, &b)| lerp(a, b, row.weight)).collect()
     }
 
-    /// Computes the probability of `classes` together on a grid of `size`, height and width, over the
-    /// photo.
+    /// Computes the probability of `classes` together on a grid of `size`, height and width, over
+    /// the photo.
     pub(super) fn probability_grid(&self, classes: &[usize], size: [usize; 2]) -> Vec<f32> {
         let cells = self.sums(classes);
         let columns = self.grid(self.map.column_axis(), size[1]);

@@ -44,7 +44,7 @@ fn candidates(model: &Path) -> Vec<PathBuf> {
     let names = own.into_iter().chain([MAP.to_owned()]).chain(LISTS.map(str::to_owned));
     let folder = model.parent().unwrap_or(Path::new(""));
     let mut folders = vec![folder.to_owned()];
-    // What belongs to a SavedModel is in its folder of assets, or beside it.
+    // Files of a SavedModel are in its folder of assets, or beside it.
     if model.ends_with("saved_model.pb") {
         folders.extend(
             [Some(folder.join("assets")), folder.parent().map(Path::to_owned)]

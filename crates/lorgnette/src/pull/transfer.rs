@@ -65,7 +65,7 @@ impl<'a> Transfer<'a> {
         let (mut max_received, mut attempts_without_progress, mut pause) =
             (self.bytes(), 0, retry_policy.pause);
         let mut resumed = max_received > 0;
-        // What comes more slowly is no progress.
+        // Fewer bytes are no progress.
         let min_progress = (http::MIN_RATE * retry_policy.stall.as_secs_f64()) as u64 + 1;
         for attempt in 1_u32.. {
             let why = match self.attempt(observer) {

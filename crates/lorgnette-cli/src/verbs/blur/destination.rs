@@ -88,7 +88,8 @@ fn in_place_path(photo: &Photo) -> Result<PathBuf> {
     }
     if let Some(folder) = photo.folder_left_by_a_link() {
         bail!(
-            "{}: a link leads to it out of {}: --in-place does not write there; name its own folder",
+            "{}: a link leads to it out of {}: --in-place does not write there; name its own \
+             folder",
             photo.name(),
             folder.display()
         );

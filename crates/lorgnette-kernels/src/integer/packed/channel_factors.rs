@@ -2,10 +2,10 @@
 
 use super::super::Multiplier;
 
-/// What becomes of an output channel's sums. The vectors are as long as the padded channels.
+/// Turns an output channel's sums into results. The vectors are as long as the padded channels.
 #[derive(Debug)]
 pub(super) struct ChannelFactors {
-    /// What is added to a sum.
+    /// Added to a sum.
     pub(super) constants: Vec<i32>,
     /// The factors' mantissas.
     pub(super) mantissas: Vec<i32>,

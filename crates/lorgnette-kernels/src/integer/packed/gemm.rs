@@ -56,7 +56,7 @@ pub(super) struct Tile<'a> {
     pub(super) sums: &'a mut Sums,
 }
 
-/// What becomes of a tile's sums.
+/// Turns a tile's sums into results.
 pub(super) struct Epilogue<'a> {
     pub(super) factors: &'a ChannelFactors,
     /// The panel's channels.

@@ -84,7 +84,7 @@ pub(super) fn retrained(
     (signature.input.name == "Mul").then(|| made(style, "Google's Inception of 2015", "Mul"))
 }
 
-/// What the makers of [`KERAS`] begin with.
+/// Beginning of the makers of [`KERAS`].
 pub(super) const KERAS_NAME: &str = "Keras";
 
 /// Names of layers by which networks of `keras.applications` are known, and how they want pictures.
