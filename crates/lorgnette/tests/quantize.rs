@@ -117,7 +117,8 @@ fn the_embedded_network_has_integers_of_its_own() {
             predictions.into_iter().map(|prediction| prediction.index).collect::<Vec<_>>()
         };
         let (real, found) = (best(&float), best(&integer));
-        assert!(found.contains(&real[0]), "{real:?} and {found:?}");
+        // Its biases are not corrected: the best class may be another of the five.
+        assert!(real.contains(&found[0]), "{real:?} and {found:?}");
     }
 }
 
