@@ -61,6 +61,8 @@ export interface MapOptions {
   scales?: number[];
   /** Maximum side of a tile in pixels. */
   tile?: number;
+  /** Probability below which a cell is of no class. Default: 0.3 for a pyramid, 0 with `scales`. */
+  unknownBelow?: number;
 }
 
 export interface BlurOptions extends PhotoOptions {
@@ -167,9 +169,10 @@ export interface MapAnswer {
   first: [number, number];
   /** Size of a cell's receptive field: rows, columns. */
   field: [number, number];
-  /** The best class of each cell, row by row. */
-  cells: number[][];
-  legend: { index: number; synset: string | null; name: string; cells: number; share: number; mean_probability: number }[];
+  /** The best class of each cell, row by row; `null` where none is likely. */
+  cells: (number | null)[][];
+  /** The classes by share; `index` is `null` for the cells that are of no class. */
+  legend: { index: number | null; synset: string | null; name: string; cells: number; share: number; mean_probability: number }[];
   regions: (Area & { place: string; cells: number })[];
 }
 

@@ -163,8 +163,9 @@ export class Model {
   }
 }
 
-function mapSettings({ padding = 'same', outputStride, scales, tile }) {
-  return { valid: padding === 'valid', output_stride: outputStride, scales, tile };
+function mapSettings({ padding = 'same', outputStride, scales, tile, unknownBelow }) {
+  const valid = padding === 'valid';
+  return { valid, output_stride: outputStride, scales, tile, unknown_below: unknownBelow };
 }
 
 /** JPEG unless the bytes begin as a PNG. */

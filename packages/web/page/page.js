@@ -170,7 +170,8 @@ function clearMap() {
 }
 
 /** Neighbouring classes get distant hues. */
-const colour = (index) => `hsl(${(index * 137.508) % 360} 70% 50%)`;
+// Grey for the cells that are of no class.
+const colour = (index) => index === null ? 'hsl(0 0% 50%)' : `hsl(${(index * 137.508) % 360} 70% 50%)`;
 
 async function showMap() {
   const started = performance.now();

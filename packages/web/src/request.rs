@@ -163,14 +163,17 @@ pub struct MapSettings {
     pub scales: Vec<f64>,
     /// Maximum side of a tile.
     pub tile: Option<usize>,
+    /// Probability, from 0 to 1, below which a cell is of no class; by default that of the library.
+    pub unknown_below: Option<f32>,
 }
 
 impl MapSettings {
     /// The library's options.
     pub(crate) fn options(&self) -> SegmentationOptions {
         let padding = if self.valid { MapPadding::Valid } else { MapPadding::Same };
-        let Self { output_stride, ref scales, tile, .. } = *self;
-        SegmentationOptions { padding, output_stride, scales: scales.clone(), tile }
+        let Self { output_stride, ref scales, tile, unknown_below, .. } = *self;
+        let scales = scales.clone();
+        SegmentationOptions { padding, output_stride, scales, tile, unknown_below }
     }
 }
 
