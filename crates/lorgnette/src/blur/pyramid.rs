@@ -146,12 +146,8 @@ impl<'a> PyramidMask<'a> {
 
     /// The columns and rows of the box around some points, grown by a share of its longer side.
     fn grown_box(&self, points: &[usize]) -> (Range<usize>, Range<usize>) {
-        let columns = points.iter().map(|at| at % self.grid.width);
-        let rows = points.iter().map(|at| at / self.grid.width);
-        let range = |positions: &mut dyn Iterator<Item = usize>| {
-            positions.fold(usize::MAX..0, |range, at| range.start.min(at)..range.end.max(at + 1))
-        };
-        let (columns, rows) = (range(&mut columns.into_iter()), range(&mut rows.into_iter()));
+        let columns = range_of(points.iter().map(|at| at % self.grid.width));
+        let rows = range_of(points.iter().map(|at| at / self.grid.width));
         let growth = (GROWTH * columns.len().max(rows.len()) as f64).ceil() as usize;
         let grown = |range: Range<usize>| range.start.saturating_sub(growth)..range.end + growth;
         (grown(columns), grown(rows))
@@ -247,6 +243,14 @@ fn regions(is_inside: &[u8], width: usize) -> Vec<Vec<usize>> {
         regions.push(region);
     }
     regions
+}
+
+/// The smallest range that holds all of some positions; empty for none.
+fn range_of(positions: impl Iterator<Item = usize>) -> Range<usize> {
+    positions
+        .map(|at| at..at + 1)
+        .reduce(|a, b| a.start.min(b.start)..a.end.max(b.end))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
