@@ -259,8 +259,11 @@ mod tests {
 
     const SIDE: usize = 100;
 
+    /// The probability at a column and a row.
+    type Probability<'a> = &'a dyn Fn(usize, usize) -> f32;
+
     /// A mask over a photo of 100 by 100 pixels, to which the maps are given directly.
-    fn accepted(scales: &[(f64, &dyn Fn(usize, usize) -> f32)]) -> Vec<bool> {
+    fn accepted(scales: &[(f64, Probability<'_>)]) -> Vec<bool> {
         let mask = PyramidMask::new(SIDE, SIDE, &[0], &BlurOptions::default());
         let mut accepted = vec![false; SIDE * SIDE];
         for (scale, probability) in scales {
@@ -310,7 +313,7 @@ mod tests {
         let both = accepted(&[(8.0, &most), (4.0, &whole)]);
         // Six of ninety points less, but for what the finer scale saw at the edge.
         assert_eq!(side(&both), 84);
-        let corner = eroded_from_edges(&vec![1; 100], 10, 2);
+        let corner = eroded_from_edges(&[1; 100], 10, 2);
         assert_eq!(corner.iter().filter(|&&inside| inside > 0).count(), 36);
     }
 
