@@ -37,8 +37,8 @@ mod session;
 mod source;
 pub mod summary;
 pub mod tensor;
-pub mod tfrecord;
 mod tflite;
+pub mod tfrecord;
 pub mod weights;
 pub mod zoo;
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use lorgnette::picture::OpenOptions;
 use lorgnette::Model;
+use lorgnette::picture::OpenOptions;
 use lorgnette_library::{Library, ModelEntry, ModelRecord, NetworkAnalyser, Similar};
 use serde_json::json;
 
