@@ -444,8 +444,8 @@ impl MapArguments {
             return Err(PyValueError::new_err("output_stride must be a power of two"));
         }
         let MapArguments { output_stride, scales, tile, .. } = self;
-        // Every cell has a class.
-        let unknown_below = Some(0.0);
+        // The program's own: unknown cells in a pyramid, none at scales that are given.
+        let unknown_below = None;
         Ok(SegmentationOptions { padding, output_stride, scales, tile, unknown_below })
     }
 }

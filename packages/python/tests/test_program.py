@@ -26,7 +26,7 @@ def test_the_program_is_installed():
     wrong = subprocess.run([PROGRAM, "clasify"], capture_output=True, text=True)
     assert wrong.returncode == 2 and "classify" in wrong.stderr and wrong.stdout == ""
     failed = subprocess.run([PROGRAM, "classify", "nowhere.jpg"], capture_output=True, text=True)
-    assert failed.returncode == 1 and "nowhere.jpg" in failed.stderr
+    assert failed.returncode == 2 and "nowhere.jpg" in failed.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is a console script")
