@@ -10,17 +10,9 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use common::{cat, post, send, server};
+use common::{cat, memory, post, send, server};
 use lorgnette_server::{ModelConfig, ModelSource};
 use serde_json::json;
-
-/// Memory of this process in bytes, if the system says it.
-fn memory() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib << 10)
-}
 
 /// Held by each test: memory is counted for the process.
 static ALONE: Mutex<()> = Mutex::new(());

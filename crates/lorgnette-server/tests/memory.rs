@@ -2,21 +2,11 @@
 
 mod common;
 
-use std::fs;
 use std::io::Write as _;
 use std::time::Duration;
 
-use common::{MODEL, cat, connect, post, send, server};
+use common::{MODEL, cat, connect, memory, post, send, server};
 use lorgnette_server::Server;
-
-/// Memory of this process in bytes.
-fn memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux says it");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("Linux says it");
-    let kib: u64 =
-        line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("it is a number");
-    kib << 10
-}
 
 fn bomb() -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -80,11 +70,11 @@ fn hostile_requests_cost_no_memory() {
     for _ in 0..3 {
         attack(&server, &bomb);
     }
-    let before = memory();
+    let before = memory().expect("Linux says it");
     for _ in 0..10 {
         attack(&server, &bomb);
     }
-    let after = memory();
+    let after = memory().expect("Linux says it");
     assert!(after < before + (48 << 20), "{before} bytes before, {after} after");
     // Those that waited were sent away.
     std::thread::sleep(Duration::from_secs(2));

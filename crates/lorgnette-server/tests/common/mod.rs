@@ -13,6 +13,14 @@ use serde_json::Value;
 /// The name of the embedded network in tests.
 pub(crate) const MODEL: &str = "mobilenet";
 
+/// Memory of this process in bytes, if the system says it.
+pub(crate) fn memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib << 10)
+}
+
 /// Starts a server of the embedded network.
 pub(crate) fn server(change: impl FnOnce(&mut ServerOptions)) -> Server {
     let mut options = ServerOptions {
