@@ -1,0 +1,182 @@
+//! Libraries of photos: indexing and search.
+
+use std::path::{Path, PathBuf};
+
+use lorgnette::parallel::WorkSplit;
+use lorgnette_library::answer::HitAnswer;
+use lorgnette_library::query::Query;
+use lorgnette_library::search::{self, SearchOptions};
+use lorgnette_library::{
+    index, Analysers, Event, IndexOptions, Library, ModelRecord, NetworkAnalyser, Summary,
+};
+use savvy::{savvy, FunctionSexp, ListSexp, OwnedListSexp, OwnedStringSexp, Sexp, StringSexp};
+use serde_json::{json, Value};
+
+use crate::answers::{
+    columns, take_array, to_r, value, Field, Kind, BOTTOM, LEFT, NAME, PHOTO, PROBABILITY, RIGHT,
+    SHARE, SYNSET, TOP,
+};
+use crate::error::{Failure, OrFail as _};
+use crate::model::Model;
+use crate::options::Options;
+use crate::photo::OpenArguments;
+use crate::work::{interruptible, Watch};
+
+const SCORE: Field = Field::new("score", "/score", Kind::Number);
+/// Columns of photos that were found.
+const HITS: [Field; 6] = [
+    Field::new("rank", "/rank", Kind::Whole),
+    PHOTO,
+    SCORE,
+    Field::new("width", "/width", Kind::Whole),
+    Field::new("height", "/height", Kind::Whole),
+    Field::new("taken", "/taken", Kind::Text),
+];
+/// Columns of what was found in them.
+const MATCHES: [Field; 12] = [
+    Field::new("rank", "/rank", Kind::Whole),
+    PHOTO,
+    NAME,
+    SYNSET,
+    Field::new("asked", "/asked", Kind::Text),
+    LEFT,
+    TOP,
+    RIGHT,
+    BOTTOM,
+    PROBABILITY,
+    SHARE,
+    SCORE,
+];
+
+/// Opens a library; with `create`, makes it if there is none. Returns its number of photos.
+/// @noRd
+#[savvy]
+fn open_library(path: &str, create: bool) -> savvy::Result<Sexp> {
+    if create {
+        Library::create(Path::new(path)).or_fail()?;
+    }
+    let library = Library::open_read_only(Path::new(path)).or_fail()?;
+    let photos = library.statistics(None, 0).or_fail()?.present;
+    to_r(&json!(photos))
+}
+
+/// Analyses the new and changed photos in folders. Returns the counts, and a line for each photo or
+/// folder that failed.
+/// @noRd
+#[savvy]
+fn index_photos(
+    path: &str,
+    folders: StringSexp,
+    model: &Model,
+    options: ListSexp,
+    progress: Option<FunctionSexp>,
+) -> savvy::Result<Sexp> {
+    let folders: Vec<PathBuf> = folders.iter().map(PathBuf::from).collect();
+    let options = Options::new(options);
+    let map_side = options.count("map_side")?.unwrap_or(640);
+    let open = OpenArguments::from_r(&options)?.options(model.inner());
+    let options = IndexOptions { open, retry: options.flag("retry")?, ..IndexOptions::default() };
+    let (counts, failed) = interruptible(progress.as_ref(), |watch| {
+        let mut library = Library::create(Path::new(path)).or_fail()?;
+        let network = NetworkAnalyser::new(model.inner(), map_side).or_fail()?;
+        let model_record = ModelRecord::new(&network, &options.open).or_fail()?;
+        let WorkSplit { workers, .. } = WorkSplit::new(model.inner().threads(), usize::MAX);
+        let analysers = Analysers { model: &model_record, workers: network.workers(workers) };
+        let mut failed = Vec::new();
+        let mut observer = observer(watch, &mut failed);
+        let summary =
+            index(&mut library, &folders, analysers, &options, &mut observer).or_fail()?;
+        drop(observer);
+        Ok((counts(&summary), failed))
+    })?;
+    let mut list = OwnedListSexp::new(2, true)?;
+    list.set_value(0, to_r(&counts)?)?;
+    list.set_name(0, "counts")?;
+    list.set_value(1, OwnedStringSexp::try_from_slice(failed)?)?;
+    list.set_name(1, "errors")?;
+    Ok(list.into())
+}
+
+/// Counts photos, and collects a line for each failure.
+fn observer<'a>(
+    watch: &'a Watch,
+    failed: &'a mut Vec<String>,
+) -> impl FnMut(&Event<'_>) -> std::ops::ControlFlow<()> + 'a {
+    let (mut done, mut total) = (0, 0);
+    move |event| {
+        match event {
+            Event::Started { photos } => total = *photos,
+            Event::Done { error, .. } => {
+                failed.extend(error.map(str::to_owned));
+                done += 1;
+            }
+            Event::Inaccessible { path, error } => {
+                failed.push(format!("{}: {error}", path.display()));
+            }
+            _ => {}
+        }
+        watch.set(done, total);
+        watch.flow()
+    }
+}
+
+/// The counts by the program's names.
+fn counts(summary: &Summary) -> Value {
+    let Summary { found, analysed, copied, moved, unchanged, failed, .. } = *summary;
+    let Summary { still_unreadable, missing, inaccessible, .. } = *summary;
+    json!({
+        "found": found,
+        "analysed": analysed,
+        "copied": copied,
+        "moved": moved,
+        "unchanged": unchanged,
+        "failed": failed,
+        "still_unreadable": still_unreadable,
+        "vanished": missing,
+        "closed": inaccessible,
+    })
+}
+
+/// Searches. Returns the number of photos that match, and the best as `photos` and `matches`.
+/// @noRd
+#[savvy]
+fn search_photos(path: &str, query: &str, options: ListSexp) -> savvy::Result<Sexp> {
+    let options = Options::new(options);
+    let library = Library::open_read_only(Path::new(path)).or_fail()?;
+    let query = parse(&library, query)?;
+    let defaults = SearchOptions::default();
+    let search_options = SearchOptions {
+        limit: options.count("limit")?.unwrap_or(defaults.limit),
+        min_probability: options.number("min_probability")?.unwrap_or(defaults.min_probability),
+        ..defaults
+    };
+    let results = library.search(&query, &search_options).or_fail()?;
+    let (mut hits, mut matches) = (Vec::new(), Vec::new());
+    for (index, hit) in results.hits.iter().enumerate() {
+        let mut hit = value(&HitAnswer::new(hit, false));
+        hit["rank"] = (index + 1).into();
+        for mut matched in take_array(&mut hit, "matches") {
+            matched["rank"] = hit["rank"].clone();
+            matched["photo"] = hit["photo"].clone();
+            matches.push(matched);
+        }
+        hits.push(hit);
+    }
+    let mut list = OwnedListSexp::new(3, true)?;
+    list.set_value(0, to_r(&json!(results.total))?)?;
+    list.set_name(0, "total")?;
+    list.set_value(1, columns(&hits, &HITS)?)?;
+    list.set_name(1, "photos")?;
+    list.set_value(2, columns(&matches, &MATCHES)?)?;
+    list.set_name(2, "matches")?;
+    Ok(list.into())
+}
+
+/// Parses a query; an error points at the word.
+fn parse(library: &Library, text: &str) -> Result<Query, Failure> {
+    let vocabulary = search::vocabulary(library, None).or_fail()?;
+    let query = Query::parse_with(text, &vocabulary.phrases())
+        .map_err(|error| Failure::new(error.to_string()))?;
+    vocabulary.check(&query, text).map_err(|error| Failure::new(error.to_string()))?;
+    Ok(query)
+}

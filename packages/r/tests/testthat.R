@@ -1,0 +1,4 @@
+library(testthat)
+library(lorgnette)
+
+test_check("lorgnette")

@@ -1,0 +1,155 @@
+test_that("features are a matrix", {
+  model <- the_model()
+  features <- lg_embed(model, c(cat_photo, "nowhere.jpg", cat_photo))
+  expect_identical(dim(features), c(3L, 1024L))
+  expect_identical(rownames(features)[[2]], "nowhere.jpg")
+  expect_true(all(is.na(features[2, ])))
+  expect_identical(features[1, ], features[3, ])
+  expect_identical(is.na(attr(features, "error")), c(TRUE, FALSE, TRUE))
+  expect_lorgnette_error(lg_embed(model, "nowhere.jpg", errors = "stop"), "nowhere.jpg")
+  expect_identical(dim(lg_embed(model, "nowhere.jpg"))[[1]], 1L)
+})
+
+test_that("a map has a class for every cell", {
+  model <- the_model()
+  map <- lg_map(model, cat_photo, scales = 1, output_stride = 16)
+  expect_identical(dim(map$classes), as.integer(c(map$rows, map$columns)))
+  scores <- lg_probabilities(map)
+  expect_identical(dim(scores), as.integer(c(map$rows, map$columns, model$classes)))
+  expect_equal(apply(scores, 1:2, sum), matrix(1, map$rows, map$columns), tolerance = 1e-4)
+  expect_identical(apply(scores, 1:2, which.max), map$classes)
+  expect_equal(sum(map$legend$share), 1, tolerance = 1e-6)
+  expect_identical(sum(map$legend$cells), length(map$classes))
+  expect_identical(
+    sum(map$classes == map$legend$index[[1]]), map$legend$cells[[1]]
+  )
+  expect_true(all(map$regions$right <= map$width & map$regions$bottom <= map$height))
+  expect_output(print(map), "cells")
+})
+
+test_that("maps, blurred photos and names are drawn", {
+  model <- the_model()
+  file <- temporary(".pdf")
+  grDevices::pdf(file)
+  map <- lg_map(model, cat_photo, scales = 1)
+  alone <- plot(map)
+  over <- plot(map, over_photo = TRUE)
+  heat <- plot(map, class = "cat")
+  expect_lorgnette_error(plot(map, class = "unicorn"), "unicorn")
+  blurred <- lg_blur(model, cat_photo, "cat", scales = 1)
+  plot(blurred)
+  found <- lg_classify(model, cat_photo)
+  skip_if_not_installed("ggplot2")
+  print(ggplot2::autoplot(found))
+  print(ggplot2::autoplot(found, photo = lg_read(cat_photo), colour = "white"))
+  grDevices::dev.off()
+  expect_gt(file.size(file), 10000)
+  expect_identical(dim(heat), dim(lg_read(cat_photo)))
+  for (picture in list(alone, over, heat, lg_annotate(found))) {
+    expect_identical(dim(picture)[[3]], 3L)
+    expect_true(min(picture) >= 0 && max(picture) <= 1)
+  }
+  expect_false(identical(alone, over))
+})
+
+test_that("layers have the photo and the names", {
+  skip_if_not_installed("ggplot2")
+  found <- lg_classify(the_model(), cat_photo)
+  plot <- ggplot2::ggplot() + lg_layer_photo(cat_photo) + lg_layer_names(found, digits = 3)
+  text <- ggplot2::layer_data(plot, 2)
+  lines <- strsplit(text$label, "\n")[[1]]
+  expect_length(lines, 5)
+  expect_match(lines[[1]], "cat 0\\.[0-9]{3}$")
+  expect_identical(c(text$hjust, text$vjust), c(0, 0))
+  expect_lorgnette_error(lg_layer_names(mtcars), "lg_classify")
+  two <- lg_classify(the_model(), list(a = lg_read(cat_photo), b = cat_photo))
+  expect_lorgnette_error(lg_layer_names(two), "one photo")
+  expect_lorgnette_error(lg_layer_names(lg_classify(the_model(), "nowhere.jpg")), "nowhere.jpg")
+})
+
+test_that("blurring changes what was found, and nothing else", {
+  model <- the_model()
+  before <- lg_read(cat_photo)
+  blurred <- lg_blur(model, cat_photo, "cat", how = "fill", colour = "red", scales = 1)
+  expect_identical(dim(blurred$pixels), dim(before))
+  changed <- apply(blurred$pixels != before, 1:2, any)
+  expect_equal(mean(changed), blurred$share, tolerance = 0.02)
+  expect_gt(blurred$share, 0.05)
+  expect_match(blurred$areas$name[[1]], "cat|tabby")
+  expect_lorgnette_error(lg_blur(model, cat_photo, "unicorn"), "unicorn")
+  expect_lorgnette_error(lg_blur(model, cat_photo, "cat", colour = "red"), "fill")
+  expect_lorgnette_error(lg_blur(model, "nowhere.jpg", "cat"), "nowhere.jpg")
+  path <- temporary(".png")
+  lg_save(blurred$pixels, path)
+  expect_equal(lg_read(path), blurred$pixels, tolerance = 1e-6)
+})
+
+test_that("a cat has no face, and a failed photo is a row", {
+  faces <- lg_faces(the_model(), c(cat_photo, "nowhere.jpg"))
+  expect_identical(nrow(faces), 1L)
+  expect_match(faces$error, "nowhere.jpg")
+  skip_if(!nzchar(Sys.getenv("LORGNETTE_PHOTOS")), "LORGNETTE_PHOTOS does not name a folder")
+  faces <- lg_faces(the_model(), file.path(Sys.getenv("LORGNETTE_PHOTOS"), "astronaut.jpg"))
+  expect_identical(nrow(faces), 1L)
+  expect_gt(faces$probability, 0.5)
+  expect_true(faces$left < faces$left_eye_x && faces$right_eye_x < faces$right)
+})
+
+test_that("libraries are indexed and searched", {
+  folder <- tempfile()
+  dir.create(folder)
+  file.copy(cat_photo, folder)
+  path <- temporary(".lgn")
+  expect_lorgnette_error(lg_library(path), "create = TRUE")
+  library <- lg_library(path, create = TRUE)
+  indexed <- lg_index(library, folder, model = the_model(), map_side = 320)
+  expect_identical(unname(indexed$counts["analysed"]), 1)
+  expect_identical(unname(lg_index(library, model = the_model(), map_side = 320)$counts["unchanged"]), 1)
+  hits <- lg_search(library, "cat")
+  expect_identical(basename(hits$photo), "chelsea.jpg")
+  expect_identical(attr(hits, "total"), 1)
+  matches <- attr(hits, "matches")
+  expect_true(all(matches$asked == "cat"))
+  expect_lorgnette_error(lg_search(library, "cat AND ("), "\\(|expected|ends")
+  expect_lorgnette_error(lg_index(library, "nowhere"), "nowhere")
+  expect_output(print(library), "1 photos")
+  expect_identical(nrow(lg_search(library, "school bus")), 0L)
+})
+
+test_that("classes are learned and judged", {
+  set.seed(1)
+  folder <- tempfile()
+  cat <- lg_read(cat_photo)
+  for (class in c("cats", "noise")) {
+    dir.create(file.path(folder, class), recursive = TRUE)
+    for (number in 1:12) {
+      photo <- if (class == "cats") {
+        cat[sample(0:60, 1) + 1:200, sample(0:200, 1) + 1:200, ]
+      } else {
+        array(stats::runif(200 * 200 * 3), c(200, 200, 3))
+      }
+      lg_save(photo, file.path(folder, class, paste0(number, ".png")))
+    }
+  }
+  out <- tempfile()
+  cache <- tempfile()
+  training <- lg_train(folder, out, model = the_model(), cache = cache)
+  expect_identical(training$test$classes, c("cats", "noise"))
+  expect_identical(dim(training$test$confusion), c(2L, 2L))
+  expect_identical(sum(training$test$confusion), training$test$photos)
+  expect_identical(training$training$by_class$name, c("cats", "noise"))
+  expect_lorgnette_error(lg_train(folder, out, model = the_model(), cache = cache), "resume = TRUE")
+  model <- lg_model(out)
+  expect_identical(lg_classify(model, cat_photo, top = 1)$name, "cats")
+  evaluation <- lg_evaluate(model, folder)
+  expect_identical(evaluation$photos, 24)
+  expect_gt(evaluation$accuracy, 0.9)
+  expect_output(print(evaluation), "24 photos")
+  expect_lorgnette_error(lg_train(folder, tempfile(), model = model), "trained already")
+  expect_lorgnette_error(lg_train("nowhere", tempfile()), "nowhere")
+})
+
+test_that("folders have photos", {
+  expect_identical(basename(lg_photos(dirname(cat_photo))), "chelsea.jpg")
+  expect_lorgnette_error(lg_photos("nowhere"), "no such folder")
+})
