@@ -24,6 +24,11 @@ pub(crate) fn frozen(def: &GraphDef, fetches: &[&str]) -> Result<Vec<Node>> {
             {
                 return Ok(constant(&original.name, value));
             }
+            if is_rounding(original) {
+                // Numbers that are not rounded are nearer to the network's own.
+                let float = [("T", Attribute::Type(1))];
+                return Ok(node(&original.name, "Identity", original.input.clone(), &float));
+            }
             let mut def = original.clone();
             if def.op == "ReadVariableOp" {
                 let dtype = def.attr.get("dtype").and_then(|dtype| dtype.value.clone());
@@ -39,7 +44,8 @@ pub(crate) fn frozen(def: &GraphDef, fetches: &[&str]) -> Result<Vec<Node>> {
 
 /// Checks that TensorFlow has the operations of these nodes.
 fn check_operations(nodes: &[&NodeDef]) -> Result<()> {
-    let quantised = nodes.iter().filter(|node| is_quantized_operation(&node.op));
+    let quantised =
+        nodes.iter().filter(|node| is_quantized_operation(&node.op) && !is_rounding(node));
     let unsupported: Vec<UnsupportedNode> = quantised
         .map(|node| UnsupportedNode {
             node: node.name.clone(),
@@ -48,6 +54,11 @@ fn check_operations(nodes: &[&NodeDef]) -> Result<()> {
         })
         .collect();
     if unsupported.is_empty() { Ok(()) } else { Err(Error::Unsupported(unsupported)) }
+}
+
+/// Returns true if a node rounds real numbers to 8 bits when a network runs.
+fn is_rounding(node: &NodeDef) -> bool {
+    node.op == "LiteDynamicRange"
 }
 
 /// Returns the variables of a network by name. In a frozen graph these are the constants that

@@ -1,4 +1,4 @@
-//! ONNX files from networks: operator set 18, float32, images in TensorFlow's layout (`[batch,
+//! ONNX files from networks: operator set 18, float32 or [8-bit integers](quantized), images in TensorFlow's layout (`[batch,
 //! rows, columns, channels]`), any batch size where the network allows it.
 //!
 //! ```text
@@ -15,6 +15,7 @@ mod contraction;
 mod data_movement;
 mod emit;
 mod layout;
+mod quantized;
 mod translate;
 mod translation;
 mod weights;

@@ -4,6 +4,7 @@ mod contraction;
 mod data_movement;
 mod elementwise;
 mod normalization;
+pub(super) mod quantized;
 mod reduction;
 mod resampling;
 mod shapes;
@@ -34,6 +35,7 @@ const KNOWN: &[&str] = &[
     "Conv",
     "ConvTranspose",
     "DepthToSpace",
+    "DequantizeLinear",
     "Div",
     "Dropout",
     "Elu",
@@ -75,6 +77,7 @@ const KNOWN: &[&str] = &[
     "PRelu",
     "Pad",
     "Pow",
+    "QuantizeLinear",
     "Range",
     "Reciprocal",
     "ReduceL1",
@@ -202,6 +205,8 @@ pub(super) fn translate<'a>(
         "MaxPool" if node.output.get(1).is_some_and(|name| !name.is_empty()) => {
             return Err("it also gives the places of the largest values".into());
         }
+        "QuantizeLinear" => t.quantize_linear(call),
+        "DequantizeLinear" => t.dequantize_linear(call),
         "Conv" => t.conv(call),
         "ConvTranspose" => t.conv_transpose(call),
         "Gemm" => t.gemm(call),

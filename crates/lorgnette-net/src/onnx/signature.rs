@@ -6,7 +6,8 @@ use crate::error::{Choice, Error, Result};
 use crate::import::{InputCandidate, Signature};
 
 /// Operators between a classification layer and the answer.
-const PASSES_SCORES_ON: &[&str] = &["Identity", "Reshape", "Squeeze", "Flatten", "Cast"];
+const PASSES_SCORES_ON: &[&str] =
+    &["Identity", "Reshape", "Squeeze", "Flatten", "Cast", "QuantizeLinear", "DequantizeLinear"];
 /// Operators between the pooled activations and the classification layer.
 const PASSES_FEATURES_ON: &[&str] = &["Identity", "Reshape", "Squeeze", "Flatten", "Dropout"];
 

@@ -8,9 +8,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::operation;
+use super::operation::quantized::StoredValue;
 use super::order::order;
 use super::proto::NodeProto;
-use super::weights::{Filter, FilterForm};
+use super::weights::{Filter, FilterForm, Weight};
 use super::{CHANNELS_LAST, OnnxModel};
 use crate::error::{Error, Result, UnsupportedNode};
 use crate::graph::evaluate::evaluate;
@@ -119,6 +120,12 @@ pub(super) struct Translator<'a> {
     /// For each node that was transposed to the other layout, the result.
     other_layout: HashMap<NodeId, NodeId>,
     filters: HashMap<String, NodeId>,
+    /// The integers behind real numbers that a node computes of them, by the name of these.
+    pub(super) stored_values: HashMap<&'a str, StoredValue>,
+    /// The weights behind real numbers that a node computes of them, by the name of these.
+    pub(super) real_weights: HashMap<&'a str, Weight>,
+    /// The integers of constants that a node rounds to such.
+    pub(super) stored_weights: HashMap<&'a str, Weight>,
     names: HashSet<String>,
     /// For each name that was made unique, how often.
     repeated: HashMap<String, usize>,
@@ -144,6 +151,9 @@ impl<'a> Translator<'a> {
             slots: HashMap::new(),
             other_layout: HashMap::new(),
             filters: HashMap::new(),
+            stored_values: HashMap::new(),
+            real_weights: HashMap::new(),
+            stored_weights: HashMap::new(),
             names: model.names().map(str::to_owned).collect(),
             repeated: HashMap::new(),
             budget: MAX_ALL_KNOWN,
@@ -379,6 +389,19 @@ impl<'a> Translator<'a> {
         &self.facts[id.index()]
     }
 
+    /// Whether the caller gives a value.
+    pub(super) fn is_fed(&self, name: &str) -> bool {
+        self.fed.contains_key(name)
+    }
+
+    /// A value that was translated before.
+    pub(super) fn value_of(&self, name: &str) -> Option<Value> {
+        match self.slots.get(name)? {
+            Slot::Value(value) => Some(*value),
+            Slot::Refused => None,
+        }
+    }
+
     /// The value of a node, where it depends on shapes and small constants alone.
     pub(super) fn known(&self, id: NodeId) -> Option<&Tensor> {
         self.known[id.index()].as_ref()
@@ -496,9 +519,9 @@ impl<'a> Translator<'a> {
         if let Some(&id) = self.filters.get(&key) {
             return Ok(id);
         }
-        let initializer =
-            self.model.initializers.get(weight).filter(|_| !self.fed.contains_key(weight));
-        let Some(source) = initializer.and_then(|weight| weight.as_ref().ok()) else {
+        let initializer = || self.model.initializers.get(weight)?.as_ref().ok();
+        let source = self.real_weights.get(weight).or_else(initializer);
+        let Some(source) = source.filter(|_| !self.fed.contains_key(weight)).cloned() else {
             return self.computed_filter(weight, form);
         };
         let shape = picture(source.tensor.shape()).ok_or_else(|| {
@@ -507,7 +530,7 @@ impl<'a> Translator<'a> {
                 source.tensor.shape()
             )
         })?;
-        let filter = Filter { weight: source.clone(), shape, form };
+        let filter = Filter { weight: source, shape, form };
         let fact = Fact::new(DType::F32, form.shape(shape).ok_or("its filter is absurdly large")?);
         check_volume(&fact.shape)?;
         // Packed filters are shared by name between graphs of other sizes.

@@ -9,6 +9,7 @@ use super::proto::TensorProto;
 use crate::error::Result;
 use crate::file::MappedFile;
 use crate::graph::Op;
+use crate::graph::quantized::Scale;
 use crate::import::FileTensor;
 use crate::lazy_tensor::{LazyTensor, TensorSource};
 use crate::tensor::{DType, Tensor, elements};
@@ -18,6 +19,74 @@ use crate::tensor::{DType, Tensor, elements};
 pub(super) struct Weight {
     pub(super) tensor: Tensor,
     pub(super) file: MappedFile,
+    /// The scale of integers that stand for real numbers.
+    pub(super) scale: Option<Arc<WeightScale>>,
+}
+
+/// `real = scale · (stored − zero_point)`, of a whole tensor or of each index of one dimension.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct WeightScale {
+    /// One scale, or one for each index of `axis`.
+    pub(super) scales: Vec<f32>,
+    /// As many as there are scales.
+    pub(super) zero_points: Vec<i32>,
+    pub(super) axis: usize,
+}
+
+impl WeightScale {
+    /// The scale of the whole tensor, if it is one.
+    pub(super) fn single(&self) -> Option<Scale> {
+        match (self.scales.as_slice(), self.zero_points.as_slice()) {
+            (&[scale], &[zero_point]) => Some(Scale { scale, zero_point }),
+            _ => None,
+        }
+    }
+
+    /// Checks that there is a scale for each index.
+    pub(super) fn check(&self, tensor: &Tensor) -> Result<(), String> {
+        let count = self.scales.len();
+        match tensor.shape().get(self.axis) {
+            _ if count == 1 => Ok(()),
+            Some(&length) if length == count => Ok(()),
+            _ => Err(format!("{count} scales for a value of shape {:?}", tensor.shape())),
+        }
+    }
+
+    /// The index among the scales of each element.
+    fn indices(&self, tensor: &Tensor) -> impl Iterator<Item = usize> + use<> {
+        let shape = tensor.shape();
+        let inner: usize = shape.iter().skip(self.axis + 1).product::<usize>().max(1);
+        let count = self.scales.len();
+        (0..tensor.len()).map(move |element| element / inner % count)
+    }
+
+    /// The real numbers of integers.
+    fn real(&self, tensor: &Tensor) -> Vec<f32> {
+        let stored = tensor.to_i64();
+        let scaled = stored.iter().zip(self.indices(tensor)).map(|(stored, index)| {
+            self.scales[index] * (stored - i64::from(self.zero_points[index])) as f32
+        });
+        scaled.collect()
+    }
+
+    /// Real numbers as integers of a type: the nearest, halves to even.
+    pub(super) fn stored(&self, tensor: &Tensor, dtype: DType) -> Result<Tensor, String> {
+        self.check(tensor)?;
+        let limits = match dtype {
+            DType::I8 => [-128, 127],
+            DType::U8 => [0, 255],
+            DType::I16 => [-32768, 32767],
+            DType::U16 => [0, 65535],
+            other => return Err(format!("integers of type {other}")),
+        };
+        let [low, high] = limits.map(|limit| limit as f32);
+        let real = tensor.to_f32();
+        let stored = real.iter().zip(self.indices(tensor)).map(|(real, index)| {
+            let steps = (real / self.scales[index]).round_ties_even();
+            (steps + self.zero_points[index] as f32).clamp(low, high) as i64
+        });
+        Ok(Tensor::from_i64(dtype, tensor.shape(), &stored.collect::<Vec<_>>()))
+    }
 }
 
 /// `TensorProto.DataLocation`: the elements are in another file.
@@ -74,27 +143,42 @@ impl Weight {
         let tensor = Tensor::from_bytes(dtype, shape.clone(), bytes).ok_or_else(|| {
             format!("{found} bytes of values where shape {shape:?} of {dtype} takes {wanted}")
         })?;
-        Ok(Self { tensor, file })
+        Ok(Self { tensor, file, scale: None })
+    }
+
+    /// A tensor that is in no file.
+    pub(super) fn of(tensor: Tensor) -> Self {
+        Self { tensor, file: Bytes::new().into(), scale: None }
+    }
+
+    /// The numbers that are computed with.
+    fn values(&self) -> Vec<f32> {
+        match &self.scale {
+            Some(scale) => scale.real(&self.tensor),
+            None => self.tensor.to_f32(),
+        }
     }
 
     /// The tensor as it is computed with: floats as float32.
     pub(super) fn to_computed(&self) -> Tensor {
         let tensor = &self.tensor;
-        if computed(tensor.dtype()) == tensor.dtype() {
+        if self.scale.is_none() && computed(tensor.dtype()) == tensor.dtype() {
             return tensor.clone();
         }
-        Tensor::from_f32(tensor.shape(), tensor.to_f32())
+        Tensor::from_f32(tensor.shape(), self.values())
     }
 
     /// The tensor as a node: matrices and larger stay in their file until they are needed.
     pub(super) fn operand(&self) -> Op {
         let tensor = &self.tensor;
-        let is_parameter = tensor.shape().len() < 2 || !tensor.dtype().is_float();
+        let is_real = self.scale.is_some() || tensor.dtype().is_float();
+        let is_parameter = tensor.shape().len() < 2 || !is_real;
         if is_parameter || !self.file.contains(tensor.bytes()) {
             return Op::Const(self.to_computed());
         }
-        let (dtype, shape) = (tensor.dtype(), tensor.shape().to_vec());
-        let contents: Arc<dyn TensorSource> = if computed(dtype) == dtype {
+        let shape = tensor.shape().to_vec();
+        let dtype = if self.scale.is_some() { DType::F32 } else { tensor.dtype() };
+        let contents: Arc<dyn TensorSource> = if tensor.dtype() == computed(dtype) {
             Arc::new(FileTensor { file: self.file.clone(), tensor: tensor.clone() })
         } else {
             Arc::new(Widened(self.clone()))
@@ -247,7 +331,7 @@ impl Filter {
 
 impl TensorSource for Filter {
     fn read(&self) -> Result<Tensor> {
-        let values = self.weight.tensor.to_f32();
+        let values = self.weight.values();
         let shape = self.form.shape(self.shape).unwrap_or_default();
         let mut filter = Vec::with_capacity(shape.iter().product());
         for y in 0..shape[0] {
@@ -271,7 +355,7 @@ mod tests {
 
     fn filter(shape: [usize; 4], form: FilterForm) -> (Vec<usize>, Vec<f32>) {
         let values = (0..shape.iter().product::<usize>()).map(|i| i as f32 + 1.0).collect();
-        let weight = Weight { tensor: Tensor::from_f32(&shape, values), file: Bytes::new().into() };
+        let weight = Weight::of(Tensor::from_f32(&shape, values));
         let read = Filter { weight, shape, form }.read().unwrap();
         (read.shape().to_vec(), read.to_f32())
     }

@@ -174,7 +174,7 @@ impl Translation<'_> {
     }
 
     /// Returns the rows and columns of a feature map.
-    fn places(&self, x: NodeId) -> Result<[usize; 2], String> {
+    pub(super) fn places(&self, x: NodeId) -> Result<[usize; 2], String> {
         let &[_, rows, columns, _] = self.shape(x) else {
             return Err("it does not read a map".into());
         };
@@ -186,7 +186,7 @@ fn scale(epilogue: &Epilogue, run: usize) -> Option<Scale> {
     epilogue.scale.as_ref().map(|factors| Scale { factors: Arc::clone(factors), run })
 }
 
-fn window_settings(window: &Window) -> Vec<(&'static str, Setting)> {
+pub(super) fn window_settings(window: &Window) -> Vec<(&'static str, Setting)> {
     let padding = window.padding;
     vec![
         ("kernel_shape", integers(window.kernel)),

@@ -3,6 +3,7 @@
 use super::emit::{Setting, integers, node};
 use super::translation::Translation;
 use crate::graph::op::{Op, PadMode, Resize, SliceMasks};
+use crate::graph::quantized::Scale;
 use crate::graph::rearrange::axis;
 use crate::graph::{Node, NodeId};
 
@@ -166,11 +167,21 @@ impl Translation<'_> {
         let mut inputs = vec![if first { self.first(x) } else { self.plain(x) }];
         inputs.push(self.integers(id, "pads", pads));
         if let Some(&value) = node.inputs.get(2) {
-            inputs.push(self.plain(value));
+            inputs.push(match self.source.one.fact(id).quantization {
+                Some(scale) => self.real_fill(id, value, scale)?,
+                None => self.plain(value),
+            });
         }
         let settings = vec![("mode", Setting::Text(mode))];
         self.give_as(first, id, "Pad", inputs, settings);
         Ok(())
+    }
+
+    /// Returns the name of the real number of a padding with integers.
+    fn real_fill(&mut self, id: NodeId, value: NodeId, scale: Scale) -> Result<String, String> {
+        let stored = self.numbers(value)?.first().copied().ok_or("its fill value is empty")?;
+        let real = scale.scale * (stored - i64::from(scale.zero_point)) as f32;
+        Ok(self.floats(id, "fill", Vec::new(), vec![real]))
     }
 
     fn pack(&mut self, id: NodeId, node: &Node, at: i64) -> Result<(), String> {

@@ -14,6 +14,7 @@ use crate::error::{Error, Result, UnsupportedNode};
 use crate::graph::op::{Lrn, Op};
 use crate::graph::rearrange::axis;
 use crate::graph::{Graph, Node, NodeId};
+use crate::tensor::DType;
 
 /// The name of the batch dimension.
 const BATCH: &str = "batch";
@@ -54,6 +55,10 @@ impl<'a> Translation<'a> {
         let x = || x.ok_or("an input is missing");
         match &node.op {
             Op::Const(_) | Op::Variable(_) => {}
+            Op::Quantized(quantized) => self.quantized(id, node, quantized)?,
+            op if self.moves_stored_constants(id, node) && !matches!(op, Op::Pad(_)) => {
+                return Err("a part of it is a constant of integers".into());
+            }
             Op::Input { .. } => self.input(id, node),
             Op::Identity => self.names[id.index()] = self.names_of(x()?),
             Op::Conv2d(conv) => self.conv(id, node, conv)?,
@@ -84,8 +89,17 @@ impl<'a> Translation<'a> {
         Ok(())
     }
 
+    /// True if a movement of 8-bit integers reads constants of such.
+    fn moves_stored_constants(&self, id: NodeId, node: &Node) -> bool {
+        let is_stored = |input: &NodeId| {
+            let dtype = self.source.one.fact(*input).dtype;
+            self.source.one.graph.is_stored(*input) && matches!(dtype, DType::I8 | DType::U8)
+        };
+        self.source.one.fact(id).quantization.is_some() && node.inputs.iter().any(is_stored)
+    }
+
     /// Returns the names of an identity's input; a constant is named first.
-    fn names_of(&mut self, x: NodeId) -> Names {
+    pub(super) fn names_of(&mut self, x: NodeId) -> Names {
         if self.names[x.index()].plain.is_none() && !self.is_first(x) {
             let _ = self.plain(x);
         }
@@ -107,19 +121,27 @@ impl<'a> Translation<'a> {
                 })),
             })
             .collect();
-        let elem_type = data_type(self.source.one.fact(id).dtype);
+        let fact = self.source.one.fact(id);
+        let is_real = fact.quantization.is_some();
+        let elem_type = data_type(if is_real { DType::F32 } else { fact.dtype });
         let tensor_type =
             Some(TensorTypeProto { elem_type, shape: Some(TensorShapeProto { dim }) });
         ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { tensor_type }) }
     }
 
     /// Adds an elementwise operator, which works in any layout.
-    fn each(&mut self, id: NodeId, x: NodeId, operator: &str, settings: Vec<(&str, Setting)>) {
+    pub(super) fn each(
+        &mut self,
+        id: NodeId,
+        x: NodeId,
+        operator: &str,
+        settings: Vec<(&str, Setting)>,
+    ) {
         let (first, x) = self.as_is(x);
         self.give_as(first, id, operator, vec![x], settings);
     }
 
-    fn clamp(&mut self, id: NodeId, x: NodeId, clamp: Clamp) {
+    pub(super) fn clamp(&mut self, id: NodeId, x: NodeId, clamp: Clamp) {
         if clamp == Clamp::RELU {
             self.each(id, x, "Relu", Vec::new());
             return;
@@ -242,7 +264,7 @@ impl<'a> Translation<'a> {
         self.give_as(first, id, operator, inputs, Vec::new());
     }
 
-    fn reduce(
+    pub(super) fn reduce(
         &mut self,
         id: NodeId,
         node: &Node,
@@ -287,7 +309,7 @@ impl<'a> Translation<'a> {
         self.give(id, "Flatten", vec![mean], vec![("axis", Setting::Integer(1))]);
     }
 
-    fn softmax(&mut self, id: NodeId, x: NodeId, log: bool) {
+    pub(super) fn softmax(&mut self, id: NodeId, x: NodeId, log: bool) {
         let axis = if self.is_first(x) { 1 } else { -1 };
         let operator = if log { "LogSoftmax" } else { "Softmax" };
         self.each(id, x, operator, vec![("axis", Setting::Integer(axis))]);

@@ -1,7 +1,7 @@
 //! The state of a translation: nodes and weights so far, and the names of values.
 
 use super::Source;
-use super::emit::{Setting, node};
+use super::emit::{Operator, Setting};
 use super::weights::{Content, Weights};
 use crate::graph::{Node, NodeId};
 use crate::onnx::proto::{NodeProto, ValueInfoProto};
@@ -69,7 +69,7 @@ impl<'a> Translation<'a> {
         settings: Vec<(&str, Setting)>,
     ) {
         let name = self.name(id);
-        self.emit(node(operator, inputs, &name, settings));
+        self.compute(id, &name, Operator { name: operator, inputs, settings });
         self.names[id.index()].plain = Some(name);
     }
 
@@ -82,8 +82,19 @@ impl<'a> Translation<'a> {
         settings: Vec<(&str, Setting)>,
     ) {
         let name = self.first_name(id);
-        self.emit(node(operator, inputs, &name, settings));
+        self.compute(id, &name, Operator { name: operator, inputs, settings });
         self.names[id.index()].first = Some(name);
+    }
+
+    /// Adds a node whose result, rounded to 8-bit integers if the value `id` is stored so, has a
+    /// name.
+    fn compute(&mut self, id: NodeId, name: &str, operator: Operator<'_>) {
+        if self.source.one.fact(id).quantization.is_none() {
+            return self.emit(operator.node(name));
+        }
+        let real = format!("{name}/real");
+        self.emit(operator.node(&real));
+        self.rounded(id, real, name);
     }
 
     /// Adds a node whose result is the value `id` in either layout.

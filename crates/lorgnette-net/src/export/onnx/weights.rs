@@ -26,6 +26,11 @@ pub(crate) enum Content {
         order: Vec<usize>,
         scale: Option<Scale>,
     },
+    /// Integers as they are, their dimensions permuted by `order`.
+    Stored {
+        value: Tensor,
+        order: Vec<usize>,
+    },
 }
 
 /// A factor for each output channel of a contraction.
@@ -38,6 +43,8 @@ pub(crate) struct Scale {
 
 /// ONNX's numbers of types (`TensorProto.DataType`).
 pub(crate) const FLOAT: i32 = 1;
+pub(crate) const UINT8: i32 = 2;
+pub(crate) const INT8: i32 = 3;
 pub(crate) const INT32: i32 = 6;
 pub(crate) const INT64: i32 = 7;
 pub(crate) const BOOL: i32 = 9;
@@ -48,6 +55,11 @@ impl Weights {
             Content::Integers(_) => INT64,
             Content::Floats(_) => FLOAT,
             Content::Turned { value, .. } => data_type(value.dtype()),
+            Content::Stored { value, .. } => match value.dtype() {
+                DType::I8 => INT8,
+                DType::U8 => UINT8,
+                other => data_type(other),
+            },
         }
     }
 
@@ -55,7 +67,7 @@ impl Weights {
     pub(crate) fn byte_len(&self) -> usize {
         let size = match self.data_type() {
             INT64 => 8,
-            BOOL => 1,
+            BOOL | INT8 | UINT8 => 1,
             _ => 4,
         };
         self.shape.iter().product::<usize>() * size
@@ -75,6 +87,14 @@ impl Weights {
             }
             Content::Turned { value, order, scale } => {
                 turned(&value.tensor()?, order, scale.as_ref())
+            }
+            Content::Stored { value, order } => {
+                let size = value.dtype().size();
+                let bytes = value.bytes();
+                places(value.shape(), order)
+                    .flat_map(|place| &bytes[place * size..][..size])
+                    .copied()
+                    .collect()
             }
         })
     }

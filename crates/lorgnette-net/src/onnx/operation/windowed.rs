@@ -10,7 +10,18 @@ use crate::graph::shape::{output_size, resolve};
 
 impl<'a> Translator<'a> {
     pub(super) fn pool(&mut self, call: Call<'a, '_>) -> Result<Value, String> {
-        let mut x = self.channels_last(call.input(0)?)?;
+        let x = self.channels_last(call.input(0)?)?;
+        let (pool, x) = self.pool_of(call, x)?;
+        Ok(Value::ChannelsLast(self.add(Op::Pool(pool), &[x])?))
+    }
+
+    /// The pool of a picture with its channels last, and the picture with what counts of the
+    /// padding.
+    pub(super) fn pool_of(
+        &mut self,
+        call: Call<'a, '_>,
+        mut x: NodeId,
+    ) -> Result<(Pool, NodeId), String> {
         if !call.attributes.has("kernel_shape") {
             return Err("it has no kernel_shape".into());
         }
@@ -41,7 +52,7 @@ impl<'a> Translator<'a> {
         if call.attributes.flag("ceil_mode", false) && border != Border::Same {
             pool.border = self.ceiled(&pool, x, behind)?;
         }
-        Ok(Value::ChannelsLast(self.add(Op::Pool(pool), &[x])?))
+        Ok((pool, x))
     }
 
     fn pad_picture(&mut self, x: NodeId, around: [usize; 4]) -> Result<NodeId, String> {
