@@ -17,6 +17,7 @@ mod order;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod trained_range;
 
 pub use decoding::Decoding;
 pub(crate) use layout::CHANNELS_LAST;
@@ -24,6 +25,7 @@ pub(crate) use operation::quantized::attribute as quantized_attribute;
 pub(crate) use operation::quantized::is_quantized_operation;
 pub(crate) use signature::Interface;
 pub use signature::{InputCandidate, Signature};
+pub(crate) use trained_range::TrainedRange;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -464,6 +464,14 @@ impl Network {
             .collect()
     }
 
+    /// The graph that the network was opened from, if it is TensorFlow's.
+    pub(crate) fn graph_def(&self) -> Option<&GraphDef> {
+        match &*self.model.source {
+            ModelSource::Graph(def) => Some(def),
+            ModelSource::Onnx(_) | ModelSource::Zoo(_) | ModelSource::WithHead(_) => None,
+        }
+    }
+
     /// The network as it is before any rewriting, for pictures of `size`; one at a time where it
     /// decodes them itself.
     pub(crate) fn typed(
@@ -477,7 +485,7 @@ impl Network {
     }
 
     /// The same, and the graph it is made from.
-    fn graph_and_types(
+    pub(crate) fn graph_and_types(
         &self,
         signature: &Signature,
         fetches: &[&str],

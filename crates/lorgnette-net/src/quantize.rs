@@ -11,23 +11,28 @@ mod emit;
 mod equalize;
 mod scales;
 mod statistics;
+mod trained;
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use lorgnette_kernels::ThreadPool;
 
 use crate::error::{Error, Result};
+use crate::graph::NodeId;
 use crate::graph::op::Op;
 use crate::graph::shape::TypedGraph;
-use crate::graph::{Node, NodeId};
+use crate::graph::shape_inference::infer_shapes;
 use crate::network::Network;
 use crate::options::RunOptions;
 use crate::passes::optimise_without_residuals;
 use crate::plan::{Activations, Plan, PlanOptions, WeightCache};
+use crate::proto::NodeDef;
 use crate::session::Session;
 
 use self::emit::{Source, emit};
+use self::scales::Integers;
 use self::statistics::{Range, Statistics};
 
 /// How the range of an activation is chosen from its observed values.
@@ -40,6 +45,8 @@ pub enum RangeRule {
     Percentile(f64),
     /// The range whose rounding and saturation have the least squared error.
     LeastError,
+    /// As quantisation-aware training left it in the graph.
+    Trained,
 }
 
 impl std::fmt::Display for RangeRule {
@@ -48,6 +55,7 @@ impl std::fmt::Display for RangeRule {
             Self::Whole => f.write_str("smallest to largest"),
             Self::Percentile(percentile) => write!(f, "percentile {percentile}"),
             Self::LeastError => f.write_str("least squared error"),
+            Self::Trained => f.write_str("as trained"),
         }
     }
 }
@@ -211,18 +219,36 @@ impl Quantizer {
     /// variable cannot be read.
     pub fn quantize(&self, options: &QuantizeOptions) -> Result<QuantizedModel> {
         let ranges = scales::ranges(&self.statistics, options.range);
-        quantize(&self.name, &self.typed, &self.statistics, &ranges, options)
+        let observed = Observed { ranges, means: self.means() };
+        quantize(&self.name, &self.typed, &observed, Integers::Int8, options)
     }
 
     /// Returns the ranges of all values as text for [`quantize_with_ranges`]: a name, the smallest
-    /// and the largest real number a line.
+    /// and the largest real number a line. Of a value that is multiplied by weights the mean of
+    /// each channel follows.
     pub fn ranges(&self, rule: RangeRule) -> String {
         let ranges = scales::ranges(&self.statistics, rule);
-        let line = |(node, range): (&Node, &Option<Range>)| {
-            let Range { low, high } = (*range)?;
-            Some(format!("{} {low} {high}\n", node.name))
-        };
-        self.typed.graph.nodes().iter().zip(&ranges).filter_map(line).collect()
+        let means = self.means();
+        let mut is_multiplied = vec![false; ranges.len()];
+        for node in self.typed.graph.nodes().iter().filter(|node| has_weights(&node.op)) {
+            is_multiplied[node.inputs[0].index()] = true;
+        }
+        let mut text = String::new();
+        for (id, node) in self.typed.graph.iter() {
+            let Some(Range { low, high }) = ranges[id.index()] else { continue };
+            let _ = write!(text, "{} {low} {high}", node.name);
+            let means = means[id.index()].as_deref().filter(|_| is_multiplied[id.index()]);
+            for mean in means.unwrap_or_default() {
+                let _ = write!(text, " {mean:e}");
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Returns the means of each value's channels, by node.
+    fn means(&self) -> Vec<Option<Vec<f32>>> {
+        self.statistics.iter().map(|statistics| Some(statistics.as_ref()?.means())).collect()
     }
 
     /// Returns the network with the channels of its activations made more alike, so that one scale
@@ -292,8 +318,8 @@ impl Quantizer {
     }
 }
 
-/// Quantises a network with ranges that were observed before, as [`Quantizer::ranges`] gives them.
-/// Biases are not corrected.
+/// Quantises a network with ranges that were observed before, as [`Quantizer::ranges`] gives them:
+/// to the same bytes as [`Quantizer::quantize`].
 ///
 /// # Errors
 /// As [`Quantizer::new`] and [`Quantizer::quantize`]; [`Error::Input`] for a line that is no range.
@@ -308,30 +334,85 @@ pub fn quantize_with_ranges(
     let typed = optimise_without_residuals(typed);
     let mut known = HashMap::new();
     for line in ranges.lines() {
-        let mut words = line.split(' ');
-        let name = words.next().unwrap_or_default();
-        let mut number = || words.next().and_then(|word| word.parse::<f32>().ok());
-        let (Some(low), Some(high)) = (number(), number()) else {
-            return Err(Error::Input(format!("'{line}' is no name with a range")));
+        let (name, numbers) = line.split_once(' ').unwrap_or((line, ""));
+        let numbers: Vec<f32> = numbers
+            .split(' ')
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map_err(|_| Error::Input(format!("'{name}' has no range of numbers")))?;
+        let &[low, high, ref means @ ..] = numbers.as_slice() else {
+            return Err(Error::Input(format!("'{name}' has no range of two numbers")));
         };
-        known.insert(name, Range { low, high });
+        known.insert(name, (Range { low, high }, means.to_vec()));
     }
-    let ranges: Vec<Option<Range>> =
-        typed.graph.nodes().iter().map(|node| known.get(node.name.as_str()).copied()).collect();
-    let statistics = vec![None; ranges.len()];
-    quantize(network.name(), &typed, &statistics, &ranges, options)
+    let mut observed = Observed::default();
+    for (id, node) in typed.graph.iter() {
+        let (range, means) = known.get(node.name.as_str()).cloned().unzip();
+        observed.ranges.push(range);
+        let channels = typed.fact(id).channels().max(1);
+        observed.means.push(means.filter(|means| means.len() == channels));
+    }
+    quantize(network.name(), &typed, &observed, Integers::Int8, options)
 }
 
-/// Quantises a graph whose values have these ranges.
+/// Quantises a network of quantisation-aware training with the ranges that are in its graph: to
+/// uint8 with one scale a tensor, the integers that TensorFlow's converter makes of it. Pictures
+/// have numbers from `input[0]` to `input[1]`. Returns nothing for a network without such ranges.
+///
+/// # Errors
+/// As [`Quantizer::new`] and [`Quantizer::quantize`]; [`Error::Node`] for a range that TensorFlow
+/// Lite has no integers for.
+pub fn quantize_trained(
+    network: &Network,
+    fetches: &[&str],
+    size: [usize; 2],
+    input: [f32; 2],
+    options: &QuantizeOptions,
+) -> Result<Option<QuantizedModel>> {
+    let is_fake = |node: &NodeDef| node.op.starts_with("FakeQuant");
+    let def = network.graph_def().filter(|def| def.nodes().iter().any(is_fake));
+    let Some(def) = def else { return Ok(None) };
+    let signature = network.signature()?;
+    if signature.input.takes_decoded_image {
+        return Ok(None);
+    }
+    let (graph, typed) = network.graph_and_types(&signature, fetches, 1, size)?;
+    let Some(trained) = trained::without_fake_quantization(&graph, def)? else { return Ok(None) };
+    let inputs = typed.graph.iter().filter(|(_, node)| matches!(node.op, Op::Input { .. }));
+    let sizes =
+        inputs.map(|(id, node)| (node.name.clone(), typed.fact(id).shape.clone())).collect();
+    let typed = optimise_without_residuals(infer_shapes(&trained.graph, &sizes)?);
+    let input = Range { low: input[0], high: input[1] };
+    let ranges = trained::ranges(&typed, &trained.ranges, input);
+    let observed = Observed { means: vec![None; ranges.len()], ranges };
+    let integers = Integers::Uint8(&trained.ranges);
+    quantize(network.name(), &typed, &observed, integers, options).map(Some)
+}
+
+/// True for operations that multiply their first input by weights.
+fn has_weights(op: &Op) -> bool {
+    matches!(op, Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::MatMul(_) | Op::Affine(_))
+}
+
+/// Observations of the values of a graph, by node.
+#[derive(Debug, Default)]
+struct Observed {
+    ranges: Vec<Option<Range>>,
+    /// The mean of each channel.
+    means: Vec<Option<Vec<f32>>>,
+}
+
+/// Quantises a graph of which this was observed.
 fn quantize(
     name: &str,
     typed: &TypedGraph,
-    statistics: &[Option<Statistics>],
-    ranges: &[Option<Range>],
+    observed: &Observed,
+    integers: Integers<'_>,
     options: &QuantizeOptions,
 ) -> Result<QuantizedModel> {
-    let scales = scales::scales(typed, ranges);
-    let mut emitted = emit(&Source { typed, statistics, scales: &scales, options })?;
+    let scales = scales::scales(typed, &observed.ranges, integers);
+    let source = Source { typed, means: &observed.means, scales: &scales, options, integers };
+    let mut emitted = emit(&source)?;
     emitted.model.description = format!("{name}, quantised by Lorgnette");
     emitted.model.metadata.clone_from(&options.notes);
     Ok(QuantizedModel { bytes: emitted.model.to_bytes(), layers: emitted.layers })

@@ -52,6 +52,30 @@ pub fn top_k_into(scores: &[f32], best: &mut [Ranked]) {
     }
 }
 
+/// Returns the `k` highest scores as [`top_k`] does, but equal ones in the order of other scores of
+/// the same classes. Probabilities of 8 bits are often equal where the scores before them are not.
+///
+/// # Panics
+/// If there are not as many of both.
+#[must_use]
+pub fn top_k_with_ties(scores: &[f32], ties: &[f32], k: usize) -> Vec<Ranked> {
+    assert_eq!(scores.len(), ties.len(), "scores of the same classes");
+    let descending = |values: &[f32], a: usize, b: usize| {
+        // Zeros of either sign are equal.
+        (without_nan(values[b]) + 0.0).total_cmp(&(without_nan(values[a]) + 0.0))
+    };
+    let rank = |a: &usize, b: &usize| {
+        descending(scores, *a, *b).then_with(|| descending(ties, *a, *b)).then(a.cmp(b))
+    };
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    if k < order.len() {
+        order.select_nth_unstable_by(k, rank);
+        order.truncate(k);
+    }
+    order.sort_unstable_by(rank);
+    order.into_iter().map(|index| Ranked { index, score: scores[index] }).collect()
+}
+
 fn without_nan(score: f32) -> f32 {
     if score.is_nan() { f32::NEG_INFINITY } else { score }
 }
@@ -71,6 +95,22 @@ mod tests {
         assert_eq!(indices(&scores, 9), [1, 3, 2, 0, 4]);
         assert!(indices(&scores, 0).is_empty());
         assert!(indices(&[], 3).is_empty());
+    }
+
+    #[test]
+    fn equal_scores_are_in_the_order_of_others() {
+        let order = |scores: &[f32], ties: &[f32], k: usize| -> Vec<usize> {
+            top_k_with_ties(scores, ties, k).iter().map(|ranked| ranked.index).collect()
+        };
+        let scores = [0.0, 0.5, 0.0, -0.0, 0.5, f32::NAN];
+        let ties = [1.0, 2.0, 3.0, 2.0, 2.0, 9.0];
+        assert_eq!(order(&scores, &ties, 9), [1, 4, 2, 3, 0, 5]);
+        assert_eq!(order(&scores, &ties, 3), [1, 4, 2]);
+        let scores: Vec<f32> = (0..500u32).map(|i| (i * 7919 % 83) as f32).collect();
+        for k in [0, 1, 5, 100, 500] {
+            let same = top_k_with_ties(&scores, &vec![0.0; 500], k);
+            assert_eq!(same, top_k(&scores, k));
+        }
     }
 
     #[test]

@@ -1,12 +1,18 @@
 //! Networks of the zoo quantised to int8, beside the networks they were made from.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use lorgnette_net::head::{HEAD_LOGITS, Head, Layer, OutputKind};
-use lorgnette_net::quantize::{Comparison, QuantizeOptions, QuantizedModel, Quantizer, RangeRule};
+use lorgnette_net::quantize::{
+    Comparison, QuantizeOptions, QuantizedModel, Quantizer, RangeRule, quantize_trained,
+    quantize_with_ranges,
+};
 use lorgnette_net::zoo::{self, RandomWeights};
-use lorgnette_net::{DenseOptions, Error, LoadOptions, MapPadding, Network, RunOptions, Tensor};
+use lorgnette_net::{
+    DType, DenseOptions, Error, LoadOptions, MapPadding, Network, RunOptions, Tensor,
+};
 use lorgnette_oracle::made_up;
 
 const SIDE: usize = 96;
@@ -116,6 +122,111 @@ fn ranges_are_chosen_as_asked() {
     assert_eq!(whole, bytes(RangeRule::Whole), "the same bytes every time");
     assert_ne!(whole, bytes(RangeRule::Percentile(99.0)));
     assert_ne!(whole, bytes(RangeRule::LeastError));
+}
+
+#[test]
+fn ranges_as_text_give_the_same_bytes() {
+    for (name, shape) in [("mobilenet_v1_025", SHAPE), ("lenet", [1, 28, 28, 1])] {
+        let (network, size) = (network(name), [shape[1], shape[2]]);
+        let end = network.signature().unwrap().probabilities.unwrap();
+        let mut quantizer = Quantizer::new(&network, &[&end], size).unwrap();
+        quantizer.observe(&made_up::image(&shape));
+        let options = QuantizeOptions::default();
+        let text = quantizer.ranges(options.range);
+        let again = quantize_with_ranges(&network, &[&end], size, &text, &options).unwrap();
+        assert!(again.bytes == quantizer.quantize(&options).unwrap().bytes, "{name}");
+        // Without the means biases are not corrected.
+        let short: String = text
+            .lines()
+            .map(|line| line.split(' ').take(3).collect::<Vec<_>>().join(" ") + "\n")
+            .collect();
+        let plain = quantize_with_ranges(&network, &[&end], size, &short, &options).unwrap();
+        assert!(plain.bytes != again.bytes, "{name}");
+    }
+    let network = network("mobilenet_v1_025");
+    let end = network.signature().unwrap().logits;
+    for text in ["input", "input 0", "input 0 high"] {
+        let options = QuantizeOptions::default();
+        let refused = quantize_with_ranges(&network, &[&end], [SIDE; 2], text, &options);
+        assert!(refused.unwrap_err().to_string().contains("'input' has no range"));
+    }
+}
+
+/// A file of `fake_quant`, which `oracle/fake_quant.py` makes.
+fn fake_quant(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake_quant");
+    std::fs::read(folder.join(name)).unwrap()
+}
+
+#[test]
+fn a_graph_of_quantisation_aware_training_becomes_what_tensorflow_s_converter_makes_of_it() {
+    const SIZE: [usize; 2] = [32; 2];
+    for name in ["mobilenet_v1_quant", "mobilenet_v2_quant"] {
+        let open = |bytes: Vec<u8>, name: &str| {
+            Network::from_bytes(bytes, name, LoadOptions::default(), run()).unwrap()
+        };
+        let network = open(fake_quant(&format!("{name}.pb")), "trained.pb");
+        let end = network.signature().unwrap().probabilities.unwrap();
+        let options = QuantizeOptions::default();
+        let ours = quantize_trained(&network, &[&end], SIZE, [-1.0, 1.0], &options);
+        let ours = ours.unwrap().expect("the graph has ranges");
+        assert!(ours.layers.iter().all(|layer| !layer.is_float), "{:?}", ours.layers);
+        let theirs = open(fake_quant(&format!("{name}.tflite")), "theirs.tflite");
+        let ours = open(ours.bytes, "ours.tflite");
+        let shape = [1, SIZE[0], SIZE[1], 3];
+        for seed in 1..4 {
+            let levels: Vec<i64> = (0..32 * 32 * 3).map(|i| i * seed * 37 % 256).collect();
+            let picture = Tensor::from_i64(DType::U8, &shape, &levels);
+            let [ours, theirs] = [&ours, &theirs].map(|network| {
+                let signature = network.signature().unwrap();
+                let fetches = [signature.logits.as_str(), &signature.probabilities.unwrap()];
+                let outputs = network.run(&[(&signature.input.name, &picture)], &fetches).unwrap();
+                outputs.iter().flat_map(Tensor::to_i64).collect::<Vec<_>>()
+            });
+            assert_eq!(ours, theirs, "{name}");
+        }
+    }
+    let plain = network("mobilenet_v1_025");
+    let end = plain.signature().unwrap().logits;
+    let none = quantize_trained(&plain, &[&end], [SIDE; 2], [-1.0, 1.0], &Default::default());
+    assert!(none.unwrap().is_none());
+}
+
+/// The logits of a network for a picture, and the kernels that compute them.
+fn logits(network: &Network, name: &str, picture: &[f32]) -> (Vec<f32>, Vec<String>) {
+    let input = network.signature().unwrap().input.name;
+    let mut session = network.session(&[(&input, &SHAPE)], &[name]).unwrap();
+    session.input_mut(&input).unwrap().copy_from_slice(picture);
+    session.run().unwrap();
+    let kernels = session.plan().report(&[]).into_iter().map(|step| step.kernel).collect();
+    (session.output_at(0).unwrap().to_vec(), kernels)
+}
+
+#[test]
+fn an_onnx_file_of_a_quantised_network_is_the_same_network_of_integers() {
+    // Depthwise layers, shortcuts, norms and paddings before layers, concatenations, pools.
+    for name in ["mobilenet_v1_025", "resnet_v2_50", "inception_v3"] {
+        let network = network(name);
+        let quantized = quantizer(&network).quantize(&QuantizeOptions::default()).unwrap();
+        let (load, run) = (LoadOptions::default(), run());
+        let network = Network::from_bytes(quantized.bytes, "a.tflite", load, run.clone()).unwrap();
+        let end = network.signature().unwrap().logits;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("network.onnx");
+        network.write_onnx(&path, &[&end], [SIDE; 2], &[]).unwrap();
+        let onnx = Network::open(&path, LoadOptions::default(), run).unwrap();
+        for picture in pictures() {
+            let (expected, _) = logits(&network, &end, &picture);
+            let (found, kernels) = logits(&onnx, &end, &picture);
+            assert!(found == expected, "{name}: {found:?} and {expected:?}");
+            assert!(expected.iter().any(|x| *x != expected[0]), "{name}: {expected:?}");
+            let is_float = |kernel: &&String| {
+                (kernel.contains("direct") || kernel.contains("depthwise"))
+                    && !kernel.contains("integers")
+            };
+            assert_eq!(kernels.iter().find(is_float), None, "{name}");
+        }
+    }
 }
 
 /// The map of a picture of some size, and its shape.

@@ -1,6 +1,6 @@
 //! Classification: the most probable classes of a picture.
 
-use lorgnette_net::scores::{Ranked, top_k};
+use lorgnette_net::scores::{Ranked, top_k_with_ties};
 use serde::Serialize;
 
 use crate::answer::ClassifyAnswer;
@@ -146,7 +146,7 @@ impl Classifier {
         let is_rejected =
             self.model.rejection_threshold().is_some_and(|threshold| best < threshold);
         let mut predictions = Vec::new();
-        for Ranked { index, score } in top_k(probabilities, top) {
+        for Ranked { index, score } in top_k_with_ties(probabilities, &scores.logits, top) {
             let label = self.model.labels().get(index);
             predictions.push(Prediction {
                 index,

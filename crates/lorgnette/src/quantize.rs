@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use lorgnette_net::quantize::{Comparison, QuantizeOptions, QuantizedModel, Quantizer, RangeRule};
+use lorgnette_net::quantize::{self as net, Comparison, QuantizeOptions, QuantizedModel};
+use lorgnette_net::quantize::{Quantizer, RangeRule};
 use lorgnette_net::scores::top_k;
 use lorgnette_net::{LoadOptions, Network, Session};
 
@@ -49,7 +50,7 @@ pub struct Quantization {
     pub is_equalized: bool,
     /// The layers, in the order they are computed in.
     pub layers: Vec<LayerQuantization>,
-    /// Photos that were compared.
+    /// Photos that were compared; without any, the agreement and ratios are not numbers.
     pub photos: usize,
     /// Share of the photos whose best class is the original's.
     pub best_agreement: f64,
@@ -110,6 +111,55 @@ pub fn quantize(
     let inputs: Vec<Vec<f32>> =
         pictures.iter().map(|picture| model.preprocess().input(picture)).collect();
     Search::new(model, &inputs, options, observer)?.run()
+}
+
+/// Quantises a model of quantisation-aware training with the ranges that are in its graph, which
+/// takes no pictures. Returns nothing for a model without such ranges.
+///
+/// # Errors
+/// As [`quantize`]; an error for a range that TensorFlow Lite has no integers for.
+pub fn quantize_trained(model: &Model) -> Result<Option<Quantization>> {
+    let signature = model.signature();
+    let end = signature.probabilities.as_ref().unwrap_or(&signature.logits);
+    let Preprocessor { height, width, .. } = *model.preprocess();
+    let options = QuantizeOptions { notes: model.notes_for_readers(), ..Default::default() };
+    let (network, input) = (model.network(), input_range(model.preprocess()));
+    let quantized = net::quantize_trained(network, &[end], [height, width], input, &options)?;
+    Ok(quantized.map(|quantized| Quantization {
+        bytes: quantized.bytes,
+        range: RangeRule::Trained,
+        is_equalized: false,
+        layers: quantized
+            .layers
+            .into_iter()
+            .map(|layer| LayerQuantization {
+                name: layer.name,
+                operator: layer.operator,
+                is_float: layer.is_float,
+                signal_to_noise: f64::NAN,
+            })
+            .collect(),
+        photos: 0,
+        best_agreement: f64::NAN,
+        five_best_agreement: f64::NAN,
+        ranges: String::new(),
+        tried: Vec::new(),
+    }))
+}
+
+/// Returns the smallest and the largest number of a picture as the network takes it.
+fn input_range(preprocess: &Preprocessor) -> [f32; 2] {
+    const SIDE: usize = 2;
+    let mut range = [0f32; 2];
+    for level in [0, u8::MAX] {
+        let Ok(picture) = Picture::from_rgb8(SIDE, SIDE, vec![level; 3 * SIDE * SIDE]) else {
+            continue;
+        };
+        for number in preprocess.input(&picture) {
+            range = [range[0].min(number), range[1].max(number)];
+        }
+    }
+    range
 }
 
 /// The search for a quantised model that agrees with the original.

@@ -17,6 +17,7 @@ mod models;
 mod networks;
 mod pictures;
 mod program;
+mod quantise;
 mod run;
 mod search;
 mod train;

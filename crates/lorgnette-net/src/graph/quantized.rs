@@ -3,6 +3,7 @@
 //! An operation has the scales of all that it reads and writes. Nothing that happens to its
 //! neighbours changes what it computes.
 
+mod dynamic_range;
 mod kernel;
 
 pub(crate) use kernel::{IntegerArgs, IntegerKernel, Operand};
@@ -74,11 +75,23 @@ pub enum QuantizedKind {
         /// Whether `x` is an input of the graph, which takes the real numbers of the result.
         port: bool,
     },
+    /// `x`, of float32, rounded to the 8-bit integers of a range that its own values have; the
+    /// result are the real numbers of these.
+    DynamicRange(DynamicRange),
     /// `x`; the result is float32.
     Dequantize {
         /// Whether the result is an output of the graph, which has the real numbers of `x`.
         port: bool,
     },
+}
+
+/// How a range is chosen when a network runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DynamicRange {
+    /// Whether the range reaches as far below zero as above.
+    pub is_symmetric: bool,
+    /// The number of neighbouring values that have one range; `None` for those of a picture.
+    pub row: Option<usize>,
 }
 
 /// A function of two 8-bit values.
@@ -148,6 +161,7 @@ impl Quantized {
             QuantizedKind::Function(QuantizedFunction::Elu) => "LiteElu",
             QuantizedKind::Function(QuantizedFunction::LeakyRelu(_)) => "LiteLeakyRelu",
             QuantizedKind::Quantize { .. } => "LiteQuantize",
+            QuantizedKind::DynamicRange(_) => "LiteDynamicRange",
             QuantizedKind::Dequantize { .. } => "LiteDequantize",
         }
     }
@@ -165,6 +179,7 @@ impl Quantized {
             | QuantizedKind::Softmax { .. }
             | QuantizedKind::Function(_)
             | QuantizedKind::Quantize { .. }
+            | QuantizedKind::DynamicRange(_)
             | QuantizedKind::Dequantize { .. } => 1..=1,
         }
     }
@@ -207,9 +222,12 @@ impl Quantized {
             QuantizedKind::Softmax { .. }
             | QuantizedKind::Function(_)
             | QuantizedKind::Quantize { .. }
+            | QuantizedKind::DynamicRange(_)
             | QuantizedKind::Dequantize { .. } => x.clone(),
         };
-        let stores_integers = !matches!(self.kind, QuantizedKind::Dequantize { .. });
+        let gives_reals =
+            matches!(self.kind, QuantizedKind::Dequantize { .. } | QuantizedKind::DynamicRange(_));
+        let stores_integers = !gives_reals;
         let dtype = if stores_integers { self.dtype } else { DType::F32 };
         Ok(Fact { dtype, shape, quantization: stores_integers.then_some(self.output) })
     }

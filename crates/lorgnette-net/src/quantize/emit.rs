@@ -9,8 +9,8 @@ use std::collections::HashSet;
 use lorgnette_kernels::Clamp;
 use lorgnette_kernels::integer::Scale;
 
-use super::scales::{fixed_scale, scale_for};
-use super::statistics::{Range, Statistics};
+use super::scales::Integers;
+use super::statistics::Range;
 use super::{QuantizeOptions, QuantizedLayer};
 use crate::error::{Error, Result, UnsupportedNode};
 use crate::graph::op::Op;
@@ -26,10 +26,12 @@ type Options = Option<(u8, Vec<(usize, NewOption)>)>;
 #[derive(Debug)]
 pub(super) struct Source<'a> {
     pub(super) typed: &'a TypedGraph,
-    pub(super) statistics: &'a [Option<Statistics>],
+    /// The mean of each channel of the values, by node; none of those that were not observed.
+    pub(super) means: &'a [Option<Vec<f32>>],
     /// The scale of each value, by node.
     pub(super) scales: &'a [Option<Scale>],
     pub(super) options: &'a QuantizeOptions,
+    pub(super) integers: Integers<'a>,
 }
 
 /// The result of a translation.
@@ -165,7 +167,7 @@ impl Emitter<'_> {
         let shape = self.shape(id).to_vec();
         let scale = self.source.scales[id.index()];
         let quantization = scale.map(per_tensor);
-        let dtype = if scale.is_some() { DType::I8 } else { DType::F32 };
+        let dtype = if scale.is_some() { self.dtype() } else { DType::F32 };
         let name = self.fresh(&node.name);
         let tensor = self.tensor(NewTensor { name, dtype, shape, constant: None, quantization });
         self.model.inputs.push(tensor);
@@ -174,6 +176,11 @@ impl Emitter<'_> {
             None => self.real[id.index()] = Some(tensor),
         }
         Ok(())
+    }
+
+    /// Returns the type of quantised values.
+    fn dtype(&self) -> DType {
+        self.source.integers.dtype()
     }
 
     fn shape(&self, id: NodeId) -> &[usize] {
@@ -260,11 +267,12 @@ impl Emitter<'_> {
             let range = values.iter().fold(Range { low: 0.0, high: 0.0 }, |range, &x| {
                 range.union(Range { low: x, high: x })
             });
-            let scale = scale_for(range);
-            let bytes = values.iter().map(|x| store(*x, scale) as u8).collect();
+            let integers = self.source.integers;
+            let scale = integers.scale_for(range);
+            let bytes = values.iter().map(|x| integers.store(*x, scale)).collect();
             self.tensor(NewTensor {
                 name,
-                dtype: DType::I8,
+                dtype: integers.dtype(),
                 shape,
                 constant: Some(bytes),
                 quantization: Some(per_tensor(scale)),
@@ -273,7 +281,7 @@ impl Emitter<'_> {
             let from = self.real(id)?;
             let scale = self.scale(id)?;
             let quantization = Some(per_tensor(scale));
-            let dtype = DType::I8;
+            let dtype = self.dtype();
             let tensor =
                 self.tensor(NewTensor { name, dtype, shape, constant: None, quantization });
             self.operator("QUANTIZE", 1, vec![from], tensor, None);
@@ -352,8 +360,10 @@ impl Emitter<'_> {
             self.real[id.index()] = Some(tensor);
             return Ok(());
         }
-        let (scale, dtype) = (self.scale(id)?, DType::I8);
-        let own = fixed_scale(&node.op).unwrap_or(scale);
+        let (scale, dtype) = (self.scale(id)?, self.dtype());
+        let own = self.source.integers.fixed_scale(&node.op).unwrap_or(scale);
+        // uint8 is in the first version of every operator that has it.
+        let version = if dtype == DType::U8 { 1 } else { int8_version };
         let new = |name: String, scale: Scale, shape: Vec<usize>| NewTensor {
             name,
             dtype,
@@ -364,11 +374,11 @@ impl Emitter<'_> {
         let named = self.fresh(&node.name);
         let named = self.tensor(new(named, scale, shape.clone()));
         if own == scale {
-            self.operator(builtin, int8_version, inputs, named, options);
+            self.operator(builtin, version, inputs, named, options);
         } else {
             let name = self.fresh(&format!("{}/own_scale", node.name));
             let result = self.tensor(new(name, own, shape));
-            self.operator(builtin, int8_version, inputs, result, options);
+            self.operator(builtin, version, inputs, result, options);
             self.operator("QUANTIZE", 2, vec![result], named, None);
         }
         self.stored[id.index()] = Some(named);
@@ -379,12 +389,6 @@ impl Emitter<'_> {
 /// Returns the parameters of a tensor of one scale.
 fn per_tensor(scale: Scale) -> NewQuantization {
     NewQuantization { scales: vec![scale.scale], zero_point: scale.zero_point.into(), dimension: 0 }
-}
-
-/// Returns the integer that stands for a real number.
-fn store(x: f32, scale: Scale) -> i8 {
-    let stored = (x / scale.scale).round() + scale.zero_point as f32;
-    stored.clamp(-128.0, 127.0) as i8
 }
 
 /// Returns the number of a fused activation; `None` if there is none for the clamp.

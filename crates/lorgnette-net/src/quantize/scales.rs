@@ -3,20 +3,25 @@
 //! TensorFlow Lite's int8 operators that move, join or pool values keep their scale. So the values
 //! of such an operator share one, whose range holds all of theirs.
 
+use std::collections::HashMap;
+
 use lorgnette_kernels::Unary;
 use lorgnette_kernels::integer::Scale;
 
 use super::RangeRule;
 use super::statistics::{Range, Statistics};
+use super::trained::Steps;
 use crate::graph::op::{Op, PadMode};
 use crate::graph::shape::TypedGraph;
 use crate::graph::{Node, NodeId};
+use crate::import::TrainedRange;
+use crate::tensor::DType;
 
 /// int8's smallest and largest value.
 const LIMITS: [f32; 2] = [-128.0, 127.0];
 
 /// Returns the scale of int8 for a range; zero is one of its steps.
-pub(super) fn scale_for(range: Range) -> Scale {
+fn scale_for(range: Range) -> Scale {
     let span = f64::from(range.high) - f64::from(range.low);
     let step = if span > 0.0 && span.is_finite() { span / 255.0 } else { 1.0 };
     // Scales below this make factors that a multiplier cannot hold.
@@ -27,13 +32,62 @@ pub(super) fn scale_for(range: Range) -> Scale {
 }
 
 /// Returns the scale that an operator's int8 result always has.
-pub(super) fn fixed_scale(op: &Op) -> Option<Scale> {
+fn fixed_scale(op: &Op) -> Option<Scale> {
     match op {
         Op::Softmax { log: false } | Op::Unary(Unary::Sigmoid) => {
             Some(Scale { scale: 1.0 / 256.0, zero_point: -128 })
         }
         Op::Unary(Unary::Tanh) => Some(Scale { scale: 1.0 / 128.0, zero_point: 0 }),
         _ => None,
+    }
+}
+
+/// How the 8-bit integers of a network stand for real numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Integers<'a> {
+    /// int8, with a scale for each output channel of weights.
+    Int8,
+    /// uint8, with the ranges of weights by the name of the filter.
+    Uint8(&'a HashMap<String, TrainedRange>),
+}
+
+impl Integers<'_> {
+    pub(super) fn dtype(self) -> DType {
+        match self {
+            Self::Int8 => DType::I8,
+            Self::Uint8(_) => DType::U8,
+        }
+    }
+
+    /// Returns the scale for a range; zero is one of its steps.
+    pub(super) fn scale_for(self, range: Range) -> Scale {
+        let Range { low, high } = range;
+        match self {
+            Self::Uint8(_) if low < high => {
+                let steps = Steps::new(TrainedRange { low, high, is_narrow: false });
+                Scale { scale: steps.scale as f32, zero_point: steps.zero_point.into() }
+            }
+            Self::Uint8(_) => Scale { scale: 1.0, zero_point: 0 },
+            Self::Int8 => scale_for(range),
+        }
+    }
+
+    /// Returns the scale that an operator's result always has.
+    pub(super) fn fixed_scale(self, op: &Op) -> Option<Scale> {
+        let fixed = fixed_scale(op)?;
+        Some(match self {
+            Self::Int8 => fixed,
+            Self::Uint8(_) => Scale { zero_point: fixed.zero_point + 128, ..fixed },
+        })
+    }
+
+    /// Returns the byte that stands for a real number.
+    pub(super) fn store(self, x: f32, scale: Scale) -> u8 {
+        let stored = (x / scale.scale).round() + scale.zero_point as f32;
+        match self {
+            Self::Int8 => (stored.clamp(-128.0, 127.0) as i8).cast_unsigned(),
+            Self::Uint8(_) => stored.clamp(0.0, 255.0) as u8,
+        }
     }
 }
 
@@ -60,7 +114,7 @@ pub(super) fn shared_inputs(node: &Node) -> &[NodeId] {
 /// Returns the range of each observed value, by node.
 pub(super) fn ranges(statistics: &[Option<Statistics>], rule: RangeRule) -> Vec<Option<Range>> {
     let range = |statistics: &Statistics| match rule {
-        RangeRule::Whole => statistics.whole(),
+        RangeRule::Whole | RangeRule::Trained => statistics.whole(),
         RangeRule::Percentile(percentile) => statistics.without_tails(1.0 - percentile / 100.0),
         RangeRule::LeastError => statistics.least_error(),
     };
@@ -68,7 +122,11 @@ pub(super) fn ranges(statistics: &[Option<Statistics>], rule: RangeRule) -> Vec<
 }
 
 /// Returns the scale of each value whose range is known, by node.
-pub(super) fn scales(typed: &TypedGraph, own: &[Option<Range>]) -> Vec<Option<Scale>> {
+pub(super) fn scales(
+    typed: &TypedGraph,
+    own: &[Option<Range>],
+    integers: Integers<'_>,
+) -> Vec<Option<Scale>> {
     let mut leaders: Vec<usize> = (0..own.len()).collect();
     for (id, node) in typed.graph.iter() {
         for input in shared_inputs(node) {
@@ -90,9 +148,9 @@ pub(super) fn scales(typed: &TypedGraph, own: &[Option<Range>]) -> Vec<Option<Sc
     let scale = |(id, node): (NodeId, &Node)| {
         let index = id.index();
         own[index]?;
-        match fixed_scale(&node.op) {
+        match integers.fixed_scale(&node.op) {
             Some(fixed) if is_alone(index) => Some(fixed),
-            _ => ranges[leader(&leaders, index)].map(scale_for),
+            _ => ranges[leader(&leaders, index)].map(|range| integers.scale_for(range)),
         }
     };
     typed.graph.iter().map(scale).collect()

@@ -86,8 +86,8 @@ impl Statistics {
     }
 
     /// Returns the mean of each channel.
-    pub(super) fn means(&self) -> Vec<f64> {
-        self.sums.iter().map(|sum| sum / self.count.max(1) as f64).collect()
+    pub(super) fn means(&self) -> Vec<f32> {
+        self.sums.iter().map(|sum| (sum / self.count.max(1) as f64) as f32).collect()
     }
 
     /// Returns the range of all values, or nothing's.

@@ -1,4 +1,4 @@
-//! `lorgnette models quantise`: writes a model as a TensorFlow Lite file of int8.
+//! `lorgnette models quantise`: writes a model of int8, as a TensorFlow Lite, ONNX or plan file.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -9,11 +9,13 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
-use lorgnette::Picture;
 use lorgnette::net::quantize::RangeRule;
 use lorgnette::net::write_atomically;
 use lorgnette::photos::{Walk, WalkOptions};
-use lorgnette::quantize::{LayerQuantization, Quantization, QuantizationOptions, quantize};
+use lorgnette::quantize::{
+    LayerQuantization, Quantization, QuantizationOptions, quantize, quantize_trained,
+};
+use lorgnette::{Model, ModelOptions, Picture};
 use serde::Serialize;
 
 use crate::Outcome;
@@ -24,7 +26,7 @@ use crate::progress::Progress;
 use crate::stream::{write_json, write_report};
 use crate::table::{Align, Fit, Table, width};
 
-/// Write a model as a TensorFlow Lite file of int8, calibrated on photos
+/// Write a model of int8, calibrated on photos
 #[derive(Debug, Args)]
 #[command(alias = "quantize", after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -32,12 +34,13 @@ pub(crate) struct Arguments {
     #[arg(value_name = "M")]
     named: Option<OsString>,
 
-    /// Photos, or folders of photos, of the kind that the model is for: a hundred or more
-    #[arg(long, value_name = "PHOTOS", required = true, num_args = 1..)]
+    /// Photos, or folders of photos, of the kind that the model is for: a hundred or more; not
+    /// needed for graphs of quantisation-aware training, which have their ranges
+    #[arg(long, value_name = "PHOTOS", num_args = 1..)]
     calibrate: Vec<PathBuf>,
 
-    /// Where to write it
-    #[arg(long, value_name = "FILE.tflite")]
+    /// Where to write it: .tflite, .onnx (QDQ) or .plan (a plan file)
+    #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
     /// Maximum number of photos, evenly chosen from all
@@ -65,8 +68,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     explain: bool,
 
-    /// Also write the ranges of activations as text: a name, the smallest and the largest number a
-    /// line
+    /// Also write the ranges of activations as text: a name, the smallest and the largest number,
+    /// and the means of channels a line
     #[arg(long, value_name = "FILE")]
     write_ranges: Option<PathBuf>,
 
@@ -80,12 +83,39 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 Weights have a scale for each output channel, activations one for all channels.
-The file is read by LiteRT (TensorFlow Lite) and by Lorgnette, to the same bytes.
+A .tflite file is read by LiteRT (TensorFlow Lite) and by Lorgnette, to the same
+bytes. An .onnx file has QuantizeLinear and DequantizeLinear around each operator,
+and ONNX Runtime computes it with integers, up to its rounding. A .plan file is
+Lorgnette's own, for this machine, and starts at once.
 
 Examples:
   lorgnette models quantise --calibrate photos --out mobilenet_v1_int8.tflite
   lorgnette models quantise resnet_v1_50.ckpt --calibrate photos holidays \\
-      --out resnet.tflite --explain";
+      --out resnet.tflite --explain
+  lorgnette models quantise vgg_16.ckpt --calibrate photos --out vgg_16.plan";
+
+/// The format of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    TensorFlowLite,
+    Onnx,
+    Plan,
+}
+
+impl Format {
+    /// Returns the format that a file's name ends in.
+    fn from_path(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("tflite") => Ok(Self::TensorFlowLite),
+            Some("onnx") => Ok(Self::Onnx),
+            Some("plan") => Ok(Self::Plan),
+            _ => bail!(
+                "{}: what is it to be? End the name in .tflite, .onnx or .plan",
+                path.display()
+            ),
+        }
+    }
+}
 
 /// A rule for ranges.
 #[derive(Clone, Copy, Debug)]
@@ -111,12 +141,7 @@ impl FromStr for Ranges {
 
 /// Quantises the model.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    let out = &arguments.out;
-    ensure!(
-        out.extension().is_some_and(|extension| extension == "tflite"),
-        "{}: a quantised model is a .tflite file: end the name in .tflite",
-        out.display()
-    );
+    let format = Format::from_path(&arguments.out)?;
     ensure!(
         (0.0..=1.0).contains(&arguments.min_agreement),
         "--min-agreement is a share from 0 to 1"
@@ -128,29 +153,28 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     } else {
         model::open_for_photos_by_name(named, input, global, messages)?
     };
-    let pictures = pictures(arguments, messages)?;
-    let mut options = QuantizationOptions::default();
-    options.range = arguments.ranges.map(|Ranges(rule)| rule);
-    options.keep_float = arguments.keep_float.iter().cloned().collect::<BTreeSet<_>>();
-    options.min_agreement = arguments.min_agreement;
-    let mut bar: Option<Progress> = None;
-    let mut observer = |progress: &lorgnette::Progress| {
-        let bar = bar.get_or_insert_with(|| Progress::new(progress.total, "steps", messages));
-        bar.set_position(progress.done);
-        ControlFlow::Continue(())
+    let quantization = match quantize_trained(&model)? {
+        Some(quantization) => {
+            if !arguments.calibrate.is_empty() {
+                messages.note(&"the ranges are those in the graph, not of the photos");
+            }
+            quantization
+        }
+        None => calibrated(arguments, &model, messages)?,
     };
-    let quantization = quantize(&model, &pictures, &options, &mut observer)?;
-    drop(bar);
     check_names(arguments, &quantization)?;
-    write(out, &quantization.bytes)?;
+    let bytes = write_model(arguments, format, &model, &quantization, global)?;
     if let Some(ranges) = &arguments.write_ranges {
         write(ranges, quantization.ranges.as_bytes())?;
     }
-    let report = Report::new(&quantization);
+    let report = Report { bytes, ..Report::new(&quantization) };
     match arguments.format {
         ReportFormat::Json => write_report(|out| write_json(out, &report))?,
         ReportFormat::Text => {
-            write_report(|out| write_text(out, &quantization, arguments.explain))?;
+            write_report(|out| {
+                write_text(out, &quantization, arguments.explain)?;
+                writeln!(out, "{}", super::size(bytes))
+            })?;
         }
     }
     if quantization.best_agreement < arguments.min_agreement {
@@ -162,6 +186,53 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         ));
     }
     Ok(Outcome::Done)
+}
+
+/// Quantises a model with ranges that are calibrated on the photos.
+fn calibrated(arguments: &Arguments, model: &Model, messages: Messages) -> Result<Quantization> {
+    ensure!(
+        !arguments.calibrate.is_empty(),
+        "{}: it has no ranges of quantisation-aware training: give photos, --calibrate PHOTOS",
+        model.name()
+    );
+    let pictures = pictures(arguments, messages)?;
+    let mut options = QuantizationOptions::default();
+    options.range = arguments.ranges.map(|Ranges(rule)| rule);
+    options.keep_float = arguments.keep_float.iter().cloned().collect::<BTreeSet<_>>();
+    options.min_agreement = arguments.min_agreement;
+    let mut bar: Option<Progress> = None;
+    let mut observer = |progress: &lorgnette::Progress| {
+        let bar = bar.get_or_insert_with(|| Progress::new(progress.total, "steps", messages));
+        bar.set_position(progress.done);
+        ControlFlow::Continue(())
+    };
+    let quantization = quantize(model, &pictures, &options, &mut observer)?;
+    drop(bar);
+    Ok(quantization)
+}
+
+/// Writes the quantised model and returns the length of its file.
+fn write_model(
+    arguments: &Arguments,
+    format: Format,
+    model: &Model,
+    quantization: &Quantization,
+    global: &Global,
+) -> Result<u64> {
+    let path = &arguments.out;
+    if format == Format::TensorFlowLite {
+        write(path, &quantization.bytes)?;
+        return Ok(quantization.bytes.len() as u64);
+    }
+    let ModelOptions { threads, level, memory_limit, .. } = global.model_options()?;
+    let options = ModelOptions { threads, level, memory_limit, ..ModelOptions::default() };
+    let name = format!("{}.tflite", model.name());
+    let quantized = Model::from_bytes(quantization.bytes.clone(), &name, &options)?;
+    match format {
+        Format::Plan => quantized.write_plan_file(path)?,
+        Format::TensorFlowLite | Format::Onnx => quantized.write_onnx(path)?,
+    }
+    Ok(path.metadata()?.len())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -207,12 +278,13 @@ fn check_names(arguments: &Arguments, quantization: &Quantization) -> Result<()>
 /// The figures as JSON.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
-    bytes: usize,
+    bytes: u64,
     ranges: String,
     equalized: bool,
     photos: usize,
-    best_agreement: f64,
-    five_best_agreement: f64,
+    /// `None` without photos.
+    best_agreement: Option<f64>,
+    five_best_agreement: Option<f64>,
     float_layers: Vec<&'a str>,
     layers: Vec<Layer<'a>>,
 }
@@ -235,12 +307,13 @@ impl<'a> Report<'a> {
             signal_to_noise_db: Some(layer.signal_to_noise).filter(|ratio| ratio.is_finite()),
         };
         Self {
-            bytes: quantization.bytes.len(),
+            bytes: quantization.bytes.len() as u64,
             ranges: quantization.range.to_string(),
             equalized: quantization.is_equalized,
             photos: quantization.photos,
-            best_agreement: quantization.best_agreement,
-            five_best_agreement: quantization.five_best_agreement,
+            best_agreement: Some(quantization.best_agreement).filter(|_| quantization.photos > 0),
+            five_best_agreement: Some(quantization.five_best_agreement)
+                .filter(|_| quantization.photos > 0),
             float_layers: float_layers(quantization),
             layers: quantization.layers.iter().map(layer).collect(),
         }
@@ -269,14 +342,16 @@ fn write_text(out: &mut dyn Write, quantization: &Quantization, explain: bool) -
         [] => writeln!(out, "kept in float: nothing")?,
         names => writeln!(out, "kept in float: {}", names.join(", "))?,
     }
+    if quantization.photos == 0 {
+        return Ok(());
+    }
     writeln!(
         out,
         "of {}: best class the same in {:.1} %, five best classes in {:.1} %",
         count(quantization.photos, "photo"),
         100.0 * quantization.best_agreement,
         100.0 * quantization.five_best_agreement
-    )?;
-    writeln!(out, "{}", super::size(quantization.bytes.len() as u64))
+    )
 }
 
 fn write_layers(out: &mut dyn Write, quantization: &Quantization) -> io::Result<()> {
@@ -290,6 +365,7 @@ fn write_layers(out: &mut dyn Write, quantization: &Quantization) -> io::Result<
     for layer in &quantization.layers {
         let ratio = match layer.signal_to_noise {
             ratio if ratio.is_finite() => format!("{ratio:.1}"),
+            ratio if ratio.is_nan() => String::new(),
             _ => "exact".to_owned(),
         };
         let float = if layer.is_float { "float" } else { "" };

@@ -10,7 +10,9 @@ use lorgnette_kernels::integer::{
 };
 use lorgnette_kernels::{Level, ThreadPool, Window};
 
-use super::{FilterScale, Quantized, QuantizedBinary, QuantizedFunction, QuantizedKind};
+use super::{
+    DynamicRange, FilterScale, Quantized, QuantizedBinary, QuantizedFunction, QuantizedKind,
+};
 use crate::graph::evaluate::{groups, index, sources};
 use crate::graph::op::{Conv, PoolKind};
 use crate::graph::shape::{Fact, resolve};
@@ -58,6 +60,11 @@ enum Work {
     },
     Quantize(Scale),
     Dequantize(Scale),
+    DynamicRange {
+        how: DynamicRange,
+        /// Values of one range.
+        row: usize,
+    },
     Gather(ByteGather),
     /// Rows of bytes, `stride` apart in the output.
     CopyRows {
@@ -131,6 +138,11 @@ impl IntegerKernel {
         output: &Fact,
     ) -> Result<Self, String> {
         let x = inputs.first().ok_or("its input is missing")?;
+        if let QuantizedKind::DynamicRange(how) = op.kind {
+            let of_picture = || x.fact.len() / x.fact.shape.first().copied().unwrap_or(1).max(1);
+            let work = Work::DynamicRange { how, row: how.row.unwrap_or_else(of_picture) };
+            return Ok(Self { work, is_signed: true });
+        }
         let dtype = match op.kind {
             QuantizedKind::Quantize { .. } => op.dtype,
             _ => x.fact.dtype,
@@ -191,6 +203,7 @@ impl IntegerKernel {
             Work::Table { name, .. } => name,
             Work::Quantize(_) => "quantise",
             Work::Dequantize(_) => "dequantise",
+            Work::DynamicRange { .. } => "round to 8 bits",
             Work::Gather(_) => "gather, bytes",
             Work::CopyRows { .. } => "copy, bytes",
         }
@@ -226,6 +239,9 @@ impl IntegerKernel {
         let first = args.inputs[0];
         match &self.work {
             Work::Table { table, .. } => table.run(first, args.output, pool),
+            Work::DynamicRange { how, row } => {
+                how.run(*row, cast_slice(first), cast_slice_mut(args.output));
+            }
             Work::Gather(gather) => gather.run(first, args.output, pool),
             Work::CopyRows { row, stride } => {
                 let rows = args.output.chunks_mut(*stride);
@@ -280,7 +296,10 @@ impl Work {
             Self::Dequantize(scale) => {
                 dequantize::<T>(level, *scale, x, cast_slice_mut(output), pool);
             }
-            Self::Table { .. } | Self::Gather(_) | Self::CopyRows { .. } => {}
+            Self::Table { .. }
+            | Self::DynamicRange { .. }
+            | Self::Gather(_)
+            | Self::CopyRows { .. } => {}
         }
     }
 }
@@ -510,6 +529,7 @@ fn work<T: Byte>(
         }
         QuantizedKind::Quantize { .. } => Work::Quantize(op.output),
         QuantizedKind::Dequantize { .. } => Work::Dequantize(scale(0)?),
+        QuantizedKind::DynamicRange(_) => return Err("it reads no integers".into()),
     })
 }
 

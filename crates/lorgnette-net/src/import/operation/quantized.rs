@@ -7,7 +7,7 @@ use super::super::attributes::Attributes;
 use super::{Chain, Piece, window};
 use crate::graph::op::{Op, Pool};
 use crate::graph::quantized::{
-    FilterScale, Quantized, QuantizedBinary, QuantizedFunction, QuantizedKind, Scale,
+    DynamicRange, FilterScale, Quantized, QuantizedBinary, QuantizedFunction, QuantizedKind, Scale,
 };
 use crate::tensor::DType;
 
@@ -35,6 +35,10 @@ pub(crate) mod attribute {
     pub(crate) const BETA: &str = "beta";
     /// The slope of a leaky ReLU.
     pub(crate) const SLOPE: &str = "alpha";
+    /// Whether a range that is chosen at run time is symmetric.
+    pub(crate) const IS_SYMMETRIC: &str = "symmetric";
+    /// The number of values that have one such range; 0 for those of a picture.
+    pub(crate) const ROW: &str = "row";
     /// Whether reduced dimensions are kept.
     pub(crate) const KEEP_DIMS: &str = "keep_dims";
 }
@@ -56,7 +60,11 @@ pub(super) fn read(
     _: usize,
     _: usize,
 ) -> Option<Result<Piece, String>> {
-    let kind = kind(op.strip_prefix(PREFIX)?, node)?;
+    let op = op.strip_prefix(PREFIX)?;
+    if op == "DynamicRange" {
+        return Some(Ok(Piece::Node(Op::Quantized(Box::new(dynamic_range(node))))));
+    }
+    let kind = kind(op, node)?;
     Some(kind.and_then(|kind| quantized(kind, node)).map(|op| Piece::Node(Op::Quantized(op))))
 }
 
@@ -124,6 +132,16 @@ fn kind(op: &str, node: Attributes<'_>) -> Option<Result<QuantizedKind, String>>
         "Dequantize" => Ok(QuantizedKind::Dequantize { port: false }),
         _ => return None,
     })
+}
+
+/// Returns an operation of real numbers, which have no scale.
+fn dynamic_range(node: Attributes<'_>) -> Quantized {
+    let row = node.int(attribute::ROW).and_then(|row| usize::try_from(row).ok());
+    let is_symmetric = node.flag(attribute::IS_SYMMETRIC);
+    let how = DynamicRange { is_symmetric, row: row.filter(|&row| row > 0) };
+    let kind = QuantizedKind::DynamicRange(how);
+    let no_scale = Scale { scale: 1.0, zero_point: 0 };
+    Quantized { kind, ..Quantized::dequantize(no_scale, DType::F32) }
 }
 
 fn pool(node: Attributes<'_>, kind: PoolKind) -> Result<QuantizedKind, String> {

@@ -2,6 +2,8 @@
 
 use lorgnette_kernels::Padding;
 
+use super::super::scales::Integers;
+use super::super::trained::Steps;
 use super::{Emitter, Operation, Outcome, activation, unsupported};
 use crate::graph::op::{Border, Conv, Epilogue, MatMul};
 use crate::graph::shape::resolve;
@@ -36,6 +38,9 @@ impl Emitter<'_> {
         let Some(activation) = activation(conv.epilogue.limits()) else {
             return unsupported("its activation");
         };
+        if self.scales_rounded_weights(&conv.epilogue) {
+            return unsupported("a factor behind weights that are rounded");
+        }
         let filter = self.constant(filter)?;
         let &[rows, columns, inputs, last] = filter.shape() else {
             return unsupported("its filter has not four dimensions");
@@ -93,6 +98,9 @@ impl Emitter<'_> {
         };
         if product.transpose_a {
             return unsupported("its left matrix is transposed");
+        }
+        if self.scales_rounded_weights(&product.epilogue) {
+            return unsupported("a factor behind weights that are rounded");
         }
         let matrix = self.constant(matrix)?;
         let &[rows, columns] = matrix.shape() else { return unsupported("its right matrix") };
@@ -163,13 +171,19 @@ impl Emitter<'_> {
             return Ok([filter, self.floats(&bias_name, &[outputs], &weights.bias)]);
         }
         let input_scale = self.scale(x)?.scale;
+        if let Integers::Uint8(trained) = self.source.integers {
+            let filter = node.inputs.get(1).map(|filter| self.source.typed.graph.node(*filter));
+            let range = filter.and_then(|filter| trained.get(&filter.name));
+            let range =
+                *range.ok_or_else(|| "its weights have no range of their own".to_owned())?;
+            return Ok(self.trained_weights(node, weights, Steps::new(range), input_scale));
+        }
         let scales = weights.scales(input_scale);
         let stored = weights.stored(&scales);
         let mut bias = weights.bias.clone();
         if self.source.options.correct_bias {
-            let statistics = self.source.statistics[x.index()].as_ref();
-            if let Some(statistics) = statistics {
-                weights.correct(&mut bias, &stored, &scales, &statistics.means());
+            if let Some(means) = &self.source.means[x.index()] {
+                weights.correct(&mut bias, &stored, &scales, means);
             }
         }
         let quantization = |scales: Vec<f32>, dimension: usize| {
@@ -198,6 +212,45 @@ impl Emitter<'_> {
             quantization: quantization(bias_scales, 0),
         });
         Ok([filter, bias])
+    }
+
+    /// Adds a filter of uint8 with one scale, and its bias.
+    fn trained_weights(
+        &mut self,
+        node: &Node,
+        weights: &Weights,
+        steps: Steps,
+        input_scale: f32,
+    ) -> [usize; 2] {
+        let scale = f64::from(input_scale) * steps.scale;
+        let bias = weights.bias.iter().flat_map(|bias| {
+            let stored = (f64::from(*bias) / scale).round() as i32;
+            stored.to_le_bytes()
+        });
+        let quantization = |scale: f64, zero_point: u8| {
+            let (scales, zero_point) = (vec![scale as f32], zero_point.into());
+            Some(NewQuantization { scales, zero_point, dimension: 0 })
+        };
+        let bias = NewTensor {
+            name: self.fresh(&format!("{}/bias", node.name)),
+            dtype: DType::I32,
+            shape: vec![weights.bias.len()],
+            constant: Some(bias.collect()),
+            quantization: quantization(scale, 0),
+        };
+        let filter = NewTensor {
+            name: self.fresh(&format!("{}/weights", node.name)),
+            dtype: DType::U8,
+            shape: weights.shape.clone(),
+            constant: Some(weights.values.iter().map(|weight| steps.store(*weight)).collect()),
+            quantization: quantization(steps.scale, steps.zero_point),
+        };
+        [self.tensor(filter), self.tensor(bias)]
+    }
+
+    /// True if rounded weights would be multiplied by factors, which are no steps of theirs.
+    fn scales_rounded_weights(&self, epilogue: &Epilogue) -> bool {
+        matches!(self.source.integers, Integers::Uint8(_)) && epilogue.scale.is_some()
     }
 
     /// Returns how a convolution is padded, and its input: with its padding around it, where
@@ -285,11 +338,11 @@ impl Weights {
 
     /// Takes from each bias what the rounding of the weights adds to its channel's results, for
     /// inputs of these means (Nagel et al. 2019, "Data-free quantization").
-    fn correct(&self, bias: &mut [f32], stored: &[i8], scales: &[f32], means: &[f64]) {
+    fn correct(&self, bias: &mut [f32], stored: &[i8], scales: &[f32], means: &[f32]) {
         let mut errors = vec![0f64; bias.len()];
         for (index, (weight, stored)) in self.values.iter().zip(stored).enumerate() {
             let [output, input] = self.channels(index, means.len());
-            let mean = means.get(input).copied().unwrap_or(0.0);
+            let mean = means.get(input).copied().map_or(0.0, f64::from);
             let rounded = f64::from(*stored) * f64::from(scales[output]);
             errors[output] += (rounded - f64::from(*weight)) * mean;
         }

@@ -312,6 +312,32 @@ fn arg_extreme(site: &mut Site<'_, '_, '_>, op: &str) -> Outcome {
     site.finish(op, vec![x, axis], vec![("output_type", dtype_value(dtype))])
 }
 
+impl Site<'_, '_, '_> {
+    /// The input of a contraction of real numbers. Where its weights alone are integers, the input
+    /// is rounded to 8 bits first: each picture, or each `row` of values, with a range of its own.
+    pub(super) fn contracted_input(&mut self, row: usize, is_symmetric: bool) -> Outcome<String> {
+        let (x, tensor, weights) = (self.input(0)?, self.tensor(0)?, self.tensor(1)?);
+        let is_hybrid = weights.dtype == Some(DType::I8)
+            && weights.is_quantized()
+            && weights.constant.is_some()
+            && tensor.dtype == Some(DType::F32);
+        if !is_hybrid {
+            return Ok(x);
+        }
+        let attributes = vec![
+            (attribute::IS_SYMMETRIC, Value::B(is_symmetric)),
+            (attribute::ROW, int(row as i64)),
+        ];
+        self.step("rounded", "LiteDynamicRange", vec![x], attributes)
+    }
+
+    /// True if the weights, input number 1, have one scale.
+    pub(super) fn has_one_filter_scale(&self) -> Outcome<bool> {
+        let quantization = &self.tensor(1)?.quantization;
+        Ok(quantization.as_ref().is_some_and(|quantization| quantization.scales.len() == 1))
+    }
+}
+
 /// Parts of another scale take that of the whole first.
 fn concatenation(site: &mut Site<'_, '_, '_>) -> Outcome {
     const AXIS: usize = 0;

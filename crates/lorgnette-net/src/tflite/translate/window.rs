@@ -43,6 +43,7 @@ pub(super) mod fully_connected {
     pub(in super::super) const ACTIVATION: usize = 0;
     pub(in super::super) const WEIGHTS_FORMAT: usize = 1;
     pub(in super::super) const KEEP_NUM_DIMS: usize = 2;
+    pub(in super::super) const ASYMMETRIC_INPUTS: usize = 3;
 }
 
 /// The fields of `Pool2DOptions`.
@@ -114,7 +115,8 @@ fn conv(site: &mut Site<'_, '_, '_>) -> Outcome {
             "a filter of shape {filter:?} over {channels} channels"
         )));
     }
-    let (x, filter) = (site.input(0)?, site.real(1)?);
+    let is_symmetric = site.has_one_filter_scale()?;
+    let (x, filter) = (site.contracted_input(0, is_symmetric)?, site.real(1)?);
     let order = site.vector("filter/perm", &[1, 2, 3, 0])?;
     let filter = site.step("filter", "Transpose", vec![filter, order], Vec::new())?;
     let sum = match groups {
@@ -169,7 +171,8 @@ fn depthwise(site: &mut Site<'_, '_, '_>) -> Outcome {
             )));
         }
     };
-    let (x, filter) = (site.input(0)?, site.real(1)?);
+    let is_symmetric = site.has_one_filter_scale()?;
+    let (x, filter) = (site.contracted_input(0, is_symmetric)?, site.real(1)?);
     let shape = site.vector("filter/shape", &shape)?;
     let filter = site.step("filter", "Reshape", vec![filter, shape], Vec::new())?;
     let sum = site.step("sum", "DepthwiseConv2dNative", vec![x, filter], attributes)?;
@@ -315,7 +318,7 @@ fn cut(site: &mut Site<'_, '_, '_>, x: String, rows: &Side, columns: &Side) -> O
 
 /// `x, weights ([output, input]), bias`.
 fn fully_connected(site: &mut Site<'_, '_, '_>) -> Outcome {
-    use self::fully_connected::{ACTIVATION, KEEP_NUM_DIMS, WEIGHTS_FORMAT};
+    use self::fully_connected::{ACTIVATION, ASYMMETRIC_INPUTS, KEEP_NUM_DIMS, WEIGHTS_FORMAT};
     let activation = Activation::from_options(site, ACTIVATION)?;
     if site.u8(WEIGHTS_FORMAT)? != 0 {
         return unsupported("shuffled weights");
@@ -323,7 +326,8 @@ fn fully_connected(site: &mut Site<'_, '_, '_>) -> Outcome {
     let [_, inner] = site.tensor(1)?.shape[..] else {
         return Err(Refusal::Damaged(format!("weights of shape {:?}", site.tensor(1)?.shape)));
     };
-    let (mut x, weights) = (site.input(0)?, site.real(1)?);
+    let is_symmetric = !site.flag(ASYMMETRIC_INPUTS)?;
+    let (mut x, weights) = (site.contracted_input(inner, is_symmetric)?, site.real(1)?);
     let rank = site.tensor(0)?.shape.len();
     if rank != 2 || last(&site.tensor(0)?.shape) != inner {
         let shape = site.vector("rows/shape", &[-1, inner as i32])?;
