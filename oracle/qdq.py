@@ -96,7 +96,6 @@ class Model:
         outputs = [helper.make_tensor_value_info('y', TensorProto.FLOAT, None)]
         graph = helper.make_graph(self.nodes, self.name, inputs, outputs, self.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', OPSET)], ir_version=IR_VERSION)
-        onnx.checker.check_model(model, full_check=True)
         onnx.save(model, path)
 
 

@@ -1,4 +1,4 @@
-"""Whole networks as TensorFlow Lite files of int8, made by TensorFlow's converter from Keras with made-up weights.
+"""Whole networks as TensorFlow Lite files of int8, and one whose weights alone are integers, made by TensorFlow's converter from Keras with made-up weights.
 
     oracle/environment.sh DIR && DIR/bin/python oracle/tflite_networks.py OUT_DIR
     DIR/bin/python oracle/tflite_imports.py ANSWERS --files OUT_DIR/*.tflite
@@ -22,6 +22,17 @@ APPLICATIONS = {
     'mobilenet_v3': lambda: tf.keras.applications.MobileNetV3Small((96, 96, 3), weights=None, classes=101, include_preprocessing=False),
     'resnet_v2': lambda: tf.keras.applications.ResNet50V2(input_shape=(64, 64, 3), weights=None, classes=101),
 }
+
+
+def hybrid():
+    """Layers whose weights alone become integers: convolutions, depthwise ones, a fully connected one."""
+    x = picture = tf.keras.Input((24, 24, 3))
+    x = tf.keras.layers.Conv2D(48, 3, strides=2, padding='same', activation='relu6')(x)
+    x = tf.keras.layers.DepthwiseConv2D(3, padding='same', activation='relu')(x)
+    x = tf.keras.layers.Conv2D(40, 1)(x)
+    x = tf.keras.layers.DepthwiseConv2D(7, padding='same')(x)
+    x = tf.keras.layers.GlobalAveragePooling2D()(x)
+    return tf.keras.Model(picture, tf.keras.layers.Dense(64)(x))
 
 
 def fill(model, name):
@@ -51,6 +62,13 @@ def convert(name, model):
     return shorten_names(converter.convert())
 
 
+def convert_weights(model):
+    """The network with weights of int8 and activations of float32."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return shorten_names(converter.convert())
+
+
 def shorten_names(content):
     """The converter joins the names of all layers that became one; these are too long for files."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
@@ -74,6 +92,10 @@ def main():
             fill(model, name)
             (arguments.out / f'{name}_int8.tflite').write_bytes(convert(name, model))
             print(name, flush=True)
+    if arguments.only in (None, 'dynamic_range'):
+        model = hybrid()
+        fill(model, 'dynamic_range')
+        (arguments.out / 'dynamic_range.tflite').write_bytes(convert_weights(model))
 
 
 if __name__ == '__main__':

@@ -6,7 +6,10 @@ mod levels;
 #[path = "support/operations.rs"]
 mod support;
 
-use lorgnette_net::{DType, LoadOptions, Network, RunOptions, Tensor};
+use std::path::Path;
+
+use lorgnette_net::{DType, LoadOptions, Network, RunOptions, Tensor, npy};
+use lorgnette_oracle::tolerance::{ACTIVATION, relative_error};
 
 /// Opens a file of the archive that has no answers.
 fn open(name: &str) -> Network {
@@ -97,6 +100,30 @@ fn a_quantised_network_has_a_signature() {
     assert_eq!(signature.logits, "flat");
     assert_eq!(signature.probabilities.as_deref(), Some("probabilities"));
     assert_eq!(signature.features.as_deref(), Some("pooled"));
+}
+
+/// The weights alone are integers; LiteRT rounds each layer's input to 8 bits.
+#[test]
+fn a_dynamic_range_network_gives_litert_s_numbers() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dynamic_range");
+    let array = |name: &str| npy::read(&std::fs::read(folder.join(name)).unwrap()).unwrap();
+    let network = std::fs::read(folder.join("network.tflite")).unwrap();
+    let (load, run) = (LoadOptions::default(), RunOptions::default());
+    let network = Network::from_bytes(network, "network.tflite", load, run).unwrap();
+    let (picture, expected) = (array("input.npy"), array("output.npy").to_f32());
+    let name = network.signature().unwrap().input.name;
+    let end = network.signature().unwrap().logits;
+    let found = network.run(&[(&name, &picture)], &[&end]).unwrap().remove(0).to_f32();
+    let error = relative_error(&expected, &found);
+    assert!(error < ACTIVATION, "{error}");
+    // Without the rounding it would be off by a thousandth.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("floats.pb");
+    network.write_frozen(&path, &[&end], [24, 24], &[]).unwrap();
+    let floats = Network::open(&path, LoadOptions::default(), RunOptions::default()).unwrap();
+    let found = floats.run(&[(&name, &picture)], &[&end]).unwrap().remove(0).to_f32();
+    let error = relative_error(&expected, &found);
+    assert!((1e-4..0.05).contains(&error), "{error}");
 }
 
 #[test]

@@ -181,10 +181,9 @@ impl Emitter<'_> {
         let scales = weights.scales(input_scale);
         let stored = weights.stored(&scales);
         let mut bias = weights.bias.clone();
-        if self.source.options.correct_bias {
-            if let Some(means) = &self.source.means[x.index()] {
-                weights.correct(&mut bias, &stored, &scales, means);
-            }
+        let means = &self.source.means[x.index()];
+        if let Some(means) = means.as_ref().filter(|_| self.source.options.correct_bias) {
+            weights.correct(&mut bias, &stored, &scales, means);
         }
         let quantization = |scales: Vec<f32>, dimension: usize| {
             Some(NewQuantization { scales, zero_point: 0, dimension })
@@ -222,14 +221,14 @@ impl Emitter<'_> {
         steps: Steps,
         input_scale: f32,
     ) -> [usize; 2] {
-        let scale = f64::from(input_scale) * steps.scale;
+        let scale = input_scale * steps.scale as f32;
         let bias = weights.bias.iter().flat_map(|bias| {
-            let stored = (f64::from(*bias) / scale).round() as i32;
+            let stored = (f64::from(*bias) / f64::from(scale)).round() as i32;
             stored.to_le_bytes()
         });
-        let quantization = |scale: f64, zero_point: u8| {
-            let (scales, zero_point) = (vec![scale as f32], zero_point.into());
-            Some(NewQuantization { scales, zero_point, dimension: 0 })
+        let quantization = |scale: f32, zero_point: u8| {
+            let zero_point = zero_point.into();
+            Some(NewQuantization { scales: vec![scale], zero_point, dimension: 0 })
         };
         let bias = NewTensor {
             name: self.fresh(&format!("{}/bias", node.name)),
@@ -243,7 +242,7 @@ impl Emitter<'_> {
             dtype: DType::U8,
             shape: weights.shape.clone(),
             constant: Some(weights.values.iter().map(|weight| steps.store(*weight)).collect()),
-            quantization: quantization(steps.scale, steps.zero_point),
+            quantization: quantization(steps.scale as f32, steps.zero_point),
         };
         [self.tensor(filter), self.tensor(bias)]
     }
