@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+mod analysis;
 mod arguments;
 mod bar;
 mod hints;

@@ -9,8 +9,9 @@ mod embed;
 mod evaluate;
 mod explain;
 mod export;
-mod faces;
+pub(crate) mod faces;
 mod features;
+mod fleet;
 mod graph;
 mod index;
 mod library;
@@ -51,6 +52,7 @@ pub(crate) enum Verb {
     Train(Box<train::Arguments>),
     Features(features::Arguments),
     Index(index::Arguments),
+    Fleet(fleet::Arguments),
     Search(search::Arguments),
     Serve(Box<serve::Arguments>),
     Library(library::Arguments),
@@ -83,6 +85,7 @@ impl Verb {
             Self::Search(arguments) => search::run(&arguments, global, *messages),
             Self::Serve(arguments) => serve::run(&arguments, global, *messages),
             Self::Index(arguments) => index::run(&arguments, global, *messages),
+            Self::Fleet(arguments) => fleet::run(&arguments, global, *messages),
             Self::Library(arguments) => library::run(&arguments, global, *messages),
         }
     }

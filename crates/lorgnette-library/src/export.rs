@@ -9,6 +9,7 @@ use std::path::Path;
 
 use lorgnette::net::AtomicFile;
 
+pub(crate) use self::parquet::ParquetWriter;
 use crate::contents::Detection;
 use crate::error::{Error, Result};
 use crate::feature::Feature;
@@ -32,24 +33,28 @@ pub enum ExportTable {
 
 /// Type of a column; every column is nullable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ColumnType {
+pub(crate) enum ColumnType {
     Text,
     Bytes,
     Integer,
     Float,
     /// A list of this many numbers.
     FloatList(usize),
+    /// A list of items with these fields, which are no lists.
+    List(&'static [(&'static str, ColumnType)]),
 }
 
 /// Value of a cell.
 #[derive(Clone, Debug, PartialEq)]
-enum Cell {
+pub(crate) enum Cell {
     Empty,
     Text(String),
     Bytes(Vec<u8>),
     Integer(i64),
     Float(f64),
     FloatList(Vec<f32>),
+    /// Items, each with a cell for each field.
+    List(Vec<Vec<Cell>>),
 }
 
 impl<T: Into<Self>> From<Option<T>> for Cell {
@@ -65,7 +70,8 @@ impl From<&str> for Cell {
 }
 
 /// Writes the rows of a table.
-trait Table {
+pub(crate) trait Table {
+    /// Appends a row with a cell for each column.
     fn row(&mut self, cells: Vec<Cell>) -> io::Result<()>;
     /// Writes buffered rows and gives the file its name.
     fn finish(self: Box<Self>) -> io::Result<()>;
@@ -124,21 +130,7 @@ impl Library {
             ExportTable::Features { model } => similar::feature_length(self.connection(), model)?,
             ExportTable::Photos | ExportTable::Detections => 0,
         };
-        let columns = table_kind.columns(features);
-        let extension =
-            path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
-        let open = match extension.as_deref() {
-            Some("csv") => csv::open,
-            Some("parquet") => parquet::open,
-            _ => {
-                return Err(Error::Request(format!(
-                    "{}: end the name in .parquet or .csv",
-                    name(path)
-                )));
-            }
-        };
-        let file = AtomicFile::create(path).map_err(file_error)?;
-        let mut table = open(file, &columns).map_err(file_error)?;
+        let mut table = open_table(path, &table_kind.columns(features))?;
         let mut rows = 0;
         self.rows(table_kind, &mut |cells| {
             rows += 1;
@@ -186,7 +178,36 @@ impl Library {
     }
 }
 
-fn path_cells(path: &Path) -> Vec<Cell> {
+/// Begins a table in a file, Parquet or CSV by its ending.
+///
+/// # Errors
+/// If the ending is another, or the file cannot be written.
+pub(crate) fn open_table(
+    path: &Path,
+    columns: &[(&'static str, ColumnType)],
+) -> Result<Box<dyn Table>> {
+    let extension =
+        path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    let open = match extension.as_deref() {
+        Some("csv") => csv::open,
+        Some("parquet") => parquet::open,
+        _ => {
+            let name = name(path);
+            return Err(Error::Request(format!("{name}: end the name in .parquet or .csv")));
+        }
+    };
+    let file_error = |source| Error::File { name: name(path), source };
+    let file = AtomicFile::create(path).map_err(file_error)?;
+    open(file, columns).map_err(file_error)
+}
+
+/// Formats bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: [u8; 32]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Returns the cells of a path: its text, and its bytes if it is no text.
+pub(crate) fn path_cells(path: &Path) -> Vec<Cell> {
     let bytes = path.to_str().is_none().then(|| Cell::Bytes(bytes::from_path(path).to_vec()));
     vec![Cell::Text(path.to_string_lossy().into_owned()), bytes.unwrap_or(Cell::Empty)]
 }
@@ -199,8 +220,6 @@ fn photo_cells(photo: &Photo) -> Vec<Cell> {
     };
     let integer =
         |number: Option<u32>| number.map_or(Cell::Empty, |number| Cell::Integer(number.into()));
-    let hex =
-        |digest: [u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let mut cells = path_cells(&photo.path);
     cells.extend([
         state.into(),

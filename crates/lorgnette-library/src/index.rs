@@ -25,8 +25,8 @@ use lorgnette::photos::{Exclusion, PassedOver};
 use lorgnette::picture::{OpenOptions, PictureError};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use self::discover::{Discovered, File};
-use self::read::{CaptureInfo, Digest};
+pub(crate) use self::discover::{Discovered, File, discover, modified as modified_time};
+pub(crate) use self::read::{CaptureInfo, Contents, Digest};
 use crate::analyse::{Detections, ModelRecord, PhotoAnalyser};
 use crate::bytes;
 use crate::error::Result;
@@ -130,14 +130,16 @@ impl KnownFile {
 }
 
 /// Result of a worker.
-struct Record {
-    digest: Option<Digest>,
-    capture: CaptureInfo,
-    size: Option<[usize; 2]>,
-    outcome: Outcome,
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) digest: Option<Digest>,
+    pub(crate) capture: CaptureInfo,
+    pub(crate) size: Option<[usize; 2]>,
+    pub(crate) outcome: Outcome,
 }
 
-enum Outcome {
+#[derive(Debug)]
+pub(crate) enum Outcome {
     Analysed(Detections),
     /// This model has analysed a photo with the same bytes.
     AlreadyAnalysed,
@@ -176,9 +178,8 @@ pub fn index<A: PhotoAnalyser>(
     let Analysers { model: model_record, workers } = analysers;
     let model = write::model(library, model_record)?;
     let folders = if folders.is_empty() { library.folders()? } else { folders.to_vec() };
-    let discovered = discover::discover(&folders, &options.exclude, |root| {
-        is_indexed(library.connection(), root)
-    })?;
+    let discovered =
+        discover(&folders, &options.exclude, |root| is_indexed(library.connection(), root))?;
     write::folders(library, &discovered.roots)?;
     let mut begun = ControlFlow::Continue(());
     if !discovered.passed_over.is_empty() {
@@ -189,17 +190,16 @@ pub fn index<A: PhotoAnalyser>(
             begun = observer.event(&Event::Inaccessible { path, error });
         }
     }
-    let (summary, copies) = (Summary::default(), write::Copies::default());
-    let mut indexing = Indexing { library, model, options, summary, copies };
-    indexing.summary.inaccessible = discovered.inaccessible.len();
+    let mut indexing = Indexing { store: Store::of_model(library, model), options };
+    indexing.store.summary.inaccessible = discovered.inaccessible.len();
     let work = indexing.compare(&discovered)?;
     if begun.is_continue() {
         begun = observer.event(&Event::Started { photos: work.len() });
     }
     if begun.is_continue() && indexing.work(&work, workers, observer)?.is_continue() {
-        indexing.summary.missing = write::mark_missing(indexing.library, &discovered)?;
+        indexing.store.summary.missing = write::mark_missing(indexing.store.library, &discovered)?;
     }
-    Ok(indexing.summary)
+    Ok(indexing.store.summary)
 }
 
 /// A photo analysed elsewhere.
@@ -231,11 +231,7 @@ pub fn import(
     model_record: &ModelRecord,
     photos: impl IntoIterator<Item = ImportedPhoto>,
 ) -> Result<usize> {
-    let model = write::model(library, model_record)?;
-    let options = IndexOptions::default();
-    let (summary, copies) = (Summary::default(), write::Copies::default());
-    let mut indexing = Indexing { library, model, options: &options, summary, copies };
-    let mut pending = Vec::new();
+    let mut store = Store::new(library, model_record)?;
     for photo in photos {
         let ImportedPhoto { path, digest, bytes, modified, taken, size, detections } = photo;
         let capture = CaptureInfo { taken, orientation: None };
@@ -245,13 +241,62 @@ pub fn import(
             size: Some(size),
             outcome: Outcome::Analysed(detections),
         };
-        pending.push((File { path, bytes, modified }, record));
-        if pending.len() == IMPORT_BATCH {
-            indexing.write(&mut pending)?;
-        }
+        store.push(File { path, bytes, modified }, record)?;
     }
-    indexing.write(&mut pending)?;
-    Ok(indexing.summary.analysed)
+    Ok(store.finish()?.analysed)
+}
+
+/// Stores results of one model in transactions.
+pub(crate) struct Store<'a> {
+    library: &'a mut Library,
+    model: i64,
+    summary: Summary,
+    copies: write::Copies,
+    /// Results of the next transaction.
+    pending: Vec<(File, Record)>,
+}
+
+impl<'a> Store<'a> {
+    /// Stores photos that were analysed elsewhere, whose files need not exist.
+    pub(crate) fn new(library: &'a mut Library, model_record: &ModelRecord) -> Result<Self> {
+        let model = write::model(library, model_record)?;
+        let copies = write::Copies::without_files();
+        Ok(Self { copies, ..Self::of_model(library, model) })
+    }
+
+    fn of_model(library: &'a mut Library, model: i64) -> Self {
+        let (summary, copies) = (Summary::default(), write::Copies::default());
+        Self { library, model, summary, copies, pending: Vec::new() }
+    }
+
+    /// Stores a result, with others in one transaction.
+    pub(crate) fn push(&mut self, file: File, record: Record) -> Result<()> {
+        self.pending.push((file, record));
+        if self.pending.len() < IMPORT_BATCH { Ok(()) } else { self.flush() }
+    }
+
+    /// Stores the last results; returns the counts.
+    pub(crate) fn finish(mut self) -> Result<Summary> {
+        self.flush()?;
+        Ok(self.summary)
+    }
+
+    /// Writes pending results in one transaction.
+    fn flush(&mut self) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let transaction = self.library.transaction()?;
+        let mut summary = self.summary;
+        for (file, record) in &self.pending {
+            let mut writer = write::Writer::new(&transaction, self.model, &mut self.copies);
+            writer.record(file, record, &mut summary)?;
+        }
+        transaction.commit()?;
+        self.summary = summary;
+        self.pending.clear();
+        Ok(())
+    }
 }
 
 fn is_indexed(connection: &Connection, root: &Path) -> bool {
@@ -264,11 +309,8 @@ fn is_indexed(connection: &Connection, root: &Path) -> bool {
 }
 
 struct Indexing<'a> {
-    library: &'a mut Library,
-    model: i64,
+    store: Store<'a>,
     options: &'a IndexOptions,
-    summary: Summary,
-    copies: write::Copies,
 }
 
 impl Indexing<'_> {
@@ -277,12 +319,13 @@ impl Indexing<'_> {
         let mut work = Vec::new();
         let mut returned = Vec::new();
         for file in &discovered.files {
-            let known_file = known_file(self.library.connection(), self.model, &file.path)?;
+            let Store { library, model, .. } = &self.store;
+            let known_file = known_file(library.connection(), *model, &file.path)?;
             match &known_file {
                 Some(known_file) if self.is_up_to_date(known_file, file) => {
-                    self.summary.unchanged += 1;
-                    self.summary.still_unreadable +=
-                        usize::from(known_file.state == State::Unreadable);
+                    let summary = &mut self.store.summary;
+                    summary.unchanged += 1;
+                    summary.still_unreadable += usize::from(known_file.state == State::Unreadable);
                     if known_file.state == State::Missing {
                         returned.push(&file.path);
                     }
@@ -290,8 +333,8 @@ impl Indexing<'_> {
                 _ => work.push(Work { file: file.clone(), known_file }),
             }
         }
-        self.summary.found = discovered.files.len();
-        write::mark_returned(self.library, &returned)?;
+        self.store.summary.found = discovered.files.len();
+        write::mark_returned(self.store.library, &returned)?;
         Ok(work)
     }
 
@@ -312,8 +355,8 @@ impl Indexing<'_> {
         workers: Vec<A>,
         observer: &mut IndexObserver<'_>,
     ) -> Result<ControlFlow<()>> {
-        let path = self.library.path().to_owned();
-        let (model, open) = (self.model, &self.options.open);
+        let path = self.store.library.path().to_owned();
+        let (model, open) = (self.store.model, &self.options.open);
         let worker = |mut analyser: A| -> Result<_> {
             let library = Library::open_read_only(&path)?;
             let mut unreadable = Unreadable::default();
@@ -324,18 +367,18 @@ impl Indexing<'_> {
             })
         };
         let workers = workers.into_iter().map(worker).collect::<Result<Vec<_>>>()?;
-        let mut pending: Vec<(File, Record)> = Vec::new();
+        let store = &mut self.store;
         let mut written = Instant::now();
         let mut ended = Ok(ControlFlow::Continue(()));
         par_map_ordered(work, workers, |work: &Work, record| {
             let done = Event::Done { photo: &work.file.path, error: record.error() };
             let flow = observer.event(&done);
-            pending.push((work.file.clone(), record));
-            let due = pending.len() >= MAX_BATCH
+            store.pending.push((work.file.clone(), record));
+            let due = store.pending.len() >= MAX_BATCH
                 || written.elapsed() >= MAX_WRITE_DELAY
                 || flow.is_break();
             if due {
-                ended = self.write(&mut pending).map(|()| flow);
+                ended = store.flush().map(|()| flow);
                 written = Instant::now();
             }
             if matches!(ended, Ok(ControlFlow::Continue(()))) {
@@ -345,25 +388,8 @@ impl Indexing<'_> {
             }
         });
         let ended = ended?;
-        self.write(&mut pending)?;
+        store.flush()?;
         Ok(ended)
-    }
-
-    /// Writes pending results in one transaction.
-    fn write(&mut self, pending: &mut Vec<(File, Record)>) -> Result<()> {
-        if pending.is_empty() {
-            return Ok(());
-        }
-        let transaction = self.library.transaction()?;
-        let mut summary = self.summary;
-        for (file, record) in pending.iter() {
-            let mut writer = write::Writer::new(&transaction, self.model, &mut self.copies);
-            writer.record(file, record, &mut summary)?;
-        }
-        transaction.commit()?;
-        self.summary = summary;
-        pending.clear();
-        Ok(())
     }
 }
 
@@ -444,7 +470,7 @@ fn analyse_photo(
 }
 
 impl Record {
-    fn unreadable(digest: Option<Digest>, why: String) -> Self {
+    pub(crate) fn unreadable(digest: Option<Digest>, why: String) -> Self {
         Self {
             digest,
             capture: CaptureInfo::default(),

@@ -14,6 +14,7 @@ mod error;
 mod export;
 mod faces;
 mod feature;
+pub mod fleet;
 pub mod hierarchy;
 pub mod html_page;
 pub mod index;

@@ -10,25 +10,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use lorgnette::Observer;
-use lorgnette::faces::MIN_PROBABILITY;
 use lorgnette::photos::PassedOver;
-use lorgnette::picture::OpenOptions;
 use lorgnette_library::{
-    Analysers, Event, FaceAnalyser, IndexOptions, Library, ModelRecord, NetworkAnalyser, Summary,
-    printable,
+    Analysers, Event, FaceAnalyser, IndexOptions, Library, ModelRecord, Summary, printable,
 };
 use serde::Serialize;
 
 use crate::Outcome;
-use crate::arguments::{
-    DecodeArguments, ExcludeArguments, Global, InputArguments, LibraryArguments, ReportFormat,
-};
+use crate::analysis::{Analysis, AnalysisArguments};
+use crate::arguments::{ExcludeArguments, Global, LibraryArguments, ReportFormat};
 use crate::messages::{Messages, count};
-use crate::model;
 use crate::progress::Progress;
 use crate::sqlite_memory;
-use crate::stream::{WorkSplit, write_json, write_report};
-use crate::verbs::faces::FaceArguments;
+use crate::stream::{write_json, write_report};
 
 /// Analyse folders of photos once, so that they can be searched for objects and their places
 #[derive(Debug, Args)]
@@ -41,34 +35,12 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     library: LibraryArguments,
 
-    /// Side in pixels of the square that has the area at which a photo is mapped for regions; 0 for
-    /// no map
-    #[arg(long, value_name = "N", default_value_t = 640)]
-    #[arg(value_parser = clap::value_parser!(u32).range(0..=8192))]
-    map_side: u32,
-
     #[command(flatten)]
     exclusions: ExcludeArguments,
-
-    /// Also look for faces, so that 'face in the middle', 'faces >= 3' and 'no faces' can be asked.
-    /// A library with faces gets those of new photos without this, too
-    #[arg(long)]
-    faces: bool,
-
-    #[command(flatten)]
-    face: FaceArguments,
 
     /// Try again the photos that could not be decoded, even if unchanged
     #[arg(long)]
     retry: bool,
-
-    /// Ignore the orientation in EXIF; without this, photos are turned upright
-    #[arg(long)]
-    ignore_orientation: bool,
-
-    /// Refuse photos of more pixels
-    #[arg(long, value_name = "N", default_value_t = OpenOptions::default().max_pixels)]
-    max_pixels: u64,
 
     /// Write what was found into sidecars beside the photos (beach.jpg.xmp) for digiKam, Lightroom,
     /// immich and others: keywords, and regions with names. Sidecars of other programs stay
@@ -84,10 +56,7 @@ pub(crate) struct Arguments {
     format: ReportFormat,
 
     #[command(flatten)]
-    decode: DecodeArguments,
-
-    #[command(flatten)]
-    input: InputArguments,
+    analysis: AnalysisArguments,
 }
 
 const EXAMPLES: &str = "\
@@ -140,16 +109,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let mut library = Library::create(&path)?;
     let nothing_to_index = arguments.folders.is_empty() && library.folders()?.is_empty();
     ensure!(!nothing_to_index, "which folders? {} does not know any yet", path.display());
-    let model = model::open_for_photos(&arguments.input, global, messages)?;
-    let network = NetworkAnalyser::new(&model, arguments.map_side as usize)?;
-    let open = arguments.decode.open_options(
-        &arguments.open_options(),
-        network.min_decode_size(),
-        messages,
-    );
-    let model_record = ModelRecord::new(&network, &open)?;
-    let threads = model.threads();
-    let WorkSplit { workers, .. } = WorkSplit::new(threads, usize::MAX);
+    let Analysis { network, record: model_record, open, workers, .. } =
+        arguments.analysis.network(global, messages)?;
     let options = IndexOptions {
         open,
         retry: arguments.retry,
@@ -172,7 +133,11 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
             &arguments.folders,
             Analysers { model: &face_record, workers: faces.workers(workers) },
             // Photos that cannot be decoded were tried again just now.
-            &IndexOptions { open: arguments.open_options(), retry: false, ..options.clone() },
+            &IndexOptions {
+                open: arguments.analysis.open_options(),
+                retry: false,
+                ..options.clone()
+            },
             &mut FaceProgress(&mut printer),
         )?;
         searched_for_faces = summary.analysed;
@@ -200,13 +165,6 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 }
 
 impl Arguments {
-    fn open_options(&self) -> OpenOptions {
-        let Self { ignore_orientation, max_pixels, .. } = *self;
-        OpenOptions { ignore_orientation, max_pixels, ..OpenOptions::default() }
-    }
-}
-
-impl Arguments {
     /// The analyser of faces and its record, if faces are asked for or the library has those of
     /// this detector.
     fn face_analyser(
@@ -214,13 +172,12 @@ impl Arguments {
         library: &Library,
         global: &Global,
     ) -> Result<Option<(FaceAnalyser, ModelRecord)>> {
-        let is_asked = self.faces || self.face.face_model.is_some();
+        let is_asked = self.analysis.asks_for_faces();
         let models = library.models()?;
         if !is_asked && models.iter().all(|model| model.name != lorgnette::faces::EMBEDDED_NAME) {
             return Ok(None);
         }
-        let faces = FaceAnalyser::new(self.face.open(MIN_PROBABILITY, global)?);
-        let record = faces.record(&self.open_options())?;
+        let (faces, record) = self.analysis.face_analyser(global)?;
         let is_known = models.iter().any(|model| model.fingerprint == Some(record.fingerprint));
         Ok((is_asked || is_known).then_some((faces, record)))
     }

@@ -8,6 +8,7 @@ mod embed;
 mod evaluate;
 mod export;
 mod faces;
+mod fleet;
 mod forms;
 mod graph;
 mod hostile;

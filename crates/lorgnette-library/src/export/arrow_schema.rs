@@ -20,6 +20,8 @@ const INT: u8 = 2;
 const FLOATING_POINT: u8 = 3;
 const BINARY: u8 = 4;
 const UTF8: u8 = 5;
+const LIST: u8 = 12;
+const STRUCT: u8 = 13;
 const FIXED_SIZE_LIST: u8 = 16;
 /// Precisions of floating point numbers.
 const SINGLE: u16 = 1;
@@ -56,6 +58,15 @@ fn field(name: &str, column_type: ColumnType) -> Table {
             new_field(name, FIXED_SIZE_LIST, list)
                 .with(1, Value::U8(0))
                 .with(5, Value::Tables(vec![child.with(1, Value::U8(0))]))
+        }
+        ColumnType::List(fields) => {
+            let fields = fields.iter().map(|&(name, column_type)| field(name, column_type));
+            let item = new_field("element", STRUCT, Table::new())
+                .with(1, Value::U8(0))
+                .with(5, Value::Tables(fields.collect()));
+            new_field(name, LIST, Table::new())
+                .with(1, Value::U8(0))
+                .with(5, Value::Tables(vec![item]))
         }
     }
 }

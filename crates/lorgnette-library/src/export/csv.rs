@@ -59,7 +59,7 @@ impl Table for Csv {
 /// Formats a cell; bytes as hexadecimal digits.
 fn text(cell: Cell) -> String {
     match cell {
-        Cell::Empty | Cell::FloatList(_) => String::new(),
+        Cell::Empty | Cell::FloatList(_) | Cell::List(_) => String::new(),
         Cell::Text(text) => text,
         Cell::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
         Cell::Integer(number) => number.to_string(),

@@ -116,7 +116,8 @@ impl Discovered {
     }
 }
 
-fn modified(metadata: &Metadata) -> i64 {
+/// Returns the modification time of a file, in nanoseconds since 1970.
+pub(crate) fn modified(metadata: &Metadata) -> i64 {
     let time = metadata.modified().unwrap_or(UNIX_EPOCH);
     let nanoseconds = |from: SystemTime, to: SystemTime| {
         to.duration_since(from).map(|span| span.as_nanos() as i64)

@@ -30,11 +30,7 @@ pub(crate) struct CaptureInfo {
 
 /// Reads a file and computes its digest.
 pub(crate) fn contents(path: &Path, options: &OpenOptions) -> Result<Contents, PictureError> {
-    let name = path.display().to_string();
-    let bytes = bytes(path, options.max_bytes)
-        .map_err(|source| PictureError::Read { name: name.clone(), source })?;
-    let digest = Sha256::digest(&bytes).into();
-    Ok(Contents { name, bytes, digest })
+    Contents::read(path, &path.display().to_string(), options)
 }
 
 /// Reads up to one byte past the limit, so that the decoder can refuse a larger file.
@@ -51,6 +47,28 @@ fn bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 impl Contents {
+    /// The content of a file that the caller has.
+    pub(crate) fn new(name: String, bytes: Vec<u8>) -> Self {
+        let digest = Sha256::digest(&bytes).into();
+        Self { name, bytes, digest }
+    }
+
+    /// Reads a file, which is called `name` in errors.
+    pub(crate) fn read(
+        path: &Path,
+        name: &str,
+        options: &OpenOptions,
+    ) -> Result<Self, PictureError> {
+        let bytes = bytes(path, options.max_bytes)
+            .map_err(|source| PictureError::Read { name: name.to_owned(), source })?;
+        Ok(Self::new(name.to_owned(), bytes))
+    }
+
+    /// Returns the size of the file in bytes.
+    pub(crate) fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     pub(crate) fn picture(&self, options: &OpenOptions) -> Result<Picture, PictureError> {
         options.decode(&self.bytes, &self.name)
     }

@@ -122,9 +122,18 @@ fn is_missing(path: &Path) -> bool {
 pub(super) struct Copies {
     /// For each content, the last photo of those whose files are known to be there.
     last_present: HashMap<Digest, i64>,
+    /// Whether files are elsewhere: then none is looked for, and no photo has moved.
+    are_elsewhere: bool,
     /// Files that were looked for.
     #[cfg(test)]
     looked_for: usize,
+}
+
+impl Copies {
+    /// For photos whose files are elsewhere.
+    pub(super) fn without_files() -> Self {
+        Self { are_elsewhere: true, ..Self::default() }
+    }
 }
 
 /// Writes results of workers.
@@ -191,6 +200,9 @@ impl<'a> Writer<'a> {
     /// Finds a photo with these bytes whose file is gone. Each file is looked for once a run,
     /// however many copies there are.
     fn find_orphan(&mut self, digest: &Digest) -> Result<Option<i64>> {
+        if self.copies.are_elsewhere {
+            return Ok(None);
+        }
         let sql = "SELECT id, path FROM photo WHERE digest = ?1 AND id > ?2 ORDER BY id";
         let mut statement = self.connection.prepare_cached(sql)?;
         let last_present = self.copies.last_present.get(digest).copied();

@@ -1,5 +1,6 @@
 //! Libraries, from the outside.
 
+mod fleet;
 mod hostile;
 mod indexing;
 mod migrations;
