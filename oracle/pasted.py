@@ -1,11 +1,22 @@
-"""Things of known sizes pasted into large scenes: how much `blur` hides of them and of the rest, and what `map` says.
+"""Things of known sizes and outlines pasted into large scenes: how much `blur` hides of them and of the rest, what `map`
+says in their middle, and how well outlines follow them.
 
-    python3 oracle/pasted.py WORK --lorgnette PROGRAM --photos FOLDER --ground PHOTO... [--sizes 60,120,...]
-        [--scene 4000x3000] [--things NAME...]
+    python3 oracle/pasted.py cut PHOTOS CUTOUTS
+    python3 oracle/pasted.py show CUTOUTS WORK --lorgnette PROGRAM [--earlier PROGRAM] --ground PHOTO... [--half judge]
+        [--sizes 60,120,...] [--scene 4000x3000] [--outlines] [--seed N]
 
-FOLDER has photos named SYNSET_name, as ../shared/photos has. A thing is a whole photo, scaled so that its longer side
-has one of the sizes, in a scene of a ground photo. Every scene is blurred and mapped at the default pyramid of scales and
-at `--scale 1`, the only scale of older builds. Needs numpy and pillow.
+`cut` needs OpenCV: it cuts the things of THINGS out of photos named SYNSET_name, as ../shared/photos has, by GrabCut from
+the boxes below, and writes SYNSET.png with an alpha channel. `show` pastes each at each size into a scene made of a ground
+photo and asks the program, and an earlier one beside it, with its default options. Constants of `blur` are to be chosen on
+the half `choose` and judged on `judge`, with other grounds and seeds. Answers are kept in WORK/answers.jsonl, so that a
+stopped run goes on.
+
+    hidden  mean share of the thing that `blur` hides          rest   mean share of everything else that it hides
+    map     things with their own class in the middle of `map`
+    alone   the same by `classify`, cut out at this size, on grey
+    outline intersection over union of the class's regions in `map` and the thing
+
+Needs numpy and Pillow.
 """
 import argparse
 import collections
@@ -21,86 +32,198 @@ from PIL import Image
 Image.MAX_IMAGE_PIXELS = None
 # A colour that no photo has much of.
 HIDDEN = (1, 255, 3)
-THINGS = ['n02088466', 'n02123394', 'n02130308', 'n07697313', 'n02279972']
-# Names that several classes are kinds of, for the things that people name so.
-NAMES = {'n02088466': 'dog', 'n02123394': 'cat'}
+# Synset, the name that `blur` is given, and a box around the thing as shares: left, top, right, bottom.
+THINGS = {
+    'choose': {
+        'n02091244': ('dog', (.05, .03, .97, .98)),
+        'n02487347': ('macaque', (.05, .03, .97, .98)),
+        'n03444034': ('go-kart', (.03, .1, .97, .95)),
+        'n07873807': ('pizza', (.03, .03, .97, .97)),
+    },
+    'judge': {
+        'n01829413': ('hornbill', (.05, .03, .95, .97)),
+        'n02085936': ('dog', (.05, .05, .95, .95)),
+        'n02123394': ('cat', (.05, .05, .95, .95)),
+        'n02397096': ('warthog', (.05, .05, .95, .95)),
+    },
+}
 
 
-def scene(thing, ground, size, shape, number):
-    """The scene, and the box of the thing in it."""
-    picture = Image.open(ground).convert('RGB').resize(shape, Image.BICUBIC)
-    thing = Image.open(thing).convert('RGB')
-    factor = size / max(thing.size)
-    thing = thing.resize([max(1, round(side * factor)) for side in thing.size], Image.LANCZOS)
-    place = random.Random(number)
-    left, top = (place.randint(0, max(0, whole - side)) for whole, side in zip(shape, thing.size))
-    picture.paste(thing, (left, top))
-    return picture, [left, top, min(left + thing.width, shape[0]), min(top + thing.height, shape[1])]
+def cut(photos, out):
+    """Cuts the things out along their outlines."""
+    import cv2
+    out.mkdir(parents=True, exist_ok=True)
+    for synset, (_, box) in sorted({**THINGS['choose'], **THINGS['judge']}.items()):
+        picture = cv2.imread(str(next(photos.glob(f'{synset}_*'))))
+        height, width = picture.shape[:2]
+        left, top, right, bottom = (round(share * side) for share, side in zip(box, (width, height) * 2))
+        mask = np.zeros((height, width), np.uint8)
+        cv2.setRNGSeed(1)
+        cv2.grabCut(picture, mask, (left, top, right - left, bottom - top), np.zeros((1, 65)), np.zeros((1, 65)), 8,
+                    cv2.GC_INIT_WITH_RECT)
+        inside = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+        inside = cv2.morphologyEx(inside, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
+        inside = cv2.morphologyEx(inside, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+        _, parts, statistics, _ = cv2.connectedComponentsWithStats(inside)
+        largest = 1 + statistics[1:, cv2.CC_STAT_AREA].argmax()
+        alpha = np.where(parts == largest, 255, 0).astype(np.uint8)
+        Image.fromarray(np.dstack([picture[..., ::-1], alpha])).save(out / f'{synset}.png')
+        print(synset, f'{(alpha > 0).mean():.0%} of the photo')
+
+
+class Scene:
+    """A ground with a thing in it: the picture, and for each pixel whether the thing is there."""
+
+    def __init__(self, thing, ground, size, shape, seed):
+        self.picture = Image.open(ground).convert('RGB').resize(shape, Image.BICUBIC)
+        thing = Image.open(thing)
+        thing = thing.crop(thing.getchannel('A').getbbox())
+        factor = size / max(thing.size)
+        self.thing = thing.resize([max(1, round(side * factor)) for side in thing.size], Image.LANCZOS)
+        place = random.Random(seed)
+        corner = tuple(place.randint(0, max(0, whole - side)) for whole, side in zip(shape, self.thing.size))
+        self.picture.paste(self.thing.convert('RGB'), corner, self.thing.getchannel('A'))
+        mask = Image.new('L', shape)
+        mask.paste(self.thing.getchannel('A'), corner)
+        self.inside = np.asarray(mask) > 127
+
+    def alone(self):
+        """The thing on grey, with a tenth of its side around it."""
+        border = max(self.thing.size) // 10
+        alone = Image.new('RGB', [side + 2 * border for side in self.thing.size], (128, 128, 128))
+        alone.paste(self.thing.convert('RGB'), (border, border), self.thing.getchannel('A'))
+        return alone
+
+    def middle(self):
+        """A point inside the thing, as deep in it as rows and columns tell: down and across."""
+        rows, columns = np.where(self.inside)
+        middle = np.array([rows.mean(), columns.mean()])
+        nearest = np.hypot(rows - middle[0], columns - middle[1]).argmin()
+        return rows[nearest], columns[nearest]
 
 
 def run(program, *words):
     answer = subprocess.run([program, *map(str, words), '--quiet'], capture_output=True, text=True)
     if answer.returncode:
-        sys.exit(answer.stderr)
+        sys.exit(f'{program} {" ".join(map(str, words))}: {answer.stderr}')
     return answer.stdout
 
 
-def hidden(program, path, out, name, options):
+def hidden(program, path, out, name):
     """For each pixel whether `blur` hides it."""
     colour = '%02x%02x%02x' % HIDDEN
-    run(program, 'blur', path, '--class', name, '--how', 'fill', '--colour', colour, '--feather', 0, '--out', out,
-        *options)
+    run(program, 'blur', path, '--class', name, '--how', 'fill', '--colour', colour, '--feather', 0, '--out', out)
     return (np.asarray(Image.open(out).convert('RGB')) == HIDDEN).all(-1)
 
 
-def class_at(program, path, box, options):
-    """The index of the class of the cell nearest to the box's middle."""
+def regions(coco, synset, shape):
+    """For each pixel whether it is in a region of the class, by the run lengths of a COCO file."""
+    inside = np.zeros(shape[0] * shape[1], bool)
+    found = json.loads(coco.read_text())
+    classes = {category['id'] for category in found['categories'] if category.get('synset') == synset}
+    for annotation in found['annotations']:
+        if annotation['category_id'] not in classes:
+            continue
+        ends = np.cumsum(annotation['segmentation']['counts'])
+        for start, end in zip(ends[::2], ends[1::2]):
+            inside[start:end] = True
+    return inside.reshape(shape[1], shape[0]).T
+
+
+def overlap(found, inside):
+    return float((found & inside).sum() / max(1, (found | inside).sum()))
+
+
+def ask(program, scene, path, work, thing, outlines):
+    """The program's answers about a scene."""
+    synset, name = thing
+    covered = hidden(program, path, work / 'out.png', name)
+    coco = work / 'regions.json'
+    options = ['--coco', coco] if outlines else []
     answer = json.loads(run(program, 'map', path, '--format', 'json', *options))
-    middle = [(box[1] + box[3]) / 2, (box[0] + box[2]) / 2]
     sides = [answer['rows'], answer['columns']]
     row, column = (min(max(round((at - first) / answer['stride']), 0), side - 1)
-                   for at, first, side in zip(middle, answer['first'], sides))
-    return answer['cells'][row][column]
+                   for at, first, side in zip(scene.middle(), answer['first'], sides))
+    found = {
+        'hidden': float(covered[scene.inside].mean()),
+        'rest': float(covered[~scene.inside].mean()),
+        'map': {entry['index']: entry['synset'] for entry in answer['legend']}[answer['cells'][row][column]] == synset,
+    }
+    if outlines:
+        shape = scene.inside.shape
+        found['outline'] = overlap(regions(coco, synset, shape), scene.inside)
+    return found
+
+
+def show(arguments):
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    shape = tuple(int(side) for side in arguments.scene.split('x'))
+    programs = {'now': arguments.lorgnette}
+    if arguments.earlier:
+        programs['earlier'] = arguments.earlier
+    kept = arguments.work / 'answers.jsonl'
+    known = {tuple(line['key']): line for line in map(json.loads, kept.read_text().splitlines())} if kept.exists() else {}
+    number = 0
+    for size in map(int, arguments.sizes.split(',')):
+        for synset, (name, _) in sorted(THINGS[arguments.half].items()):
+            number += 1
+            ground = arguments.ground[number % len(arguments.ground)]
+            key = (synset, size, arguments.scene, ground, arguments.seed)
+            if key in known:
+                continue
+            scene = Scene(arguments.cutouts / f'{synset}.png', ground, size, shape, f'{arguments.seed}-{synset}-{size}')
+            path = arguments.work / 'scene.png'
+            scene.alone().save(path)
+            top = json.loads(run(arguments.lorgnette, 'classify', path, '--top', 1, '--format', 'json'))['predictions'][0]
+            scene.picture.save(path, compress_level=1)
+            line = {'key': key, 'alone': top['synset'] == synset}
+            for label, program in programs.items():
+                line[label] = ask(program, scene, path, arguments.work, (synset, name), arguments.outlines and label == 'now')
+            known[key] = line
+            with kept.open('a') as file:
+                print(json.dumps(line), file=file)
+            print(synset, name, size, {label: line[label] for label in programs}, flush=True)
+    table(known.values(), programs)
+
+
+def table(lines, programs):
+    """Means by size."""
+    by_size = collections.defaultdict(list)
+    for line in lines:
+        by_size[line['key'][1]].append(line)
+    print('\n| longer side | things | alone |' + ''.join(f' {label}: hidden | rest | map |' for label in programs) + ' outline |')
+    print('|--:|--:|--:|' + '--:|--:|--:|' * len(programs) + '--:|')
+    percent = lambda values: f'{100 * np.mean(values):.1f} %' if len(values) else ''
+    for size, found in sorted(by_size.items()):
+        row = [size, len(found), percent([line['alone'] for line in found])]
+        for label in programs:
+            row += [percent([line[label][what] for line in found if label in line]) for what in ('hidden', 'rest', 'map')]
+        row += [percent([line['now'][what] for line in found if what in line['now']]) for what in ['outline']]
+        print('| ' + ' | '.join(map(str, row)) + ' |')
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('work', type=pathlib.Path)
-    parser.add_argument('--lorgnette', required=True)
-    parser.add_argument('--photos', type=pathlib.Path, required=True)
-    parser.add_argument('--ground', nargs='+', required=True)
-    parser.add_argument('--things', nargs='+', default=THINGS)
-    parser.add_argument('--sizes', default='60,120,240,480,960,1920,3000')
-    parser.add_argument('--scene', default='4000x3000')
+    steps = parser.add_subparsers(dest='step', required=True)
+    step = steps.add_parser('cut')
+    step.add_argument('photos', type=pathlib.Path)
+    step.add_argument('cutouts', type=pathlib.Path)
+    step = steps.add_parser('show')
+    step.add_argument('cutouts', type=pathlib.Path)
+    step.add_argument('work', type=pathlib.Path)
+    step.add_argument('--lorgnette', required=True)
+    step.add_argument('--earlier', help='a build of before, asked with its own default options')
+    step.add_argument('--ground', nargs='+', required=True)
+    step.add_argument('--half', choices=list(THINGS), default='judge')
+    step.add_argument('--sizes', default='60,120,240,480,960,1920,3000')
+    step.add_argument('--scene', default='4000x3000')
+    step.add_argument('--seed', type=int, default=1)
+    step.add_argument('--outlines', action='store_true')
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    shape = tuple(int(side) for side in arguments.scene.split('x'))
-    program = arguments.lorgnette
-    found = collections.defaultdict(list)
-    number = 0
-    for synset in arguments.things:
-        thing = next(arguments.photos.glob(f'{synset}_*'))
-        alone = json.loads(run(program, 'classify', thing, '--top', 1, '--format', 'json'))['predictions'][0]
-        for size in map(int, arguments.sizes.split(',')):
-            number += 1
-            picture, box = scene(thing, arguments.ground[number % len(arguments.ground)], size, shape, number)
-            path = arguments.work / 'scene.png'
-            picture.save(path, compress_level=1)
-            inside = np.zeros(shape[::-1], bool)
-            inside[box[1]:box[3], box[0]:box[2]] = True
-            for name, options in (('pyramid', []), ('scale 1', ['--scale', '1'])):
-                covered = hidden(program, path, arguments.work / 'out.png', NAMES.get(synset, synset), options)
-                right = class_at(program, path, box, options) == alone['index']
-                found[size, name].append([covered[inside].mean(), covered[~inside].mean(), right])
-            print(thing.name, size, *(f'{name}: {found[size, name][-1]}' for name in ('pyramid', 'scale 1')), flush=True)
-    print(f'\n{"":>6}  {"pyramid":^26}  {"--scale 1":^26}')
-    print(f'{"size":>6}  {"hidden":>8} {"rest":>8} {"class":>8}  {"hidden":>8} {"rest":>8} {"class":>8}')
-    for size in sorted({size for size, _ in found}):
-        columns = []
-        for name in ('pyramid', 'scale 1'):
-            thing, rest, right = (100 * np.mean(column) for column in zip(*found[size, name]))
-            columns.append(f'{thing:6.1f} % {rest:6.1f} % {right:6.0f} %')
-        print(f'{size:>6}  ' + '  '.join(columns))
+    if arguments.step == 'cut':
+        cut(arguments.photos, arguments.cutouts)
+    else:
+        show(arguments)
 
 
 if __name__ == '__main__':

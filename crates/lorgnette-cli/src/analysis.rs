@@ -59,7 +59,7 @@ pub(crate) struct Analysis {
 impl AnalysisArguments {
     /// Opens the network.
     pub(crate) fn network(&self, global: &Global, messages: Messages) -> Result<Analysis> {
-        let model = model::open_for_photos(&self.input, global, messages)?;
+        let model = model::open_for_photos(&self.input, &global.for_library(), messages)?;
         let network = NetworkAnalyser::new(&model, self.map_side as usize)?;
         let open =
             self.decode.open_options(&self.open_options(), network.min_decode_size(), messages);

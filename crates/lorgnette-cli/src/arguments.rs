@@ -13,9 +13,10 @@ use lorgnette::net::zoo::ZooOptions;
 use lorgnette::photos::Exclusion;
 use lorgnette::picture::OpenOptions;
 use lorgnette::preprocess::{ChannelOrder, Preprocessing};
-use lorgnette::{ModelOptions, ModelStore};
+use lorgnette::{ModelOptions, ModelRef, ModelStore};
 
 use crate::messages::Messages;
+use crate::model::model_ref;
 
 /// Maximum of `--threads`.
 const MAX_THREADS: i64 = 1024;
@@ -32,7 +33,7 @@ const LIBRARY_VARIABLE: &str = "LORGNETTE_LIBRARY";
 const DEFAULT_LIBRARY: &str = "photos.lgn";
 
 /// Options of every verb.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of every verb")]
 pub(crate) struct Global {
     /// A model's name, or a path: graph (.pb, .meta, .tflite), SavedModel, Keras (.keras, .h5),
@@ -82,10 +83,10 @@ pub(crate) struct Global {
     /// Arithmetic: float32, bf16 (less exact; faster on CPUs with AVX-512 BF16), auto (bf16 where
     /// it saves a quarter of a layer's time; depends on the CPU), or int8 (the embedded network,
     /// which then keeps the best class of 101 photos of 101 and 94 % of the five best; others are
-    /// quantised by `models quantise`)
+    /// quantised by `models quantise`) [default: float32; of `index` with the embedded network:
+    /// auto]
     #[arg(long, global = true, value_name = "FORMAT", value_parser = arithmetics())]
-    #[arg(default_value = Precision::Float32.name())]
-    precision: Arithmetic,
+    precision: Option<Arithmetic>,
 
     /// Storage of fully connected weights: float32, bf16, f16 or int8; all but float32 are less
     /// exact
@@ -110,14 +111,15 @@ pub(crate) struct Global {
 impl Global {
     /// Converts these options to the library's.
     pub(crate) fn model_options(&self) -> Result<ModelOptions> {
+        let arithmetic = self.precision.unwrap_or(Arithmetic::Real(Precision::Float32));
         Ok(ModelOptions {
             threads: self.threads.map(usize::from),
             level: self.level()?,
             numerics: NumericOptions {
-                compute: self.precision.compute(),
+                compute: arithmetic.compute(),
                 weight_storage: self.weights,
             },
-            integers: self.precision == Arithmetic::Integers,
+            integers: arithmetic == Arithmetic::Integers,
             input: self.input.clone(),
             output: self.output.clone(),
             memory_limit: u64::from(self.memory_limit.unwrap_or(MAX_ACTIVATIONS)) << 20,
@@ -129,6 +131,14 @@ impl Global {
             model_store: ModelStore::from_env(),
             ..ModelOptions::default()
         })
+    }
+
+    /// These options for the photos of a library, of which there are many: the embedded network
+    /// multiplies bf16 where the CPU is faster so, unless there is a precision.
+    pub(crate) fn for_library(&self) -> Self {
+        let is_embedded = matches!(model_ref(None, self), Ok(ModelRef::Embedded));
+        let auto = is_embedded.then_some(Arithmetic::Real(Precision::Auto));
+        Self { precision: self.precision.or(auto), ..self.clone() }
     }
 
     fn zoo_options(&self) -> Result<ZooOptions> {

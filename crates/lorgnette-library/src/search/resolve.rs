@@ -1,6 +1,8 @@
 //! A query with names resolved to classes: the input of the statements and of the scorer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::params_from_iter;
 
 use super::fit::BoundingBox;
 use super::{MAX_SIMILAR, MIN_SIMILARITY, SearchOptions};
@@ -47,6 +49,16 @@ pub(super) struct Target {
     pub(super) covering: Vec<(Comparator, f64)>,
     pub(super) probability: Vec<(Comparator, f64)>,
     pub(super) related: Option<(Relation, Box<Target>)>,
+    /// Present photos that no model with one of the classes has looked at; empty outside negations,
+    /// which alone ask.
+    pub(super) unsearched: HashSet<i64>,
+}
+
+/// Whether a condition stands in a negation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Polarity {
+    Positive,
+    Negated,
 }
 
 /// Context for resolving a query.
@@ -59,14 +71,20 @@ pub(super) struct Resolver<'a> {
 impl ResolvedQuery {
     /// Resolves names to classes and `like` to similar photos.
     pub(super) fn new(query: &Query, resolver: &Resolver<'_>) -> Result<Self> {
+        Self::resolve(query, resolver, Polarity::Positive)
+    }
+
+    fn resolve(query: &Query, resolver: &Resolver<'_>, polarity: Polarity) -> Result<Self> {
         let parts = |parts: &[Query]| {
-            parts.iter().map(|part| Self::new(part, resolver)).collect::<Result<_>>()
+            parts.iter().map(|part| Self::resolve(part, resolver, polarity)).collect::<Result<_>>()
         };
         Ok(match query {
             Query::All(all) => Self::All(parts(all)?),
             Query::Any(any) => Self::Any(parts(any)?),
-            Query::Not(part) => Self::Not(Box::new(Self::new(part, resolver)?)),
-            Query::Has(condition) => Self::has(condition, resolver)?,
+            Query::Not(part) => {
+                Self::Not(Box::new(Self::resolve(part, resolver, Polarity::Negated)?))
+            }
+            Query::Has(condition) => Self::has(condition, resolver, polarity)?,
             Query::Path(pattern) => Self::Path(pattern.clone()),
             Query::DateRange(dates) => Self::DateRange(*dates),
             Query::Like(like) => Self::like(like, resolver)?,
@@ -78,16 +96,21 @@ impl ResolvedQuery {
         matches!(self, Self::Not(_) | Self::Path(_) | Self::DateRange(_))
     }
 
-    fn has(condition: &Condition, resolver: &Resolver<'_>) -> Result<Self> {
-        let target =
-            |count| Ok(Self::Has(Box::new(Target::new(&condition.object, resolver)?), count));
+    fn has(condition: &Condition, resolver: &Resolver<'_>, polarity: Polarity) -> Result<Self> {
+        let target = |count, polarity| -> Result<Self> {
+            let mut target = Target::new(&condition.object, resolver)?;
+            if polarity == Polarity::Negated {
+                target.find_unsearched(resolver.library)?;
+            }
+            Ok(Self::Has(Box::new(target), count))
+        };
         match condition.count {
             // Photos without the object also match but have no detections of it, so the condition
             // is negated.
             Some(count) if count.comparator.holds(0, count.value) => {
-                Ok(Self::Not(Box::new(target(Some(negated(count)))?)))
+                Ok(Self::Not(Box::new(target(Some(negated(count)), Polarity::Negated)?)))
             }
-            count => target(count),
+            count => target(count, polarity),
         }
     }
 
@@ -130,7 +153,9 @@ impl Target {
         let text = Object { related: None, ..object.clone() }.to_string();
         let name = object.name.text.clone();
         let (places, covering, probability) = (Vec::new(), Vec::new(), Vec::new());
-        let mut target = Self { name, text, classes, places, covering, probability, related };
+        let unsearched = HashSet::new();
+        let mut target =
+            Self { name, text, classes, places, covering, probability, related, unsearched };
         for constraint in &object.constraints {
             match constraint {
                 Constraint::In(Place::Anywhere) => {}
@@ -147,6 +172,38 @@ impl Target {
             target.probability.push((Comparator::GreaterOrEqual, resolver.options.min_probability));
         }
         Ok(target)
+    }
+
+    /// Finds the photos that were not searched for the object, nor for those it is related to.
+    fn find_unsearched(&mut self, library: &Library) -> Result<()> {
+        let models = self.models(library)?;
+        if !models.is_empty() {
+            let marks = vec!["?"; models.len()].join(", ");
+            let sql = format!(
+                "SELECT id FROM photo WHERE state = 0 AND NOT EXISTS \
+                 (SELECT 1 FROM analysis WHERE photo = photo.id AND model IN ({marks}))"
+            );
+            let mut statement = library.connection().prepare_cached(&sql)?;
+            let photos = statement.query_map(params_from_iter(&models), |row| row.get(0))?;
+            self.unsearched = photos.collect::<Result<_, _>>()?;
+        }
+        match &mut self.related {
+            Some((_, other)) => other.find_unsearched(library),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the ids of the models that have one of the classes, without the user's own.
+    fn models(&self, library: &Library) -> Result<HashSet<i64>> {
+        let sql = "SELECT DISTINCT model FROM class JOIN model ON model.id = model
+                   WHERE fingerprint <> x'' AND class.id BETWEEN ? AND ?";
+        let mut statement = library.connection().prepare_cached(sql)?;
+        let mut models = HashSet::new();
+        for (first, last) in self.class_ranges() {
+            let found = statement.query_map([first, last], |row| row.get(0))?;
+            models.extend(found.collect::<Result<Vec<i64>, _>>()?);
+        }
+        Ok(models)
     }
 
     /// Returns whether the object has no constraint on place, size, relation or count, so that

@@ -123,37 +123,100 @@ impl<'q> ScoredPhoto<'q> {
     }
 }
 
+/// Whether a photo meets a condition.
+#[derive(Debug)]
+pub(super) enum Evaluation<'q> {
+    Matches(ScoredPhoto<'q>),
+    Fails,
+    /// It does not match as far as is known, but no model has searched it for what was asked.
+    Unknown,
+}
+
+impl<'q> Evaluation<'q> {
+    fn new(scored: Option<ScoredPhoto<'q>>) -> Self {
+        scored.map_or(Self::Fails, Self::Matches)
+    }
+}
+
 impl ResolvedQuery {
-    /// Scores a photo; `None` if it does not match.
+    /// Scores a photo; `None` if it does not match, or is not known to.
     pub(super) fn score_photo(&self, facts: &PhotoFacts) -> Option<ScoredPhoto<'_>> {
+        match self.evaluate(facts) {
+            Evaluation::Matches(scored) => Some(scored),
+            Evaluation::Fails | Evaluation::Unknown => None,
+        }
+    }
+
+    /// Evaluates the condition in Kleene's logic of three values: what was not searched for is not
+    /// known to be absent.
+    fn evaluate(&self, facts: &PhotoFacts) -> Evaluation<'_> {
         match self {
-            Self::All(conditions) => {
-                let parts: Vec<ScoredPhoto<'_>> =
-                    conditions.iter().map(|part| part.score_photo(facts)).collect::<Option<_>>()?;
-                let score = parts.iter().map(|part| part.score).product();
-                Some(ScoredPhoto { condition: self, score, chains: Vec::new(), parts })
-            }
-            Self::Any(conditions) => {
-                let parts: Vec<ScoredPhoto<'_>> =
-                    conditions.iter().filter_map(|part| part.score_photo(facts)).collect();
-                let score = parts.iter().map(|part| part.score).reduce(f64::max)?;
-                Some(ScoredPhoto { condition: self, score, chains: Vec::new(), parts })
-            }
-            Self::Not(part) => match part.score_photo(facts) {
-                None => Some(ScoredPhoto::plain(self, 1.0)),
-                Some(_) => None,
+            Self::All(conditions) => self.evaluate_all(conditions, facts),
+            Self::Any(conditions) => self.evaluate_any(conditions, facts),
+            Self::Not(part) => match part.evaluate(facts) {
+                Evaluation::Matches(_) => Evaluation::Fails,
+                Evaluation::Fails => Evaluation::Matches(ScoredPhoto::plain(self, 1.0)),
+                Evaluation::Unknown => Evaluation::Unknown,
             },
-            Self::Has(target, count) => {
-                let (score, chains) = target.score_photo(*count, facts)?;
-                Some(ScoredPhoto { condition: self, score, chains, parts: Vec::new() })
-            }
+            Self::Has(target, count) => match target.score_photo(*count, facts) {
+                Some((score, chains)) => Evaluation::Matches(ScoredPhoto {
+                    condition: self,
+                    score,
+                    chains,
+                    parts: Vec::new(),
+                }),
+                None if target.was_searched_for(facts.photo) => Evaluation::Fails,
+                None => Evaluation::Unknown,
+            },
             Self::Path(text) => {
-                glob_matches(text.as_bytes(), &facts.path).then(|| ScoredPhoto::plain(self, 1.0))
+                let matches = glob_matches(text.as_bytes(), &facts.path);
+                Evaluation::new(matches.then(|| ScoredPhoto::plain(self, 1.0)))
             }
-            Self::DateRange(dates) => within(dates, facts).then(|| ScoredPhoto::plain(self, 1.0)),
+            Self::DateRange(dates) => {
+                Evaluation::new(within(dates, facts).then(|| ScoredPhoto::plain(self, 1.0)))
+            }
             Self::Like { similar, .. } => {
-                similar.get(&facts.photo).map(|&score| ScoredPhoto::plain(self, score))
+                let similarity = similar.get(&facts.photo);
+                Evaluation::new(similarity.map(|&score| ScoredPhoto::plain(self, score)))
             }
+        }
+    }
+
+    /// Evaluates a conjunction: one condition that fails decides.
+    fn evaluate_all<'q>(&'q self, conditions: &'q [Self], facts: &PhotoFacts) -> Evaluation<'q> {
+        let mut parts = Vec::with_capacity(conditions.len());
+        for condition in conditions {
+            match condition.evaluate(facts) {
+                Evaluation::Matches(scored) => parts.push(scored),
+                Evaluation::Fails => return Evaluation::Fails,
+                Evaluation::Unknown => {}
+            }
+        }
+        if parts.len() < conditions.len() {
+            return Evaluation::Unknown;
+        }
+        let score = parts.iter().map(|part| part.score).product();
+        Evaluation::Matches(ScoredPhoto { condition: self, score, chains: Vec::new(), parts })
+    }
+
+    /// Evaluates a disjunction: it fails if all conditions do.
+    fn evaluate_any<'q>(&'q self, conditions: &'q [Self], facts: &PhotoFacts) -> Evaluation<'q> {
+        let mut parts = Vec::new();
+        let mut is_known = true;
+        for condition in conditions {
+            match condition.evaluate(facts) {
+                Evaluation::Matches(scored) => parts.push(scored),
+                Evaluation::Fails => {}
+                Evaluation::Unknown => is_known = false,
+            }
+        }
+        match parts.iter().map(|part| part.score).reduce(f64::max) {
+            Some(score) => {
+                let chains = Vec::new();
+                Evaluation::Matches(ScoredPhoto { condition: self, score, chains, parts })
+            }
+            None if is_known => Evaluation::Fails,
+            None => Evaluation::Unknown,
         }
     }
 
@@ -200,6 +263,14 @@ fn within(dates: &DateRange, facts: &PhotoFacts) -> bool {
 }
 
 impl Target {
+    /// Returns whether a model has looked at a photo for the object, and for those it is related
+    /// to.
+    fn was_searched_for(&self, photo: i64) -> bool {
+        let was_related =
+            || self.related.as_ref().is_none_or(|(_, other)| other.was_searched_for(photo));
+        !self.unsearched.contains(&photo) && was_related()
+    }
+
     /// Returns the score of a photo with the matches it comes from.
     fn score_photo<'q>(
         &'q self,

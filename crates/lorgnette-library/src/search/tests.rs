@@ -81,6 +81,7 @@ fn library(folder: &tempfile::TempDir) -> Library {
             add_detection(connection, numbers, photo as i64);
         }
     }
+    connection.execute("INSERT INTO analysis SELECT id, 1 FROM photo", []).unwrap();
     connection.execute("COMMIT", []).unwrap();
     library
 }
@@ -256,6 +257,35 @@ fn the_order_is_that_of_the_statement_that_ranked() {
         assert_eq!(line, recorded);
     }
     assert_eq!(ranking.lines().count(), recorded.lines().count());
+}
+
+#[test]
+fn what_was_not_searched_for_is_not_known_to_be_absent() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = library(&folder);
+    let connection = library.connection();
+    connection.execute("INSERT INTO model VALUES (2, 'faces', x'02', '{}', 0)", []).unwrap();
+    connection.execute("INSERT INTO class VALUES (50, 2, 0, NULL, 'face')", []).unwrap();
+    // Of the first four photos that are there, three were searched for faces, and one shows some.
+    let first = "SELECT id FROM photo WHERE state = 0 ORDER BY id LIMIT";
+    let searched = format!("INSERT INTO analysis SELECT id, 2 FROM ({first} 3)");
+    connection.execute(&searched, []).unwrap();
+    let face = format!("INSERT INTO whole SELECT 50, id, 0.9, 0 FROM ({first} 1)");
+    connection.execute(&face, []).unwrap();
+    let found = |text: &str| {
+        let query = Query::parse(text).unwrap();
+        let options = SearchOptions { limit: 1000, ..SearchOptions::default() };
+        library.search(&query, &options).unwrap().total
+    };
+    let present = found("path:photos");
+    assert_eq!((found("face"), found("no faces")), (1, 2));
+    // Only regions are counted.
+    assert_eq!((found("NOT (NOT face)"), found("faces count < 1")), (1, 3));
+    let dogs = found("dog");
+    // A photo without a dog lacks a dog beside a face, whether it was searched for faces or not.
+    assert!(found("NOT (dog AND face)") >= present - dogs);
+    assert_eq!(found("dog OR NOT dog"), present);
+    assert!(found("NOT (dog OR face)") <= 2);
 }
 
 /// Tried one by one, the chains of 24 objects over sixteen regions are 15²³.

@@ -98,8 +98,12 @@ pub(in crate::verbs) fn features(
     if let Some(known) = library_features(photo, library, named)? {
         return Ok(known);
     }
-    let model = model::open_for_photos(input, global, messages)?;
-    let entry = indexed_entry(&model, library)?;
+    let mut model = model::open_for_photos(input, &global.for_library(), messages)?;
+    let entry = indexed_entry(&model, library).or_else(|_| {
+        // Libraries of other programs were indexed with float32.
+        model = model::open_for_photos(input, global, messages)?;
+        indexed_entry(&model, library)
+    })?;
     let picture = open_options(&entry).open(photo)?;
     let analyser = NetworkAnalyser::new(&model, entry.map_side())?;
     let features = analyser.features(&picture).context("the photo cannot be compared")?;
