@@ -3,6 +3,7 @@
 #   from vendor.tar.xz, in a release, offline and with two jobs;
 #   from the workspace, in the repository;
 #   not at all if LORGNETTE_STATICLIB names one that is built already.
+# LORGNETTE_PROFILE names another of Cargo's profiles than release.
 set -e
 cd "$(dirname "$0")"
 PATH=$PATH:$HOME/.cargo/bin
@@ -19,11 +20,11 @@ export R_INCLUDE_DIR
 cargo --version
 rustc --version
 
+profile=${LORGNETTE_PROFILE:-release}
+folder=$profile
+if [ "$profile" = dev ]; then folder=debug; fi
 if [ ! -f vendor.tar.xz ]; then
-  profile=${LORGNETTE_PROFILE:-release}
   cargo build --package lorgnette-r --lib --profile "$profile" --manifest-path Cargo.toml
-  folder=$profile
-  [ "$profile" = dev ] && folder=debug
   cp "${CARGO_TARGET_DIR:-../../../../target}/$folder/liblorgnette_r.a" .
   exit
 fi
@@ -50,7 +51,7 @@ fi
 CARGO_HOME=$PWD/cargo
 export CARGO_HOME
 xz -dc vendor.tar.xz | tar xf -
-cargo build --release --lib --offline --locked --jobs 2 --target-dir target ${target:+--target $target} \
+cargo build --profile "$profile" --lib --offline --locked --jobs 2 --target-dir target ${target:+--target $target} \
   --config 'source.crates-io.replace-with="vendored"' --config 'source.vendored.directory="vendor"'
-cp "target/$target/release/liblorgnette_r.a" .
+cp "target/$target/$folder/liblorgnette_r.a" .
 rm -rf cargo crates mock target vendor
