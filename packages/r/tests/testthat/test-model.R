@@ -45,3 +45,11 @@ test_that("results do not depend on threads", {
   two <- lg_embed(lg_model(threads = 2), photos)
   expect_identical(one, two)
 })
+
+test_that("texts of other encodings are read", {
+  path <- "caf\xe9.lgn"
+  Encoding(path) <- "latin1"
+  expect_lorgnette_error(lg_library(path), "caf\u00e9.lgn", fixed = TRUE)
+  Encoding(path) <- "bytes"
+  expect_error(lg_library(path))
+})
