@@ -35,7 +35,7 @@ def entries(folders, only):
 
 def command(lorgnette, folder, entry, out):
     """The command line for one graph."""
-    words = [lorgnette, 'run', folder / entry['graph'], '--out', out]
+    words = [lorgnette, 'run', folder / entry['graph'], '--out', out, *entry.get('options', [])]
     for tensor, path in entry['feeds'].items():
         words += ['--feed', f'{tensor}={folder / path}']
     for tensor in entry['fetches']:

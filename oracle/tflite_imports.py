@@ -1,8 +1,8 @@
 """Small TensorFlow Lite files, one an operator, with the answers of LiteRT's reference kernels.
 
-    oracle/environment.sh DIR && DIR/bin/python oracle/tflite_imports.py OUT_DIR [--only PART_OF_A_NAME] [--files FILE...]
+    oracle/environment.sh DIR && DIR/bin/python oracle/tflite_imports.py OUT_DIR [--only PART_OF_A_NAME] [--files FILE... [--resolver xnnpack]]
 
-With --files, whole networks are copied instead and LiteRT's answers written beside them. The committed copy, crates/lorgnette-net/tests/tflite.tar.gz, is packed from its output by pack_fixture.py.
+With --files, whole networks are copied instead and LiteRT's answers written beside them: those of its reference kernels, or those that it computes by default. The committed copy, crates/lorgnette-net/tests/tflite.tar.gz, is packed from its output by pack_fixture.py.
 """
 import argparse
 import inspect
@@ -27,10 +27,11 @@ def main():
     parser.add_argument('out')
     parser.add_argument('--only', help='make only the files whose name contains this')
     parser.add_argument('--files', nargs='+', type=pathlib.Path, help='whole networks in place of the small files')
+    parser.add_argument('--resolver', choices=['reference', 'xnnpack'], default='reference', help="LiteRT's kernels for whole networks")
     arguments = parser.parse_args()
     fixtures = Fixtures(arguments.out, arguments.only)
     for path in arguments.files or []:
-        fixtures.file(path)
+        fixtures.file(path, arguments.resolver)
     for add_files in [] if arguments.files else families():
         add_files(fixtures)
     fixtures.finish()

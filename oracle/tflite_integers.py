@@ -1,6 +1,7 @@
-"""Single operators of quantised TensorFlow Lite files with the bytes of LiteRT's reference kernels, as one text file for the kernels' tests.
+"""Single operators of quantised TensorFlow Lite files with the bytes of LiteRT's reference kernels, or of those it computes with by default, as one text file for the kernels' tests.
 
     oracle/environment.sh DIR && DIR/bin/python oracle/tflite_integers.py ../crates/lorgnette-kernels/tests/integer.txt
+    DIR/bin/python oracle/tflite_integers.py ../crates/lorgnette-kernels/tests/integer_xnnpack.txt --resolver xnnpack
 
 A case is a line `case NAME`, then a line for each of its values: a name, then numbers or a word.
 """
@@ -19,12 +20,12 @@ INPUT, WEIGHTS, OUTPUT = (0.0231, 5), 0.0117, (0.0519, -7)
 class Cases:
     """Draws files of one operator, runs them and notes what went in and came out."""
 
-    def __init__(self):
-        self.lines = []
+    def __init__(self, resolver):
+        self.lines, self.resolver = [], resolver
 
     def store(self, lite, **values):
         """Runs a drawing and writes a case; arrays are written as their numbers."""
-        interpreter = interpret(lite.bytes(), lite.feeds)
+        interpreter = interpret(lite.bytes(), lite.feeds, self.resolver)
         for name, value in lite.feeds.items():
             values[name], values[f'{name}_shape'] = value, value.shape
         result = interpreter.get_tensor(lite.outputs[0])
@@ -184,8 +185,9 @@ def functions(cases):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('out', type=pathlib.Path)
+    parser.add_argument('--resolver', choices=['reference', 'xnnpack'], default='reference', help="LiteRT's kernels")
     arguments = parser.parse_args()
-    cases = Cases()
+    cases = Cases(arguments.resolver)
     for family in (convolutions, fully_connected, pools, elementwise, functions):
         family(cases)
     arguments.out.write_text('\n'.join(cases.lines) + '\n')

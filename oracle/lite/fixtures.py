@@ -3,7 +3,9 @@ import contextlib
 import json
 import pathlib
 
+import flatbuffers
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 import made_up
@@ -31,6 +33,16 @@ def interpret(content, feeds, resolver='reference', everything=False):
         interpreter.set_tensor(detail['index'], feeds[detail['name']])
     interpreter.invoke()
     return interpreter
+
+
+def with_outputs(content, tensors):
+    """The same file with these tensors as outputs, so that a delegate keeps them."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    model.subgraphs[0].outputs = tensors
+    model.signatureDefs = []
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), file_identifier=b'TFL3')
+    return bytes(builder.Output())
 
 
 class Fixtures:
@@ -73,12 +85,13 @@ class Fixtures:
         """Writes a file that nothing is computed of, under its name."""
         (self.folder / f'{drawing.name}.tflite').write_bytes(drawing.bytes())
 
-    def file(self, path):
+    def file(self, path, resolver='reference'):
         """Copies a file and writes what LiteRT answers to made-up numbers: every tensor's bytes if it is of integers."""
         content, name = path.read_bytes(), path.stem
         details = Interpreter(model_content=content).get_input_details()
         feeds = {detail['name']: self.made_up_input(name, detail) for detail in details}
         interpreter = interpret(content, feeds, everything=True)
+        options = {}
         fetched = interpreter.get_output_details()
         is_quantised = any(detail['dtype'] in (np.int8, np.uint8) for detail in fetched)
         if is_quantised:
@@ -86,11 +99,15 @@ class Fixtures:
             # Reshapes in place have no bytes of their own where they are shapes that are computed.
             fetched = [detail for detail in interpreter.get_tensor_details()
                        if detail['index'] in computed and detail['dtype'] in (np.int8, np.uint8) and detail['name']]
+            if resolver == 'xnnpack':
+                kept = with_outputs(content, [detail['index'] for detail in fetched])
+                interpreter = interpret(kept, feeds, resolver)
+                options = {'options': ['--epilogue', 'xnnpack']}
         answers = {detail['name']: interpreter.get_tensor(detail['index']) for detail in fetched}
         (self.folder / path.name).write_bytes(content)
         self.lines.append(dict(name=name, graph=path.name, feeds=self.arrays(f'{name}.inputs', feeds),
                                fetches=self.arrays(f'{name}.outputs', answers), what='A whole network',
-                               **({'tolerance': 0} if is_quantised else {})))
+                               **options, **({'tolerance': 0} if is_quantised else {})))
 
     @staticmethod
     def made_up_input(name, detail):

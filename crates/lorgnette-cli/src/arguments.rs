@@ -8,7 +8,7 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, ensure};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
-use lorgnette::kernels::{Level, NumericOptions, Precision, WeightFormat};
+use lorgnette::kernels::{IntegerEpilogue, Level, NumericOptions, Precision, WeightFormat};
 use lorgnette::net::zoo::ZooOptions;
 use lorgnette::photos::Exclusion;
 use lorgnette::picture::OpenOptions;
@@ -94,6 +94,12 @@ pub(crate) struct Global {
     #[arg(default_value = WeightFormat::Float32.name())]
     weights: WeightFormat,
 
+    /// Rounding of quantised networks: tflite (as TensorFlow Lite's reference kernels) or xnnpack
+    /// (as LiteRT rounds by default on x86)
+    #[arg(long, global = true, value_name = "NAME", value_parser = epilogues())]
+    #[arg(default_value = IntegerEpilogue::TfLite.name())]
+    epilogue: IntegerEpilogue,
+
     /// Maximum memory of the program, all threads together [default: half of the machine's, at
     /// least 8192]
     #[arg(long, global = true, value_name = "MIB", value_parser = memory_limit())]
@@ -118,6 +124,7 @@ impl Global {
             numerics: NumericOptions {
                 compute: arithmetic.compute(),
                 weight_storage: self.weights,
+                epilogue: self.epilogue,
             },
             integers: arithmetic == Arithmetic::Integers,
             input: self.input.clone(),
@@ -216,6 +223,11 @@ fn precision_value(precision: Precision) -> PossibleValue {
 fn weight_formats() -> impl clap::builder::TypedValueParser<Value = WeightFormat> {
     PossibleValuesParser::new(WeightFormat::ALL.map(WeightFormat::name))
         .try_map(|name| name.parse::<WeightFormat>())
+}
+
+fn epilogues() -> impl clap::builder::TypedValueParser<Value = IntegerEpilogue> {
+    PossibleValuesParser::new(IntegerEpilogue::ALL.map(IntegerEpilogue::name))
+        .try_map(|name| name.parse::<IntegerEpilogue>())
 }
 
 /// Photos, and how they are opened.

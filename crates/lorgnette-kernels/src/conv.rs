@@ -56,8 +56,8 @@ use crate::simd::Simd128;
 use crate::simd::{Avx2, Avx512, Avx512Bf16};
 use crate::simd::{Portable, Simd};
 use crate::{
-    Clamp, ImageLayout, Level, NumericOptions, PackedLayout, Precision, StorageType, ThreadPool,
-    WeightFormat, Window, numerics, reference,
+    Clamp, ImageLayout, IntegerEpilogue, Level, NumericOptions, PackedLayout, Precision,
+    StorageType, ThreadPool, WeightFormat, Window, numerics, reference,
 };
 
 /// The geometry of a convolution from `input.channels` to `output.channels`, with one weight for
@@ -363,8 +363,11 @@ const REFERENCE: ConvKernel = ConvKernel {
 };
 
 /// Float32 arithmetic and storage of weights.
-const FLOAT32: NumericOptions =
-    NumericOptions { compute: Precision::Float32, weight_storage: WeightFormat::Float32 };
+const FLOAT32: NumericOptions = NumericOptions {
+    compute: Precision::Float32,
+    weight_storage: WeightFormat::Float32,
+    epilogue: IntegerEpilogue::TfLite,
+};
 
 /// Maximum cost relative to float32 at which [`Precision::Auto`] takes bf16.
 const AUTO_BF16_MAX_COST: f64 = 0.75;

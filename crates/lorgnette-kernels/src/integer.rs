@@ -20,12 +20,15 @@ mod table;
 
 use bytemuck::Pod;
 
-pub use contraction::{IntegerConv, IntegerConvShape, IntegerFilter, convolve, convolve_depthwise};
-pub use elementwise::{
-    IntegerAdd, IntegerBinary, IntegerMul, IntegerOperand, IntegerPrelu, integer_binary,
+pub use contraction::{
+    IntegerConv, IntegerConvShape, IntegerFilter, Rescaling, convolve, convolve_depthwise,
 };
-pub use mean::IntegerMean;
-pub use movement::{ByteGather, dequantize, quantize};
+pub use elementwise::{
+    IntegerAdd, IntegerBinary, IntegerMul, IntegerOperand, IntegerPrelu, XnnpackAdd, XnnpackMul,
+    integer_binary,
+};
+pub use mean::{IntegerMean, MeanSources};
+pub use movement::{ByteGather, copy_rows, dequantize, quantize, quantize_to_even};
 pub use multiplier::Multiplier;
 pub use packed::{PackedConv, PackedDepthwise};
 pub use pooling::{IntegerPool, average_pool, max_pool};
@@ -34,7 +37,7 @@ pub use softmax::IntegerSoftmax;
 pub use table::{ByteTable, Scale};
 
 /// An 8-bit integer, signed or not.
-pub trait Byte: Pod + Send + Sync {
+pub trait Byte: Pod + Ord + Send + Sync {
     /// The smallest.
     const MIN: i32;
     /// The largest.
@@ -116,6 +119,12 @@ impl OutputRange {
             high: if high < f32::INFINITY { self.high.min(stored(high)) } else { self.high },
             ..self
         }
+    }
+
+    /// True if all limits are values of the type.
+    fn is_of<T: Byte>(self) -> bool {
+        let values = T::MIN..=T::MAX;
+        self.low <= self.high && values.contains(&self.low) && values.contains(&self.high)
     }
 
     /// A rescaled sum as it is stored.

@@ -74,7 +74,7 @@ pub use isa::assume_amx;
 pub use isa::{CacheModel, Isa};
 pub use level::{Level, UnknownLevel};
 pub use lrn::{Lrn, lrn};
-pub use numerics::{NumericOptions, Precision, UnknownFormat, WeightFormat};
+pub use numerics::{IntegerEpilogue, NumericOptions, Precision, UnknownFormat, WeightFormat};
 pub use packed_layout::{PACKED_LAYOUTS, PackedLayout};
 pub use pooling::{PoolKind, PoolShape, pool_window};
 pub use resize::{Resize, resize_bilinear, resize_nearest};

@@ -6,14 +6,27 @@ use std::str::FromStr;
 use crate::Level;
 
 /// The number formats in which convolutions and fully connected layers may compute and store
-/// weights. The default is float32 throughout; everything else is less exact and is used only on
-/// request.
+/// weights, and how quantised operations round. The default is float32 throughout; everything else
+/// is less exact and is used only on request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NumericOptions {
     /// Precision of products.
     pub compute: Precision,
     /// Storage format of the weights of layers with few pixels.
     pub weight_storage: WeightFormat,
+    /// Rounding of quantised operations.
+    pub epilogue: IntegerEpilogue,
+}
+
+/// How quantised operations round results to 8 bits. Sums of products are exact in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IntegerEpilogue {
+    /// As TensorFlow Lite's reference kernels: fixed-point factors, two roundings.
+    #[default]
+    TfLite,
+    /// As XNNPACK on x86, with which LiteRT computes by default there: float32 factors, halves to
+    /// even. Operations that XNNPACK does not have are as in [`IntegerEpilogue::TfLite`].
+    Xnnpack,
 }
 
 /// The precision of products. Sums are always float32.
@@ -81,6 +94,19 @@ impl WeightFormat {
     }
 }
 
+impl IntegerEpilogue {
+    /// All epilogues.
+    pub const ALL: [Self; 2] = [Self::TfLite, Self::Xnnpack];
+
+    /// Returns the name that options use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TfLite => "tflite",
+            Self::Xnnpack => "xnnpack",
+        }
+    }
+}
+
 /// True if this CPU multiplies pairs of bf16 at any level.
 pub fn has_bf16() -> bool {
     Level::ALL.into_iter().any(Level::multiplies_bf16)
@@ -111,8 +137,9 @@ macro_rules! named {
 
 named!(Precision, "precision");
 named!(WeightFormat, "format of weights");
+named!(IntegerEpilogue, "epilogue");
 
-/// The error for an unknown name of a [`Precision`] or a [`WeightFormat`].
+/// The error for an unknown name of a [`Precision`], a [`WeightFormat`] or an [`IntegerEpilogue`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownFormat(String);
 

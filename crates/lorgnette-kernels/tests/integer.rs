@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 
 use lorgnette_kernels::integer::{
     Byte, ByteTable, IntegerAdd, IntegerConv, IntegerConvShape, IntegerFilter, IntegerMean,
-    IntegerMul, IntegerOperand, IntegerPool, IntegerSoftmax, Multiplier, OutputRange, PackedConv,
-    PackedDepthwise, Scale, average_pool, convolve, convolve_depthwise, integer_binary, max_pool,
+    IntegerMul, IntegerOperand, IntegerPool, IntegerSoftmax, MeanSources, Multiplier, OutputRange,
+    PackedConv, PackedDepthwise, Rescaling, Scale, XnnpackAdd, XnnpackMul, average_pool, convolve,
+    convolve_depthwise, integer_binary, max_pool,
 };
 use lorgnette_kernels::{Buffer, Level, Padding, ThreadPool, Window};
 
 /// One operator: the words behind each name.
 struct Case {
     name: &'static str,
+    /// Whether the answers are those that LiteRT computes by default.
+    is_xnnpack: bool,
     values: BTreeMap<&'static str, Vec<&'static str>>,
 }
 
@@ -86,15 +89,26 @@ impl Case {
         (0..outputs).map(multiplier).collect()
     }
 
+    fn float_factors(&self, outputs: usize) -> Vec<f32> {
+        let scales = self.floats("filter_scales");
+        let (input, output) = (self.float("input_scale"), self.float("output_scale"));
+        let scales = scales.iter().cycle().take(outputs);
+        scales.map(|scale| input * scale / output).collect()
+    }
+
     fn contraction<T: Byte>(&self, level: Level, pool: &ThreadPool) -> Vec<T> {
         let output_shape = self.shape("output_shape");
         let (values, bias) = (self.bytes::<T>("filter"), self.integers("bias"));
         let rescale = self.rescale(output_shape[3]);
+        let floats = self.float_factors(output_shape[3]);
         let filter = IntegerFilter {
             values: &values,
             zero_point: self.integer("filter_zero"),
             bias: &bias,
-            rescale: &rescale,
+            rescale: match self.is_xnnpack {
+                true => Rescaling::Float(&floats),
+                false => Rescaling::Fixed(&rescale),
+            },
         };
         let shape = IntegerConvShape {
             input_shape: self.shape("input_shape"),
@@ -137,6 +151,16 @@ impl Case {
             let a = IntegerOperand { values: input, sources: None };
             let b = IntegerOperand { values: &other, sources: None };
             let add = IntegerAdd::new(scales, zeros, scale, range);
+            if self.is_xnnpack {
+                let signed = [scales[0], scales[1] * self.sign()];
+                let add = XnnpackAdd::new(signed, zeros, scale, range).unwrap();
+                let multiply = XnnpackMul::new(scales, zeros, scale, range).unwrap();
+                match self.word("operator") {
+                    "mul" => integer_binary(level, &multiply, [a, b], output, pool),
+                    _ => integer_binary(level, &add, [a, b], output, pool),
+                }
+                return;
+            }
             match self.word("operator") {
                 "add" => integer_binary(level, &add, [a, b], output, pool),
                 "sub" => integer_binary(level, &add.subtracting(), [a, b], output, pool),
@@ -146,6 +170,11 @@ impl Case {
                 }
             }
         })
+    }
+
+    /// −1 for a subtraction.
+    fn sign(&self) -> f32 {
+        if self.word("operator") == "sub" { -1.0 } else { 1.0 }
     }
 
     fn input_scale(&self) -> Scale {
@@ -166,6 +195,11 @@ impl Case {
 
     fn requantized<T: Byte, U: Byte>(&self, pool: &ThreadPool) -> Vec<i32> {
         let (scale, range) = (self.float("output_scale"), self.range::<U>());
+        if self.is_xnnpack && T::MIN == U::MIN {
+            let factors = [self.float("input_scale") / scale; 2];
+            let table = ByteTable::xnnpack_scale::<T>(self.input_scale(), factors, range);
+            return self.looked_up::<T, U>(&table.unwrap(), pool);
+        }
         let table = ByteTable::requantize::<T, U>(self.input_scale(), scale, range);
         self.looked_up::<T, U>(&table, pool)
     }
@@ -175,15 +209,20 @@ impl Case {
         self.looked_up::<T, T>(&table, pool)
     }
 
-    fn mean<T: Byte>(&self, pool: &ThreadPool) -> Vec<T> {
+    fn mean<T: Byte>(&self, level: Level, pool: &ThreadPool) -> Vec<T> {
         let [_, rows, columns, channels] = self.shape("input_shape");
         let range = self.range::<T>();
         let scale = self.float("output_scale");
         let mean = IntegerMean::new(rows * columns, self.input_scale(), scale, range);
+        let mean = match self.is_xnnpack {
+            true => mean.with_xnnpack_rounding(self.float("input_scale"), scale),
+            false => mean,
+        };
         let sources: Vec<u32> = (0..channels)
             .flat_map(|channel| (0..rows * columns).map(move |i| (i * channels + channel) as u32))
             .collect();
-        self.map(|input, output| mean.run(&sources, input, output, pool))
+        let sources = MeanSources::new(sources, rows * columns);
+        self.map(|input, output| mean.run(level, &sources, input, output, pool))
     }
 
     fn run<T: Byte>(&self, level: Level, pool: &ThreadPool) -> Vec<i32> {
@@ -196,7 +235,7 @@ impl Case {
                 self.pool(|shape, input, output| max_pool(level, shape, input, output, pool))
             }
             "add" | "sub" | "mul" => self.two(level, pool),
-            "mean" => self.mean(pool),
+            "mean" => self.mean(level, pool),
             "logistic" => return self.function::<T>(|x| 1.0 / (1.0 + (-x).exp()), pool),
             "tanh" => return self.function::<T>(f32::tanh, pool),
             "hard_swish" => {
@@ -265,13 +304,26 @@ fn by_packing<T: Byte>(
     Some(output)
 }
 
+/// The cases of LiteRT's reference kernels, and those of what it computes by default.
 fn cases() -> Vec<Case> {
+    let mut cases = read(include_str!("integer.txt"), false);
+    cases.extend(read(include_str!("integer_xnnpack.txt"), true));
+    // These have two filters a channel, which XNNPACK does not take.
+    cases.retain(|case| !case.is_xnnpack || case.word("operator") != "depthwise");
+    cases
+}
+
+fn read(text: &'static str, is_xnnpack: bool) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
-    for line in include_str!("integer.txt").lines() {
+    for line in text.lines() {
         let mut words = line.split(' ');
         let name = words.next().unwrap();
         match name {
-            "case" => cases.push(Case { name: words.next().unwrap(), values: BTreeMap::new() }),
+            "case" => cases.push(Case {
+                name: words.next().unwrap(),
+                is_xnnpack,
+                values: BTreeMap::new(),
+            }),
             _ => drop(cases.last_mut().unwrap().values.insert(name, words.collect())),
         }
     }
@@ -281,7 +333,7 @@ fn cases() -> Vec<Case> {
 #[test]
 fn every_operator_gives_litert_s_bytes() {
     let cases = cases();
-    assert!(cases.len() > 40, "the fixture is whole");
+    assert!(cases.len() > 80, "the fixtures are whole");
     let mut failures = Vec::new();
     let pool = ThreadPool::new(2);
     let levels = Level::available();
@@ -296,7 +348,8 @@ fn every_operator_gives_litert_s_bytes() {
         assert_eq!(found.len(), wanted.len(), "{}", case.name);
         let apart = found.iter().zip(&wanted).filter(|(found, wanted)| found != wanted).count();
         if apart > 0 {
-            failures.push(format!("{} ({level}): {apart} of {}", case.name, wanted.len()));
+            let epilogue = if case.is_xnnpack { "xnnpack" } else { "tflite" };
+            failures.push(format!("{} ({level}, {epilogue}): {apart}", case.name));
         }
     }
     assert!(failures.is_empty(), "bytes differ:\n{}", failures.join("\n"));
@@ -374,14 +427,18 @@ fn packed_is_reference<T: Byte>(seed: u64) -> usize {
         let values = numbers.bytes::<T>(depth * outputs);
         let bias: Vec<i32> =
             (0..outputs).map(|_| numbers.next() as i32 % (1 << 20) - (1 << 19)).collect();
-        let rescale: Vec<Multiplier> = (0..outputs)
+        let any_factor = numbers.below(2) == 0;
+        let factors: Vec<f64> = (0..outputs)
             .map(|_| {
-                let exponent = [-9, -3, -14, 2, -31][numbers.below(5)];
-                Multiplier::from_real(
-                    (0.5 + numbers.next() as f64 / 2f64.powi(32)) * 2f64.powi(exponent),
-                )
+                let exponents =
+                    if any_factor { [-9, -3, -14, 2, -31] } else { [-9, -3, -14, -1, -7] };
+                let exponent = exponents[numbers.below(5)];
+                (0.5 + numbers.next() as f64 / 2f64.powi(32)) * 2f64.powi(exponent)
             })
             .collect();
+        let rescale: Vec<Multiplier> =
+            factors.iter().map(|&factor| Multiplier::from_real(factor)).collect();
+        let floats: Vec<f32> = factors.iter().map(|&factor| factor as f32).collect();
         let filter = IntegerFilter {
             values: &values,
             zero_point: if numbers.below(2) == 0 {
@@ -390,7 +447,11 @@ fn packed_is_reference<T: Byte>(seed: u64) -> usize {
                 numbers.zero_point::<T>()
             },
             bias: if numbers.below(4) == 0 { &[] } else { &bias },
-            rescale: &rescale,
+            rescale: if numbers.below(4) == 0 {
+                Rescaling::Float(&floats)
+            } else {
+                Rescaling::Fixed(&rescale)
+            },
         };
         let input = numbers.bytes::<T>(shape.input_shape.iter().product());
         let pool = ThreadPool::new(1);
@@ -439,8 +500,12 @@ fn a_large_layer_has_the_reference_s_bytes() {
             };
             let values = numbers.bytes::<u8>(outputs * channels * window.taps());
             let rescale = vec![Multiplier::from_real(0.0003); outputs];
-            let filter =
-                IntegerFilter { values: &values, zero_point: 131, bias: &[], rescale: &rescale };
+            let filter = IntegerFilter {
+                values: &values,
+                zero_point: 131,
+                bias: &[],
+                rescale: Rescaling::Fixed(&rescale),
+            };
             let input = numbers.bytes::<u8>(size * size * channels);
             let pool = ThreadPool::new(2);
             let wanted = by_reference(Level::best(), &shape, &filter, &input, false, &pool);

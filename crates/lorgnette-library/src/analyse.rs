@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use lorgnette::kernels::NumericOptions;
+use lorgnette::kernels::{IntegerEpilogue, NumericOptions};
 use lorgnette::net::Network;
 use lorgnette::net::file::open_regular;
 use lorgnette::net::scores::{Ranked, top_k};
@@ -162,11 +162,14 @@ fn settings(network: &NetworkAnalyser, open: &OpenOptions) -> String {
         settings["least_finer"] = MIN_FINER.into();
         settings["least_coarse_region"] = MIN_COARSE_PROBABILITY.into();
     }
-    let NumericOptions { compute: precision, weight_storage: weights } =
+    let NumericOptions { compute: precision, weight_storage: weights, epilogue } =
         model.network().run_options().numerics;
     if model.network().run_options().numerics != NumericOptions::default() {
         settings["precision"] = precision.name().into();
         settings["weights"] = weights.name().into();
+    }
+    if epilogue != IntegerEpilogue::default() {
+        settings["epilogue"] = epilogue.name().into();
     }
     if let Some(min_decode_size) = open.min_decode_size {
         settings["least_size"] = min_decode_size.into();

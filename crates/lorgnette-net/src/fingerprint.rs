@@ -1,7 +1,7 @@
 //! Fingerprints of graphs.
 
 use lorgnette_kernels::numerics::has_bf16;
-use lorgnette_kernels::{Level, NumericOptions, Precision};
+use lorgnette_kernels::{IntegerEpilogue, Level, NumericOptions, Precision};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Result;
@@ -25,6 +25,9 @@ pub(crate) fn fingerprint(
         digest.update(format!(
             "Formats {{ precision: {precision:?}, weights: {weights:?} }} {rounds};"
         ));
+    }
+    if numerics.epilogue != IntegerEpilogue::default() {
+        digest.update(numerics.epilogue.name());
     }
     for node in graph.nodes() {
         match TensorOrLazy::from_op(&node.op) {

@@ -200,7 +200,7 @@ pub(crate) fn write(path: &Path, model: &PlanFileModel<'_>, fetches: &[&str]) ->
         ModelSource::Onnx(_) => return Err(no_onnx()),
     };
     let variables = model.source.needed_variables(fetches, &filters)?;
-    let NumericOptions { compute: precision, weight_storage: weights } = run.numerics;
+    let NumericOptions { compute: precision, weight_storage: weights, .. } = run.numerics;
     let header = Header {
         layouts_version: PACKED_LAYOUTS,
         level: run.level.name().into(),
@@ -265,8 +265,11 @@ fn numerics(path: &Path, header: &Header, requested: NumericOptions) -> Result<N
         .as_deref()
         .map_or(Ok(WeightFormat::default()), str::parse)
         .map_err(unknown)?;
-    let found = NumericOptions { compute: precision, weight_storage: weights };
-    if requested == NumericOptions::default() || requested == found {
+    // Integers are rounded as the caller wants: their weights do not depend on it.
+    let epilogue = requested.epilogue;
+    let found = NumericOptions { compute: precision, weight_storage: weights, epilogue };
+    if requested == (NumericOptions { epilogue, ..NumericOptions::default() }) || requested == found
+    {
         return Ok(found);
     }
     let made_with = format!(", of precision {precision} and weights {weights}");

@@ -17,7 +17,7 @@ use lorgnette_oracle::made_up;
 use lorgnette_oracle::tolerance::{SCORES_BF16, SCORES_F16, SCORES_INT8, relative_error};
 
 fn numerics(precision: Precision, weights: WeightFormat) -> NumericOptions {
-    NumericOptions { compute: precision, weight_storage: weights }
+    NumericOptions { compute: precision, weight_storage: weights, ..NumericOptions::default() }
 }
 
 /// What is compared with float32, and how far off it may be.

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use lorgnette_kernels::{Level, NumericOptions, Precision, WeightFormat};
+use lorgnette_kernels::{Level, NumericOptions, Precision};
 use lorgnette_net::zoo::{self, ARCHITECTURES, Architecture, RandomWeights};
 use lorgnette_net::{LoadOptions, Network, RunOptions, Tensor};
 use lorgnette_oracle::made_up;
@@ -44,7 +44,7 @@ fn check(net: &'static Architecture) {
         if !precision.is_available(Level::best()) {
             continue;
         }
-        let numerics = NumericOptions { compute: precision, weight_storage: WeightFormat::Float32 };
+        let numerics = NumericOptions { compute: precision, ..NumericOptions::default() };
         let network = Network::from_architecture(
             net,
             Arc::new(RandomWeights),

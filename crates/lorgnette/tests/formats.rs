@@ -10,7 +10,7 @@ mod difference;
 
 use std::path::PathBuf;
 
-use lorgnette::kernels::{Level, NumericOptions, Precision, WeightFormat};
+use lorgnette::kernels::{Level, NumericOptions, Precision};
 use lorgnette::picture::OpenOptions;
 use lorgnette::{Classifier, Model, ModelOptions, Picture};
 use lorgnette_oracle::tolerance::FORMATS;
@@ -45,6 +45,7 @@ fn fewer_bits_change_the_answers_little() {
         let numerics = NumericOptions {
             compute: tolerance.precision.parse().unwrap(),
             weight_storage: tolerance.weights.parse().unwrap(),
+            ..NumericOptions::default()
         };
         if !numerics.compute.is_available(Level::best()) {
             println!("no AVX-512 BF16 here: {numerics:?} is not measured");
@@ -77,7 +78,7 @@ fn fewer_bits_change_the_answers_little() {
 #[test]
 fn what_the_cpu_lacks_is_refused() {
     let options = |precision| ModelOptions {
-        numerics: NumericOptions { compute: precision, weight_storage: WeightFormat::Float32 },
+        numerics: NumericOptions { compute: precision, ..NumericOptions::default() },
         level: Some(Level::Portable),
         ..ModelOptions::default()
     };

@@ -28,10 +28,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     ConvKernel {
         name: "bf16",
         level: S::LEVEL,
-        numerics: NumericOptions {
-            compute: Precision::Bf16,
-            weight_storage: WeightFormat::Float32,
-        },
+        numerics: NumericOptions { compute: Precision::Bf16, ..super::FLOAT32 },
         algorithm: Algorithm::direct("bf16"),
         layout: PackedLayout::new("pairs of bf16", WeightFormat::Bf16),
         fits: |_| true,

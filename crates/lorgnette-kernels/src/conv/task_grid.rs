@@ -52,6 +52,27 @@ impl TaskGrid {
         Self { pixels, tiles, panels, blocks, groups }
     }
 
+    /// Divides the work where each task copies its pixels' rows together first: each row for all
+    /// panels at once, unless the weights are much more than the rows.
+    pub(crate) fn for_copied_rows(work: Work, tile_rows: usize, threads: usize) -> Self {
+        let Work { pixels, panels, pixel_bytes, panel_bytes } = work;
+        let tiles = pixels.div_ceil(tile_rows);
+        let max_block_tiles = (INPUT_BYTES / (pixel_bytes * tile_rows).max(1)).max(PANEL_USES);
+        let blocks = tiles.div_ceil(max_block_tiles);
+        let weights = panels * panel_bytes;
+        // Weights that a core's L2 does not keep are read anew for each block.
+        let per_thread = if weights > INPUT_BYTES { 1 } else { TASKS_PER_THREAD };
+        let target_tasks = if threads == 1 { 1 } else { threads * per_thread };
+        if tiles >= threads && weights <= MAX_WEIGHT_INPUT_RATIO * pixels * pixel_bytes {
+            let blocks = blocks.max(target_tasks).next_multiple_of(threads).min(tiles);
+            return Self { pixels, tiles, panels, blocks, groups: 1 };
+        }
+        let groups = (threads * TASKS_PER_THREAD).min(panels);
+        let groups = if threads == 1 { 1 } else { groups };
+        let blocks = blocks.max(target_tasks.div_ceil(groups.max(1))).min(tiles);
+        Self { pixels, tiles, panels, blocks, groups }
+    }
+
     /// Returns the number of tasks.
     pub(crate) fn tasks(&self) -> usize {
         self.blocks * self.groups
@@ -96,21 +117,28 @@ mod tests {
         {
             let (pixel_bytes, panel_bytes) = (512, 512 * panels);
             let work = Work { pixels, panels, pixel_bytes, panel_bytes };
-            let task_grid = TaskGrid::new(work, 14, threads);
-            let mut seen = vec![0; pixels * panels];
-            for task in 0..task_grid.tasks() {
-                let (tiles, task_panels) = task_grid.task(task);
-                for (tile, panel) in
-                    tiles.flat_map(|tile| task_panels.clone().map(move |panel| (tile, panel)))
-                {
-                    assert!(task_grid.pixels(tile).len() <= 14);
-                    task_grid.pixels(tile).for_each(|pixel| seen[panel * pixels + pixel] += 1);
-                }
+            for grid in [TaskGrid::new, TaskGrid::for_copied_rows] {
+                let seen = panels_of_pixels(&grid(work, 14, threads));
+                assert!(
+                    seen.len() == pixels * panels && seen.iter().all(|&count| count == 1),
+                    "{pixels} pixels, {panels} panels, {threads} threads"
+                );
             }
-            assert!(
-                seen.iter().all(|&count| count == 1),
-                "{pixels} pixels, {panels} panels, {threads} threads"
-            );
         }
+    }
+
+    /// Returns how often each pixel of each panel is in a task.
+    fn panels_of_pixels(grid: &TaskGrid) -> Vec<usize> {
+        let mut seen = vec![0; grid.pixels * grid.panels];
+        for task in 0..grid.tasks() {
+            let (tiles, panels) = grid.task(task);
+            for (tile, panel) in
+                tiles.flat_map(|tile| panels.clone().map(move |panel| (tile, panel)))
+            {
+                assert!(grid.pixels(tile).len() <= 14);
+                grid.pixels(tile).for_each(|pixel| seen[panel * grid.pixels + pixel] += 1);
+            }
+        }
+        seen
     }
 }

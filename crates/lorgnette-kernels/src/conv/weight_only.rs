@@ -13,7 +13,7 @@ use super::weight::{Bf16, F16, Weight};
 use super::{Algorithm, Conv, ConvKernel, ConvShape, Filter, direct, gemv, panel_width};
 use crate::numerics::{f32_to_bf16, f32_to_f16};
 use crate::simd::Simd;
-use crate::{NumericOptions, PackedLayout, Precision, ThreadPool, WeightFormat};
+use crate::{NumericOptions, PackedLayout, ThreadPool, WeightFormat};
 
 /// A storage format of weights.
 pub(super) trait WeightOnlyFormat: Weight {
@@ -81,7 +81,7 @@ pub(super) const fn kernel<S: Simd, W: WeightOnlyFormat>() -> ConvKernel {
     ConvKernel {
         name: W::NAME,
         level: S::LEVEL,
-        numerics: NumericOptions { compute: Precision::Float32, weight_storage: W::FORMAT },
+        numerics: NumericOptions { weight_storage: W::FORMAT, ..super::FLOAT32 },
         algorithm: Algorithm::direct(W::NAME),
         layout: PackedLayout::new(W::NAME, W::FORMAT),
         fits: |_| true,

@@ -18,14 +18,39 @@ pub struct IntegerFilter<'a, W> {
     pub zero_point: i32,
     /// A summand for each output channel, in the scale of the sums; none if empty.
     pub bias: &'a [i32],
-    /// From sums to outputs, for each output channel.
-    pub rescale: &'a [Multiplier],
+    /// From sums to outputs.
+    pub rescale: Rescaling<'a>,
+}
+
+/// The factors from sums to outputs, for each output channel.
+#[derive(Clone, Copy, Debug)]
+pub enum Rescaling<'a> {
+    /// Fixed-point numbers, as TensorFlow Lite's reference kernels have them.
+    Fixed(&'a [Multiplier]),
+    /// float32, as XNNPACK has them: `input_scale · filter_scale / output_scale`.
+    Float(&'a [f32]),
+}
+
+impl Rescaling<'_> {
+    /// Returns the number of channels.
+    pub fn channels(&self) -> usize {
+        match self {
+            Self::Fixed(factors) => factors.len(),
+            Self::Float(factors) => factors.len(),
+        }
+    }
+}
+
+/// Returns a sum times a factor, halves to even.
+#[inline(always)]
+pub(super) fn nearest_even(sum: i32, factor: f32) -> i32 {
+    (sum as f32 * factor).round_ties_even() as i32
 }
 
 impl<W> IntegerFilter<'_, W> {
     /// Checks that there are factors for all output channels, and biases for all or none.
     pub(super) fn check(&self, outputs: usize) {
-        assert_eq!(self.rescale.len(), outputs, "a factor for each output channel");
+        assert_eq!(self.rescale.channels(), outputs, "a factor for each output channel");
         assert!(self.bias.is_empty() || self.bias.len() == outputs, "a bias for each channel");
     }
 }
@@ -209,9 +234,18 @@ impl<T: Byte, W: Byte> SimdOp for Pixels<'_, T, W> {
                         job.add_tap(from, tap, outputs.clone(), &mut sums);
                     }
                 }
-                let rescale = &job.filter.rescale[outputs.clone()];
-                for ((to, &sum), rescale) in output[outputs].iter_mut().zip(&sums).zip(rescale) {
-                    *to = job.range.store(rescale.apply(sum));
+                let results = output[outputs.clone()].iter_mut().zip(&sums);
+                match job.filter.rescale {
+                    Rescaling::Fixed(factors) => {
+                        for ((to, &sum), factor) in results.zip(&factors[outputs]) {
+                            *to = job.range.store(factor.apply(sum));
+                        }
+                    }
+                    Rescaling::Float(factors) => {
+                        for ((to, &sum), &factor) in results.zip(&factors[outputs]) {
+                            *to = job.range.store(nearest_even(sum, factor));
+                        }
+                    }
                 }
             }
         }

@@ -3,6 +3,7 @@
 use super::Byte;
 use super::chunks::for_chunks;
 use super::table::Scale;
+use crate::blocks::{SharedSlice, chunk};
 use crate::fallback::FILL;
 use crate::simd::{Simd, SimdOp};
 use crate::{Level, ThreadPool};
@@ -36,6 +37,25 @@ fn nearest(x: f32) -> i32 {
     (x + ALMOST_HALF.copysign(x)) as i32
 }
 
+/// Some real numbers to be stored as XNNPACK rounds them.
+struct QuantizeToEven<'a, T> {
+    to: Scale,
+    input: &'a [f32],
+    output: &'a mut [T],
+}
+
+impl<T: Byte> SimdOp for QuantizeToEven<'_, T> {
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let factor = 1.0 / self.to.scale;
+        for (stored, real) in self.output.iter_mut().zip(self.input) {
+            let value = (real * factor).round_ties_even() as i32;
+            let value = value.saturating_add(self.to.zero_point);
+            *stored = T::narrow(value.max(T::MIN).min(T::MAX));
+        }
+    }
+}
+
 /// Some stored values to be made real.
 struct Dequantize<'a, T> {
     from: Scale,
@@ -65,6 +85,22 @@ pub fn quantize<T: Byte>(
 ) {
     for_chunks(output, 1, pool, &|items, output| {
         level.dispatch(Quantize { to, input: &input[items], output });
+    });
+}
+
+/// Stores real numbers as XNNPACK does: times the inverse of the scale, halves to even.
+///
+/// # Panics
+/// If there are fewer numbers than results.
+pub fn quantize_to_even<T: Byte>(
+    level: Level,
+    to: Scale,
+    input: &[f32],
+    output: &mut [T],
+    pool: &ThreadPool,
+) {
+    for_chunks(output, 1, pool, &|items, output| {
+        level.dispatch(QuantizeToEven { to, input: &input[items], output });
     });
 }
 
@@ -110,6 +146,27 @@ impl ByteGather {
             }
         });
     }
+}
+
+/// Copies rows of `row` bytes to places that are `stride` bytes apart; the output may end after the
+/// last row.
+///
+/// # Panics
+/// If the output is shorter than that, or rows overlap.
+pub fn copy_rows(row: usize, stride: usize, input: &[u8], output: &mut [u8], pool: &ThreadPool) {
+    /// Bytes of a task: enough to be worth one.
+    const TASK_BYTES: usize = 32 << 10;
+    assert!(row > 0 && row <= stride, "rows of {row} bytes, {stride} apart");
+    let rows = input.len() / row;
+    let tasks = input.len().div_ceil(TASK_BYTES).next_multiple_of(pool.threads()).min(rows);
+    let output = SharedSlice::new(output);
+    pool.run(tasks, &|_, index| {
+        for i in chunk(rows, tasks, index) {
+            // SAFETY: rows do not overlap, and each is in one task.
+            let to = unsafe { output.slice_mut(i * stride..i * stride + row) };
+            to.copy_from_slice(&input[i * row..][..row]);
+        }
+    });
 }
 
 #[cfg(test)]

@@ -13,11 +13,14 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
-mod channel_factors;
+#[cfg(target_arch = "x86_64")]
+mod avx_vnni;
+pub(super) mod channel_factors;
 mod depthwise;
 mod gemm;
+mod rows;
 #[cfg(target_arch = "x86_64")]
-mod vnni;
+pub(super) mod vnni;
 
 pub use depthwise::PackedDepthwise;
 pub use gemm::PackedConv;
@@ -31,7 +34,10 @@ enum Instructions {
     /// Products of 16-bit integers, added in pairs.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// Products of bytes, added four at a time to a 32-bit integer.
+    /// Products of bytes, added four at a time to a 32-bit integer, in 256 bits.
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni,
+    /// The same in 512 bits.
     #[cfg(target_arch = "x86_64")]
     Vnni,
 }
@@ -44,7 +50,9 @@ impl Instructions {
             Level::Avx512 | Level::Amx if level.is_available() && vnni::is_available() => {
                 Some(Self::Vnni)
             }
-            Level::Avx2 | Level::Avx512 | Level::Amx if level.is_available() => Some(Self::Avx2),
+            Level::Avx2 | Level::Avx512 | Level::Amx if level.is_available() => {
+                Some(if avx_vnni::is_available() { Self::AvxVnni } else { Self::Avx2 })
+            }
             _ => None,
         }
     }
@@ -60,24 +68,32 @@ impl Instructions {
 struct ZeroPoints {
     /// From 0 to 255.
     input: i32,
-    /// From −128 to 127.
+    /// What is left of the filter's after the change, from −128 to 127.
     filter: i32,
     /// The bits in which a stored activation differs from the unsigned one.
     flip: u8,
-    /// The bits in which a stored weight differs from the signed one.
-    filter_flip: u8,
+    /// Subtracted from a stored weight.
+    filter_offset: i32,
 }
 
 impl ZeroPoints {
     /// Returns the zero points of integers of one type; `None` if they are beyond it.
-    fn new<T: Byte>(input: i32, filter: i32) -> Option<Self> {
+    ///
+    /// Weights whose distances from their zero point fit int8 become these, and no zero point is
+    /// left.
+    fn new<T: Byte>(input: i32, filter: i32, weights: &[T]) -> Option<Self> {
         let range = T::MIN..=T::MAX;
-        let (flip, filter_flip) = if T::MIN < 0 { (0x80, 0) } else { (0, 0x80) };
-        (range.contains(&input) && range.contains(&filter)).then(|| Self {
+        if !range.contains(&input) || !range.contains(&filter) {
+            return None;
+        }
+        let is_near = |weight: &T| i8::try_from(weight.widen() - filter).is_ok();
+        let middle = if T::MIN < 0 { 0 } else { 128 };
+        let filter_offset = if weights.iter().all(is_near) { filter } else { middle };
+        Some(Self {
             input: input - T::MIN,
-            filter: filter - if T::MIN < 0 { 0 } else { 128 },
-            flip,
-            filter_flip,
+            filter: filter - filter_offset,
+            flip: if T::MIN < 0 { 0x80 } else { 0 },
+            filter_offset,
         })
     }
 
@@ -90,18 +106,20 @@ impl ZeroPoints {
 
 /// How results are limited and stored, as vector kernels compute it.
 #[derive(Clone, Copy, Debug)]
-struct Limits {
+pub(super) struct Limits {
     /// Limits of the value before the zero point is added.
     low: i32,
     high: i32,
     zero_point: i32,
+    /// Whether results are int8.
+    pub(super) is_signed: bool,
 }
 
 impl Limits {
-    fn new(range: OutputRange) -> Self {
+    pub(super) fn new<T: Byte>(range: OutputRange) -> Self {
         let OutputRange { zero_point, low, high } = range;
         let (low, high) = (low.saturating_sub(zero_point), high.saturating_sub(zero_point));
-        Self { low, high, zero_point }
+        Self { low, high, zero_point, is_signed: T::MIN < 0 }
     }
 
     /// Returns a value's low byte as it is stored.

@@ -69,80 +69,138 @@ impl<T: Byte, F: Fold> SimdOp for Pixels<'_, T, F> {
         for (pixel, output) in pixels.zip(output.chunks_exact_mut(channels)) {
             let n = pixel / (rows * columns);
             let place = [pixel / columns % rows, pixel % columns];
-            let (down, across) = (shape.covered(place, 0), shape.covered(place, 1));
-            let count = down.len() * across.len();
+            let covered =
+                Covered { down: shape.covered(place, 0), across: shape.covered(place, 1) };
             for (block, output) in output.chunks_mut(BLOCK).enumerate() {
-                let mut values = [fold.first::<T>(); BLOCK];
-                for y in down.clone() {
-                    for x in across.clone() {
-                        let from = ((n * height + y) * width + x) * channels + block * BLOCK;
-                        let from = &input[from..from + output.len()];
-                        for (value, from) in values.iter_mut().zip(from) {
-                            *value = fold.add(*value, from.widen());
-                        }
-                    }
-                }
-                fold.finish(&mut values, count);
-                for (to, value) in output.iter_mut().zip(values) {
-                    *to = T::narrow(value.max(shape.range.low).min(shape.range.high));
+                let first = n * height * width * channels + block * BLOCK;
+                let values = Values { input, first, width, channels };
+                // The compiler unrolls whole blocks.
+                if output.len() == BLOCK {
+                    values.fold(&covered, &mut output[..BLOCK], shape.range, fold);
+                } else {
+                    values.fold(&covered, output, shape.range, fold);
                 }
             }
         }
     }
 }
 
+/// The rows and columns that a window covers.
+struct Covered {
+    down: Range<usize>,
+    across: Range<usize>,
+}
+
+/// An image, from its value of a block's first channel on.
+struct Values<'a, T> {
+    input: &'a [T],
+    first: usize,
+    width: usize,
+    channels: usize,
+}
+
+impl<T: Byte> Values<'_, T> {
+    /// Folds as many channels of a window as there are results.
+    #[inline(always)]
+    fn fold<F: Fold>(&self, covered: &Covered, output: &mut [T], range: OutputRange, fold: &F) {
+        let mut values = [fold.first::<T>(); BLOCK];
+        for y in covered.down.clone() {
+            for x in covered.across.clone() {
+                let from = self.first + (y * self.width + x) * self.channels;
+                let from = &self.input[from..from + output.len()];
+                for (value, from) in values.iter_mut().zip(from) {
+                    *value = fold.add(*value, *from);
+                }
+            }
+        }
+        fold.finish(&mut values, covered.down.len() * covered.across.len());
+        for (to, value) in output.iter_mut().zip(values) {
+            let value = fold.result::<T>(value);
+            *to = T::narrow(value.max(range.low).min(range.high));
+        }
+    }
+}
+
 /// How the values of a window become one.
 trait Fold: Sync {
-    /// The result of no values.
-    fn first<T: Byte>(&self) -> i32;
+    /// What is kept of the values so far.
+    type Partial<T: Byte>: Copy;
+    /// Returns the partial result of no values.
+    fn first<T: Byte>(&self) -> Self::Partial<T>;
     /// Adds a value.
-    fn add(&self, result: i32, value: i32) -> i32;
-    /// Makes results final, each of `count` values.
-    fn finish(&self, results: &mut [i32; BLOCK], count: usize);
+    fn add<T: Byte>(&self, partial: Self::Partial<T>, value: T) -> Self::Partial<T>;
+    /// Makes the partial results of `count` values each final.
+    fn finish<T: Byte>(&self, partial: &mut [Self::Partial<T>; BLOCK], count: usize);
+    /// Returns a final result.
+    fn result<T: Byte>(&self, partial: Self::Partial<T>) -> i32;
 }
 
 struct Mean;
 
 impl Fold for Mean {
+    type Partial<T: Byte> = i32;
+
+    #[inline(always)]
     fn first<T: Byte>(&self) -> i32 {
         0
     }
 
     #[inline(always)]
-    fn add(&self, sum: i32, value: i32) -> i32 {
-        sum + value
+    fn add<T: Byte>(&self, sum: i32, value: T) -> i32 {
+        sum + value.widen()
     }
 
     #[inline(always)]
-    fn finish(&self, sums: &mut [i32; BLOCK], count: usize) {
+    fn finish<T: Byte>(&self, sums: &mut [i32; BLOCK], count: usize) {
         /// Values whose sum, with half their number, float32 has exactly; then truncating a
         /// quotient of float32 is an integer division.
         const MAX_EXACT: usize = 1 << 16;
         let half = (count / 2) as i32;
-        for sum in sums {
-            let rounded = *sum + if *sum > 0 { half } else { -half };
-            *sum = match count {
-                0 => 0,
-                1..=MAX_EXACT => (rounded as f32 / count as f32) as i32,
-                _ => rounded / count as i32,
-            };
+        for sum in sums.iter_mut() {
+            *sum += if *sum > 0 { half } else { -half };
         }
+        match count {
+            0 => *sums = [0; BLOCK],
+            1..=MAX_EXACT => {
+                let divisor = count as f32;
+                for sum in sums {
+                    let quotient = *sum as f32 / divisor;
+                    // SAFETY: it is within the range of a byte.
+                    *sum = unsafe { quotient.to_int_unchecked() };
+                }
+            }
+            _ => sums.iter_mut().for_each(|sum| *sum /= count as i32),
+        }
+    }
+
+    #[inline(always)]
+    fn result<T: Byte>(&self, mean: i32) -> i32 {
+        mean
     }
 }
 
 struct Max;
 
 impl Fold for Max {
-    fn first<T: Byte>(&self) -> i32 {
-        T::MIN
+    type Partial<T: Byte> = T;
+
+    #[inline(always)]
+    fn first<T: Byte>(&self) -> T {
+        T::narrow(T::MIN)
     }
 
     #[inline(always)]
-    fn add(&self, largest: i32, value: i32) -> i32 {
+    fn add<T: Byte>(&self, largest: T, value: T) -> T {
         largest.max(value)
     }
 
-    fn finish(&self, _: &mut [i32; BLOCK], _: usize) {}
+    #[inline(always)]
+    fn finish<T: Byte>(&self, _: &mut [T; BLOCK], _: usize) {}
+
+    #[inline(always)]
+    fn result<T: Byte>(&self, largest: T) -> i32 {
+        largest.widen()
+    }
 }
 
 /// Computes the mean of each window, halves away from zero; 0 where it covers nothing.

@@ -1,5 +1,8 @@
 //! Functions of one 8-bit value, as tables of their 256 results.
 
+#[cfg(target_arch = "x86_64")]
+mod vbmi;
+
 use super::chunks::for_chunks;
 use super::fixed_point::{
     divide_by_power_of_two, doubling_high_product_16, rounding_doubling_high_product_16,
@@ -38,6 +41,29 @@ impl ByteTable {
     pub fn requantize<T: Byte, U: Byte>(input: Scale, scale: f32, range: OutputRange) -> Self {
         let factor = Multiplier::from_real(f64::from(input.scale) / f64::from(scale));
         Self::new::<T, U>(|stored| range.store(factor.apply(stored - input.zero_point)))
+    }
+
+    /// Returns the change to another scale or zero point as XNNPACK rounds it, with factors of
+    /// 1/256 and halves upward: of values at or above zero, and of those below. `None` for factors
+    /// that XNNPACK does not take.
+    pub fn xnnpack_scale<T: Byte>(
+        input: Scale,
+        factors: [f32; 2],
+        range: OutputRange,
+    ) -> Option<Self> {
+        const BITS: i32 = 8;
+        const HALF: i32 = 1 << (BITS - 1);
+        const ONE: f32 = 256.0;
+        const MAX_FACTOR: f32 = 128.0;
+        if !factors.iter().all(|factor| (1.0 / ONE..=MAX_FACTOR).contains(factor)) {
+            return None;
+        }
+        let [above, below] = factors.map(|factor| (ONE * factor).round_ties_even() as i32);
+        Some(Self::new::<T, T>(|stored| {
+            let value = stored - input.zero_point;
+            let factor = if value >= 0 { above } else { below };
+            range.store((value * factor + HALF) >> BITS)
+        }))
     }
 
     /// Returns the change to another scale and zero point that a part of a concatenation takes,
@@ -103,8 +129,16 @@ impl ByteTable {
     /// # Panics
     /// If there are fewer values than results.
     pub fn run(&self, input: &[u8], output: &mut [u8], pool: &ThreadPool) {
+        #[cfg(target_arch = "x86_64")]
+        let has_permutations = vbmi::is_available();
         for_chunks(output, 1, pool, &|range, chunk| {
-            for (to, from) in chunk.iter_mut().zip(&input[range]) {
+            let input = &input[range];
+            #[cfg(target_arch = "x86_64")]
+            if has_permutations {
+                // SAFETY: the CPU has the instructions.
+                return unsafe { vbmi::look_up(&self.results, input, chunk) };
+            }
+            for (to, from) in chunk.iter_mut().zip(input) {
                 *to = self.results[usize::from(*from)];
             }
         });

@@ -108,8 +108,11 @@ impl Case {
 fn all_numerics() -> impl Iterator<Item = NumericOptions> {
     let precisions = Precision::ALL.into_iter();
     precisions.flat_map(|precision| {
-        WeightFormat::ALL
-            .map(|weights| NumericOptions { compute: precision, weight_storage: weights })
+        WeightFormat::ALL.map(|weights| NumericOptions {
+            compute: precision,
+            weight_storage: weights,
+            ..NumericOptions::default()
+        })
     })
 }
 

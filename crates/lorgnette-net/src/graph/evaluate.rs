@@ -5,7 +5,7 @@ use bytes::Bytes;
 use lorgnette_kernels::fallback::{self, Gathered, Reduction};
 use lorgnette_kernels::{
     Affine, Binary, Buffer, Clamp, Conv, ConvShape, Depthwise, DepthwiseShape, Filter, ImageLayout,
-    Level, PoolShape, Residual, StorageType, ThreadPool, Window, reference,
+    IntegerEpilogue, Level, PoolShape, Residual, StorageType, ThreadPool, Window, reference,
 };
 
 use super::op::{self, Dequantize, Epilogue, MatMul, Op, Pool};
@@ -89,7 +89,8 @@ fn quantized_value(
         .zip(inputs)
         .map(|(fact, constant)| Operand { fact, constant: Some(constant) })
         .collect();
-    let kernel = IntegerKernel::new(Level::Portable, quantized, &operands, fact)?;
+    let kernel =
+        IntegerKernel::new(Level::Portable, IntegerEpilogue::TfLite, quantized, &operands, fact)?;
     // A file's floats need not be aligned.
     let aligned = inputs.first().filter(|x| x.dtype().is_float()).map(|x| x.to_f32());
     let first = match &aligned {

@@ -3,7 +3,7 @@
 use crate::conv::{ConvShape, FLOAT32};
 use crate::numerics::{bf16_to_f32, f32_to_bf16};
 use crate::simd::{Factors, PixelConversion, Sums, Tiles};
-use crate::{NumericOptions, Precision, WeightFormat};
+use crate::{NumericOptions, Precision};
 
 /// Maximum number of terms.
 pub(super) const MAX_TERMS: usize = 3;
@@ -58,7 +58,7 @@ impl Bf16Expansion for Bf16 {
     const NAME: &'static str = "amx bf16";
     const LAYOUT: &'static str = "tiles of bf16";
     const NUMERICS: NumericOptions =
-        NumericOptions { compute: Precision::Bf16, weight_storage: WeightFormat::Float32 };
+        NumericOptions { compute: Precision::Bf16, ..crate::conv::FLOAT32 };
     const TERMS: usize = 1;
     const STEP_COST: f64 = 210.0;
     const CONVERT_COST: f64 = 3.0;

@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 
 use super::gemm::{Epilogue, PANEL, QUAD, Sums, Tile};
 use crate::integer::Multiplier;
+use crate::integer::contraction::nearest_even;
 
 /// Pixels of the largest tile: eight vectors of sums, and as many for factors and products.
 pub(super) const TILE_ROWS: usize = 2;
@@ -78,7 +79,7 @@ unsafe fn multiply<const ROWS: usize>(tile: &mut Tile<'_>, first: usize) {
 /// # Safety
 /// As for `tile`.
 #[target_feature(enable = "avx2")]
-unsafe fn store(sums: &Sums, rows: usize, epilogue: &Epilogue<'_>) {
+pub(super) unsafe fn store(sums: &Sums, rows: usize, epilogue: &Epilogue<'_>) {
     let Epilogue { factors, channels, limits, filter_zero, row_sums, .. } = epilogue;
     for (row, sums) in sums.0[..rows].iter().enumerate() {
         let of_zeros = row_sums.get(row).map_or(0, |sum| filter_zero.wrapping_mul(*sum));
@@ -93,6 +94,13 @@ unsafe fn store(sums: &Sums, rows: usize, epilogue: &Epilogue<'_>) {
             let factor = Multiplier { mantissa, shift: left - right };
             let sum = sum.wrapping_add(constant.wrapping_sub(of_zeros));
             *to = limits.store(factor.apply(sum));
+        }
+        if !factors.floats.is_empty() {
+            let parameters = constants.iter().zip(&factors.floats[channels.clone()]);
+            for ((to, sum), (constant, &factor)) in results.iter_mut().zip(sums).zip(parameters) {
+                let sum = sum.wrapping_add(constant.wrapping_sub(of_zeros));
+                *to = limits.store(nearest_even(sum, factor));
+            }
         }
         let to = epilogue.output.wrapping_add(row * epilogue.output_stride);
         // SAFETY: caller guarantees the results' places.

@@ -1,12 +1,9 @@
 //! Depthwise convolutions, four taps of 64 channels at a time.
 
-use std::ops::Range;
-
 use super::channel_factors::ChannelFactors;
 use super::{Instructions, Limits, ZeroPoints};
 use crate::integer::chunks::for_chunks;
 use crate::integer::{Byte, IntegerConvShape, IntegerFilter};
-use crate::shape::Window;
 use crate::{Buffer, Level, ThreadPool};
 
 /// Channels that are computed together.
@@ -15,6 +12,14 @@ pub(super) const BLOCK: usize = 64;
 pub(super) const TAP_GROUP: usize = 4;
 /// Maximum taps of a window, in whole groups.
 const MAX_TAPS: usize = 64;
+/// Rows and columns of the windows for which a group is the taps of a column.
+pub(super) const COLUMN_ROWS: usize = 3;
+/// Maximum neighbouring pixels that are computed together.
+pub(super) const MAX_COLUMN_PIXELS: usize = 4;
+/// Maximum distance of such windows.
+const MAX_COLUMN_STRIDE: usize = 2;
+/// Maximum columns under the windows of neighbouring pixels.
+const MAX_COLUMNS: usize = (MAX_COLUMN_PIXELS - 1) * MAX_COLUMN_STRIDE + COLUMN_ROWS;
 
 /// A depthwise convolution of one filter a channel, with its filters packed.
 #[derive(Debug)]
@@ -22,30 +27,41 @@ pub struct PackedDepthwise {
     shape: IntegerConvShape,
     zeros: ZeroPoints,
     limits: Limits,
-    is_signed: bool,
+    /// For each block, each group of taps and each set, four vectors.
     weights: Buffer,
+    /// Weights whose distance from zero does not fit int8 are sums of two.
+    weight_sets: usize,
     factors: ChannelFactors,
     /// A pixel of zeros, as they are stored: the input's zero point.
     padding: Vec<u8>,
-    /// A pixel that adds nothing, for the taps that complete a group.
-    blank: Vec<u8>,
-    /// Where each tap's pixel is, from the first tap's pixel on.
-    offsets: Vec<usize>,
+    /// Where each tap is among the taps of all groups.
+    slots: Vec<usize>,
+    /// True if a group is a column of taps.
+    by_columns: bool,
 }
 
-/// A pixel's arguments.
+/// The parameters that all pixels share.
 #[derive(Clone, Copy)]
-pub(super) struct DepthwisePixel<'a> {
-    /// For each tap, in whole groups, `channels` values.
-    pub(super) taps: &'a [*const u8],
-    /// For each block and each group of taps, four vectors.
+pub(super) struct DepthwiseParameters<'a> {
+    /// For each block, each group of taps and each set, four vectors.
     pub(super) weights: *const i8,
+    pub(super) weight_sets: usize,
     pub(super) factors: &'a ChannelFactors,
     pub(super) channels: usize,
-    pub(super) zeros: ZeroPoints,
+    /// The bits in which stored activations differ from unsigned ones.
+    pub(super) flip: u8,
     pub(super) limits: Limits,
-    /// Whether results are int8.
-    pub(super) is_signed: bool,
+}
+
+/// The input of neighbouring pixels.
+#[derive(Clone, Copy)]
+pub(super) struct ColumnArgs<'a> {
+    /// For each column under the windows, the values of its three rows.
+    pub(super) columns: &'a [[*const u8; COLUMN_ROWS]],
+    /// Columns from window to window: 1 or 2.
+    pub(super) stride: usize,
+    /// Pixels: 1, 2 or 4.
+    pub(super) pixels: usize,
 }
 
 /// Returns the place of a channel's 32-bit lane among all: the order in which the bytes of four
@@ -65,10 +81,9 @@ impl PackedDepthwise {
         shape: &IntegerConvShape,
         filter: &IntegerFilter<'_, T>,
     ) -> Option<Self> {
-        if !has_kernel(level) {
+        if !has_kernel(level) || !shape.range.is_of::<T>() {
             return None;
         }
-        let zeros = ZeroPoints::new::<T>(shape.input_zero_point, filter.zero_point)?;
         let (channels, taps) = (shape.input_shape[3], shape.window.taps());
         let fits = channels == shape.output_shape[3]
             && (1..=MAX_TAPS).contains(&taps)
@@ -78,17 +93,36 @@ impl PackedDepthwise {
             return None;
         }
         filter.check(channels);
+        let mut zeros = ZeroPoints::new(shape.input_zero_point, filter.zero_point, filter.values)?;
+        // Two int8 have every sum but this one.
+        const MAX_DISTANCE: i32 = 255;
+        let is_far = |weight: &T| weight.widen() - filter.zero_point == MAX_DISTANCE;
+        if filter.values.iter().any(is_far) {
+            return None;
+        }
+        let weight_sets = if zeros.filter == 0 { 1 } else { 2 };
+        zeros = ZeroPoints { filter: 0, filter_offset: filter.zero_point, ..zeros };
+        let window = shape.window;
+        let by_columns = window.kernel == [COLUMN_ROWS; 2]
+            && window.dilation[1] == 1
+            && (1..=MAX_COLUMN_STRIDE).contains(&window.stride[1]);
+        let slot = |tap: usize| match by_columns {
+            true => tap % COLUMN_ROWS * TAP_GROUP + tap / COLUMN_ROWS,
+            false => tap,
+        };
+        let slots: Vec<usize> = (0..taps).map(slot).collect();
         let padded = channels.next_multiple_of(BLOCK);
+        let bytes = padded * taps.next_multiple_of(TAP_GROUP) * weight_sets;
         let mut packed = Self {
             shape: *shape,
             zeros,
-            limits: Limits::new(shape.range),
-            is_signed: T::MIN < 0,
-            weights: Buffer::zeroed(padded * taps.next_multiple_of(TAP_GROUP)).ok()?,
+            limits: Limits::new::<T>(shape.range),
+            weights: Buffer::zeroed(bytes).ok()?,
+            weight_sets,
             factors: ChannelFactors::zeroed(padded),
             padding: vec![zeros.input as u8 ^ zeros.flip; channels],
-            blank: vec![zeros.flip; channels],
-            offsets: tap_offsets(shape),
+            slots,
+            by_columns,
         };
         packed.pack(filter);
         Some(packed)
@@ -101,18 +135,24 @@ impl PackedDepthwise {
             let lane = lane(channel);
             let (block, lane_of_block) = (lane / BLOCK, lane % BLOCK);
             let mut sum = 0i32;
-            for tap in 0..taps {
-                let stored = filter.values[tap * channels + channel].widen() as u8;
-                let weight = stored ^ self.zeros.filter_flip;
-                sum += i32::from(weight.cast_signed());
-                let group = block * groups + tap / TAP_GROUP;
-                let at = (group * BLOCK + lane_of_block) * TAP_GROUP + tap % TAP_GROUP;
-                self.weights[at] = weight;
+            for (tap, slot) in self.slots.iter().enumerate() {
+                let weight =
+                    filter.values[tap * channels + channel].widen() - self.zeros.filter_offset;
+                sum += weight;
+                let first = weight.clamp(-128, 127);
+                for (set, part) in [first, weight - first].iter().enumerate() {
+                    if set < self.weight_sets {
+                        let group = block * groups + slot / TAP_GROUP;
+                        let vectors = (group * self.weight_sets + set) * BLOCK + lane_of_block;
+                        self.weights[vectors * TAP_GROUP + slot % TAP_GROUP] = *part as u8;
+                    }
+                }
             }
             let bias = filter.bias.get(channel).copied().unwrap_or(0);
             let constant = self.zeros.constant(bias, sum, taps);
-            self.factors.set(lane, constant, filter.rescale[channel]);
+            self.factors.set(lane, constant, filter.rescale, channel);
         }
+        self.factors.finish(self.shape.range.zero_point);
     }
 
     /// Returns the name in reports.
@@ -122,7 +162,7 @@ impl PackedDepthwise {
 
     /// Returns the bytes of the packed filters and of what they take beside them.
     pub fn weight_bytes(&self) -> usize {
-        self.weights.len() + 4 * size_of::<i32>() * self.factors.constants.len()
+        self.weights.len() + self.factors.bytes()
     }
 
     /// Computes all pixels.
@@ -132,65 +172,149 @@ impl PackedDepthwise {
     pub fn run<T: Byte>(&self, input: &[T], output: &mut [T], pool: &ThreadPool) {
         self.shape.check(input.len(), output.len());
         let (input, output) = (bytemuck::cast_slice(input), bytemuck::cast_slice_mut(output));
-        for_chunks(output, self.shape.output_shape[3], pool, &|pixels, output| {
-            self.pixels(input, pixels, output);
+        let [_, _, columns, channels] = self.shape.output_shape;
+        for_chunks(output, columns * channels, pool, &|lines, output| {
+            for (line, output) in lines.zip(output.chunks_exact_mut(columns * channels)) {
+                if self.by_columns {
+                    self.line_by_columns(input, line, output);
+                } else {
+                    self.line(input, line, output);
+                }
+            }
         });
     }
 
-    fn pixels(&self, input: &[u8], pixels: Range<usize>, output: &mut [u8]) {
-        let channels = self.shape.input_shape[3];
-        let taps = self.offsets.len();
-        let mut pointers = [self.blank.as_ptr(); MAX_TAPS];
-        for (pixel, output) in pixels.zip(output.chunks_exact_mut(channels)) {
-            self.find_taps(input, pixel, &mut pointers[..taps]);
-            let args = DepthwisePixel {
-                taps: &pointers[..taps.next_multiple_of(TAP_GROUP)],
-                weights: self.weights.as_ptr().cast(),
-                factors: &self.factors,
-                channels,
-                zeros: self.zeros,
-                limits: self.limits,
-                is_signed: self.is_signed,
-            };
+    fn parameters(&self) -> DepthwiseParameters<'_> {
+        DepthwiseParameters {
+            weights: self.weights.as_ptr().cast(),
+            weight_sets: self.weight_sets,
+            factors: &self.factors,
+            channels: self.shape.input_shape[3],
+            flip: self.zeros.flip,
+            limits: self.limits,
+        }
+    }
+
+    /// Computes a line of pixels, each by itself.
+    fn line(&self, input: &[u8], line: usize, output: &mut [u8]) {
+        let taps = self.slots.len();
+        let mut pointers = [self.padding.as_ptr(); MAX_TAPS];
+        let parameters = self.parameters();
+        for (x, output) in output.chunks_exact_mut(parameters.channels).enumerate() {
+            self.find_taps(input, line, x, &mut pointers[..taps]);
+            let pointers = &pointers[..taps.next_multiple_of(TAP_GROUP)];
             #[cfg(target_arch = "x86_64")]
             // SAFETY: filters are only packed where the CPU has the instructions; each pointer has
             // a pixel's channels, and so has the output.
             unsafe {
-                super::vnni::depthwise(&args, output.as_mut_ptr());
+                super::vnni::depthwise_pixel(&parameters, pointers, output.as_mut_ptr());
             }
             #[cfg(not(target_arch = "x86_64"))]
-            let _ = (args, output);
+            let _ = (pointers, output);
         }
     }
 
     /// Finds the values under a pixel's window.
-    fn find_taps(&self, input: &[u8], pixel: usize, taps: &mut [*const u8]) {
-        let IntegerConvShape { input_shape, output_shape, window, .. } = &self.shape;
-        let [_, rows, columns, channels] = *input_shape;
-        let [_, output_rows, output_columns, _] = *output_shape;
-        let (line, x) = (pixel / output_columns, pixel % output_columns);
-        let (n, y) = (line / output_rows, line % output_rows);
-        let (down, across) = (window.valid_taps(0, rows, y), window.valid_taps(1, columns, x));
-        let [kernel_rows, kernel_columns] = window.kernel;
-        if down == (0..kernel_rows) && across == (0..kernel_columns) {
-            let (row, column) = (window.input_index(0, y, 0), window.input_index(1, x, 0));
-            let first = ((n * rows + row) * columns + column) * channels;
-            let reach = self.offsets.last().map_or(0, |offset| offset + channels);
-            let values = input[first..first + reach].as_ptr();
-            for (tap, offset) in taps.iter_mut().zip(&self.offsets) {
-                *tap = values.wrapping_add(*offset);
+    fn find_taps(&self, input: &[u8], line: usize, x: usize, taps: &mut [*const u8]) {
+        let IntegerConvShape { input_shape, window, .. } = &self.shape;
+        let across = window.valid_taps(1, input_shape[2], x);
+        for tap_y in 0..window.kernel[0] {
+            let start = self.row_start(line, tap_y);
+            for tap_x in 0..window.kernel[1] {
+                let pixel = start.filter(|_| across.contains(&tap_x));
+                let at = pixel.map(|start| start + window.input_index(1, x, tap_x));
+                let slot = self.slots[tap_y * window.kernel[1] + tap_x];
+                taps[slot] = self.pixel(input, at);
             }
-            return;
         }
-        for (i, tap) in taps.iter_mut().enumerate() {
-            let (tap_y, tap_x) = (i / kernel_columns, i % kernel_columns);
-            *tap = if down.contains(&tap_y) && across.contains(&tap_x) {
-                let row = window.input_index(0, y, tap_y);
-                let column = window.input_index(1, x, tap_x);
-                input[((n * rows + row) * columns + column) * channels..][..channels].as_ptr()
+    }
+
+    /// Returns the index of the first pixel of the row under a tap; `None` in the padding.
+    fn row_start(&self, line: usize, tap: usize) -> Option<usize> {
+        let IntegerConvShape { input_shape, output_shape, window, .. } = &self.shape;
+        let [_, rows, columns, _] = *input_shape;
+        let (n, y) = (line / output_shape[1], line % output_shape[1]);
+        let is_inside = window.valid_taps(0, rows, y).contains(&tap);
+        is_inside.then(|| (n * rows + window.input_index(0, y, tap)) * columns)
+    }
+
+    /// Returns a pixel's values, or those of the padding.
+    fn pixel(&self, input: &[u8], index: Option<usize>) -> *const u8 {
+        let channels = self.shape.input_shape[3];
+        match index {
+            Some(index) => input[index * channels..][..channels].as_ptr(),
+            None => self.padding.as_ptr(),
+        }
+    }
+
+    /// Computes a line of pixels, several neighbours at a time.
+    fn line_by_columns(&self, input: &[u8], line: usize, output: &mut [u8]) {
+        let IntegerConvShape { input_shape, output_shape, window, .. } = &self.shape;
+        let (channels, stride, end) = (input_shape[3], window.stride[1], output_shape[2]);
+        let starts = [0, 1, 2].map(|tap| self.row_start(line, tap));
+        let interior = window.interior_columns(input_shape[2], end);
+        let mut columns = [[self.padding.as_ptr(); COLUMN_ROWS]; MAX_COLUMNS];
+        let mut x = 0;
+        while x < end {
+            let pixels = [1, 1, 2, 2, MAX_COLUMN_PIXELS][(end - x).min(MAX_COLUMN_PIXELS)];
+            let columns = &mut columns[..(pixels - 1) * stride + COLUMN_ROWS];
+            if interior.contains(&x) && interior.contains(&(x + pixels - 1)) {
+                self.interior_columns(input, starts, x, columns);
             } else {
-                self.padding.as_ptr()
+                self.find_columns(input, starts, x, columns);
+            }
+            let args = ColumnArgs { columns, stride, pixels };
+            let output = &mut output[x * channels..(x + pixels) * channels];
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: filters are only packed where the CPU has the instructions; each pointer has
+            // a pixel's channels, and the output has the pixels'.
+            unsafe {
+                super::vnni::depthwise_columns(&self.parameters(), args, output.as_mut_ptr());
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let _ = (args, output);
+            x += pixels;
+        }
+    }
+
+    /// Finds the columns under windows from output column `x` on that are inside the image.
+    fn interior_columns(
+        &self,
+        input: &[u8],
+        starts: [Option<usize>; COLUMN_ROWS],
+        x: usize,
+        columns: &mut [[*const u8; COLUMN_ROWS]],
+    ) {
+        let channels = self.shape.input_shape[3];
+        let first = self.shape.window.input_index(1, x, 0);
+        for (row, start) in starts.into_iter().enumerate() {
+            let (values, step) = match start {
+                Some(start) => {
+                    (&input[(start + first) * channels..][..columns.len() * channels], channels)
+                }
+                None => (&self.padding[..], 0),
             };
+            for (i, column) in columns.iter_mut().enumerate() {
+                column[row] = values.as_ptr().wrapping_add(i * step);
+            }
+        }
+    }
+
+    /// Finds the columns under windows from output column `x` on.
+    fn find_columns(
+        &self,
+        input: &[u8],
+        starts: [Option<usize>; COLUMN_ROWS],
+        x: usize,
+        columns: &mut [[*const u8; COLUMN_ROWS]],
+    ) {
+        let (width, window) = (self.shape.input_shape[2], &self.shape.window);
+        for (i, column) in columns.iter_mut().enumerate() {
+            let at = (x * window.stride[1] + i).checked_sub(window.padding.left);
+            let at = at.filter(|&at| at < width);
+            for (to, start) in column.iter_mut().zip(starts) {
+                *to = self.pixel(input, start.zip(at).map(|(start, at)| start + at));
+            }
         }
     }
 }
@@ -199,18 +323,8 @@ impl PackedDepthwise {
 fn has_kernel(level: Level) -> bool {
     Instructions::for_level(level).is_some_and(|instructions| match instructions {
         #[cfg(target_arch = "x86_64")]
-        Instructions::Avx2 => false,
+        Instructions::Avx2 | Instructions::AvxVnni => false,
         #[cfg(target_arch = "x86_64")]
         Instructions::Vnni => true,
     })
-}
-
-/// Returns the bytes from the first tap's pixel to each tap's.
-fn tap_offsets(shape: &IntegerConvShape) -> Vec<usize> {
-    let [_, _, columns, channels] = shape.input_shape;
-    let Window { kernel, dilation, .. } = shape.window;
-    (0..kernel[0])
-        .flat_map(|y| (0..kernel[1]).map(move |x| (y, x)))
-        .map(|(y, x)| (y * dilation[0] * columns + x * dilation[1]) * channels)
-        .collect()
 }

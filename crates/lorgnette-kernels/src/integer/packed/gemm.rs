@@ -7,19 +7,19 @@
 use std::ops::Range;
 
 use super::channel_factors::ChannelFactors;
+use super::rows::RowCopy;
 use super::{Instructions, Limits, ZeroPoints};
 use crate::blocks::SharedSlice;
 use crate::conv::task_grid::{TaskGrid, Work};
 use crate::integer::{Byte, IntegerConvShape, IntegerFilter};
-use crate::shape::Window;
-use crate::{Buffer, ThreadPool};
+use crate::{Buffer, Level, ThreadPool};
 
 /// Output channels of a panel.
 pub(super) const PANEL: usize = 32;
 /// Neighbouring products of one output channel.
 pub(super) const QUAD: usize = 4;
 /// Maximum pixels of a tile.
-pub(super) const MAX_TILE_ROWS: usize = 12;
+pub(super) const MAX_TILE_ROWS: usize = 14;
 /// Bytes between rows that are a multiple of this share few sets of L1.
 const CONFLICT_STRIDE: usize = 2048;
 /// Bytes that are added to such rows.
@@ -32,6 +32,7 @@ pub(super) struct Sums(pub(super) [[i32; PANEL]; MAX_TILE_ROWS]);
 /// A convolution, or a fully connected layer, with its filter packed.
 #[derive(Debug)]
 pub struct PackedConv {
+    level: Level,
     instructions: Instructions,
     shape: IntegerConvShape,
     zeros: ZeroPoints,
@@ -50,6 +51,8 @@ pub(super) struct Tile<'a> {
     pub(super) row_stride: usize,
     /// A panel's weights.
     pub(super) weights: *const i8,
+    /// What is added to the sums of each of the panel's channels.
+    pub(super) constants: *const i32,
     /// Products of a pixel, in fours.
     pub(super) quads: usize,
     /// Where the sums go.
@@ -78,23 +81,25 @@ impl PackedConv {
     /// # Panics
     /// If the filter's slices are not as long as the shape says.
     pub fn new<T: Byte>(
-        level: crate::Level,
+        level: Level,
         shape: &IntegerConvShape,
         filter: &IntegerFilter<'_, T>,
     ) -> Option<Self> {
         let instructions = Instructions::for_level(level)?;
-        let zeros = ZeroPoints::new::<T>(shape.input_zero_point, filter.zero_point)?;
+        let zeros = ZeroPoints::new(shape.input_zero_point, filter.zero_point, filter.values)?;
         let (channels, outputs) = (shape.input_shape[3], shape.output_shape[3]);
         let depth = shape.window.taps().checked_mul(channels)?;
-        if filter.values.len() != depth.checked_mul(outputs)? || depth == 0 || outputs == 0 {
+        let is_whole = filter.values.len() == depth.checked_mul(outputs)?;
+        if !is_whole || depth == 0 || outputs == 0 || !shape.range.is_of::<T>() {
             return None;
         }
         filter.check(outputs);
         let mut packed = Self {
+            level,
             instructions,
             shape: *shape,
             zeros,
-            limits: Limits::new(shape.range),
+            limits: Limits::new::<T>(shape.range),
             depth,
             panels: Buffer::zeroed(outputs.div_ceil(PANEL) * PANEL * depth.div_ceil(QUAD) * QUAD)
                 .ok()?,
@@ -112,15 +117,16 @@ impl PackedConv {
             let mut sum = 0i32;
             for (quad, weights) in weights.chunks(QUAD).enumerate() {
                 for (i, weight) in weights.iter().enumerate() {
-                    let weight = weight.widen() as u8 ^ zeros.filter_flip;
-                    sum = sum.wrapping_add(i32::from(weight.cast_signed()));
-                    panel[(quad * PANEL + channel) * QUAD + i] = weight;
+                    let weight = weight.widen() - zeros.filter_offset;
+                    sum = sum.wrapping_add(weight);
+                    panel[(quad * PANEL + channel) * QUAD + i] = weight as u8;
                 }
             }
             let bias = filter.bias.get(output).copied().unwrap_or(0);
             let constant = zeros.constant(bias, sum, self.depth);
-            self.factors.set(output, constant, filter.rescale[output]);
+            self.factors.set(output, constant, filter.rescale, output);
         }
+        self.factors.finish(self.shape.range.zero_point);
     }
 
     /// Returns the name in reports.
@@ -129,13 +135,15 @@ impl PackedConv {
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => "direct, integers, avx2",
             #[cfg(target_arch = "x86_64")]
+            Instructions::AvxVnni => "direct, integers, avx-vnni",
+            #[cfg(target_arch = "x86_64")]
             Instructions::Vnni => "direct, integers, vnni",
         }
     }
 
     /// Returns the bytes of the packed filter and of what it takes beside it.
     pub fn weight_bytes(&self) -> usize {
-        self.panels.len() + 4 * size_of::<i32>() * self.factors.constants.len()
+        self.panels.len() + self.factors.bytes()
     }
 
     fn panel_bytes(&self) -> usize {
@@ -148,9 +156,8 @@ impl PackedConv {
 
     /// True if the values under a window are those of a pixel, as they are stored.
     fn reads_in_place(&self) -> bool {
-        let [_, height, width, channels] = self.shape.input_shape;
-        self.shape.window.is_pointwise()
-            && self.shape.output_shape[1..3] == [height, width]
+        let channels = self.shape.input_shape[3];
+        reads_pixels(&self.shape)
             && self.zeros.flip == 0
             && channels.is_multiple_of(QUAD)
             && !channels.is_multiple_of(CONFLICT_STRIDE)
@@ -162,6 +169,19 @@ impl PackedConv {
         if row.is_multiple_of(CONFLICT_STRIDE) { row + ROW_SKEW } else { row }
     }
 
+    /// Returns the sum of a row's values.
+    fn sum(&self, row: &[u8]) -> i32 {
+        match self.instructions {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the instructions are only chosen where the CPU has them.
+            Instructions::Vnni => unsafe { super::vnni::sum(row) },
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 | Instructions::AvxVnni => row.iter().map(|&x| i32::from(x)).sum(),
+            #[cfg(not(target_arch = "x86_64"))]
+            other => match other {},
+        }
+    }
+
     fn grid(&self, threads: usize) -> TaskGrid {
         let work = Work {
             pixels: self.pixels(),
@@ -169,7 +189,7 @@ impl PackedConv {
             pixel_bytes: self.row_stride(),
             panel_bytes: self.panel_bytes(),
         };
-        TaskGrid::new(work, tile_rows(self.instructions), threads)
+        TaskGrid::for_copied_rows(work, tile_rows(self.instructions), threads)
     }
 
     /// Returns the bytes of rows and of their sums for each thread.
@@ -215,11 +235,18 @@ impl PackedConv {
     }
 }
 
+/// True if the values under each window are those of the pixel at its place.
+pub(super) fn reads_pixels(shape: &IntegerConvShape) -> bool {
+    shape.window.is_pointwise() && shape.input_shape[1..3] == shape.output_shape[1..3]
+}
+
 /// Pixels of the largest tile.
 fn tile_rows(instructions: Instructions) -> usize {
     match instructions {
         #[cfg(target_arch = "x86_64")]
         Instructions::Avx2 => super::avx2::TILE_ROWS,
+        #[cfg(target_arch = "x86_64")]
+        Instructions::AvxVnni => super::avx_vnni::TILE_ROWS,
         #[cfg(target_arch = "x86_64")]
         Instructions::Vnni => MAX_TILE_ROWS,
     }
@@ -245,15 +272,22 @@ impl Task<'_> {
             (&self.input[pixels.start * conv.depth..pixels.end * conv.depth], conv.depth)
         } else {
             let row_stride = conv.row_stride();
-            for (pixel, row) in pixels.clone().zip(copied.chunks_exact_mut(row_stride)) {
-                self.copy_row(pixel, row);
-            }
+            let rows = &mut copied[..pixels.len() * row_stride];
+            conv.level.dispatch(RowCopy {
+                shape: &conv.shape,
+                input: self.input,
+                pixels: pixels.clone(),
+                zero: conv.zeros.input as u8 ^ conv.zeros.flip,
+                flip: conv.zeros.flip,
+                row_stride,
+                rows,
+            });
             (&copied[..pixels.len() * row_stride], row_stride)
         };
         let row_bytes = conv.depth.next_multiple_of(QUAD);
         if conv.zeros.filter != 0 {
             for (sum, row) in sums.iter_mut().zip(rows.chunks(row_stride)) {
-                *sum = row[..row_bytes].iter().map(|&x| i32::from(x)).sum();
+                *sum = conv.sum(&row[..row_bytes]);
             }
         }
         let mut sums_of_tile = Sums([[0; PANEL]; MAX_TILE_ROWS]);
@@ -270,6 +304,7 @@ impl Task<'_> {
                     weights: conv.panels[panel * conv.panel_bytes()..][..conv.panel_bytes()]
                         .as_ptr()
                         .cast(),
+                    constants: conv.factors.constants[panel * PANEL..][..PANEL].as_ptr(),
                     quads: row_bytes / QUAD,
                     sums: &mut sums_of_tile,
                 };
@@ -300,55 +335,14 @@ impl Task<'_> {
             Instructions::Avx2 => unsafe { super::avx2::tile(tile, pixels.len(), &epilogue) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
+            Instructions::AvxVnni => unsafe {
+                super::avx_vnni::tile(tile, pixels.len(), &epilogue);
+            },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
             Instructions::Vnni => unsafe { super::vnni::tile(tile, pixels.len(), &epilogue) },
             #[cfg(not(target_arch = "x86_64"))]
             other => match other {},
         }
-    }
-
-    /// Copies the values under a pixel's window, unsigned.
-    fn copy_row(&self, pixel: usize, row: &mut [u8]) {
-        let IntegerConvShape { input_shape, output_shape, window, .. } = &self.conv.shape;
-        let Window { kernel, stride, dilation, padding } = *window;
-        let [_, rows, columns, channels] = *input_shape;
-        let [_, output_rows, output_columns, _] = *output_shape;
-        let (line, x) = (pixel / output_columns, pixel % output_columns);
-        let (n, y) = (line / output_rows, line % output_rows);
-        let inside = window.valid_taps(1, columns, x);
-        let (run, rest) = row.split_at_mut(self.conv.depth);
-        rest.fill(0);
-        let zero = self.conv.zeros.input as u8;
-        for (tap, run) in run.chunks_exact_mut(kernel[1] * channels).enumerate() {
-            let at = (y * stride[0] + tap * dilation[0]).checked_sub(padding.top);
-            let Some(at) = at.filter(|&at| at < rows) else {
-                run.fill(zero);
-                continue;
-            };
-            let line = &self.input[(n * rows + at) * columns * channels..][..columns * channels];
-            run[..inside.start * channels].fill(zero);
-            run[inside.end * channels..].fill(zero);
-            if inside.is_empty() {
-                continue;
-            }
-            let first = window.input_index(1, x, inside.start);
-            let step = dilation[1];
-            let (count, length) =
-                if step == 1 { (1, inside.len() * channels) } else { (inside.len(), channels) };
-            for i in 0..count {
-                let from = &line[(first + i * step) * channels..][..length];
-                let to = &mut run[(inside.start + i) * channels..][..length];
-                copy_flipped(from, to, self.conv.zeros.flip);
-            }
-        }
-    }
-}
-
-/// Copies bytes with some bits changed.
-fn copy_flipped(from: &[u8], to: &mut [u8], flip: u8) {
-    if flip == 0 {
-        return to.copy_from_slice(from);
-    }
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = from ^ flip;
     }
 }

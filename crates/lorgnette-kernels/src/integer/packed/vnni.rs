@@ -1,19 +1,26 @@
 //! Kernels of AVX-512 VNNI, whose products of bytes are added four at a time.
 
+mod depthwise;
+pub(in crate::integer) mod rescale;
+
 use std::arch::x86_64::*;
 
-use super::Limits;
-use super::channel_factors::ChannelFactors;
-use super::depthwise::{BLOCK, DepthwisePixel, TAP_GROUP};
 use super::gemm::{Epilogue, MAX_TILE_ROWS, PANEL, QUAD, Sums, Tile};
+pub(super) use depthwise::{depthwise_columns, depthwise_pixel};
+use rescale::{Rescale, Rounding, narrow};
 
 /// 32-bit lanes of a vector.
 const LANES: usize = 16;
+/// Vectors of a panel.
+const VECTORS: usize = PANEL / LANES;
+/// Distance to the weights that are brought to L1, in bytes.
+const PREFETCH_DISTANCE: usize = 1024;
 
 /// True if this CPU has the instructions of the kernels here.
-pub(super) fn is_available() -> bool {
+pub(in crate::integer) fn is_available() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512vnni")
 }
@@ -35,11 +42,24 @@ pub(super) unsafe fn tile(tile: &mut Tile<'_>, rows: usize, epilogue: &Epilogue<
     // SAFETY: caller guarantees it.
     unsafe {
         if epilogue.channels.len() > LANES {
-            choose!(2, 1 2 3 4 5 6 7 8 9 10 11 12);
+            choose!(2, 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
         } else {
-            choose!(1, 1 2 3 4 5 6 7 8 9 10 11 12);
+            choose!(1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
         }
-        store(tile.sums, rows, epilogue);
+        match Rounding::new(epilogue.factors, epilogue.limits) {
+            Rounding::TwoShifts => {
+                store::<{ Rounding::TwoShifts as u8 }>(tile.sums, rows, epilogue);
+            }
+            Rounding::OneShift => {
+                store::<{ Rounding::OneShift as u8 }>(tile.sums, rows, epilogue);
+            }
+            Rounding::PositiveOneShift => {
+                store::<{ Rounding::PositiveOneShift as u8 }>(tile.sums, rows, epilogue);
+            }
+            Rounding::NearestEven => {
+                store::<{ Rounding::NearestEven as u8 }>(tile.sums, rows, epilogue);
+            }
+        }
     }
 }
 
@@ -53,8 +73,15 @@ const ROWS_OF_POINTER: usize = 3;
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[allow(clippy::needless_range_loop, reason = "constant indices become registers")]
 unsafe fn multiply<const ROWS: usize, const VECS: usize>(tile: &mut Tile<'_>) {
-    let Tile { rows, row_stride, mut weights, quads, .. } = *tile;
+    let Tile { rows, row_stride, mut weights, quads, constants, .. } = *tile;
     let mut vectors = [[_mm512_setzero_si512(); VECS]; ROWS];
+    for v in 0..VECS {
+        // SAFETY: caller guarantees a panel's constants.
+        let constants = unsafe { _mm512_loadu_si512(constants.wrapping_add(v * LANES).cast()) };
+        for r in 0..ROWS {
+            vectors[r][v] = constants;
+        }
+    }
     let mut pointers = [rows; MAX_TILE_ROWS.div_ceil(ROWS_OF_POINTER)];
     for i in 1..ROWS.div_ceil(ROWS_OF_POINTER) {
         pointers[i] = rows.wrapping_add(i * ROWS_OF_POINTER * row_stride);
@@ -64,21 +91,23 @@ unsafe fn multiply<const ROWS: usize, const VECS: usize>(tile: &mut Tile<'_>) {
         for v in 0..VECS {
             // SAFETY: caller guarantees a panel of `quads` rows of 128 bytes.
             channels[v] = unsafe { _mm512_loadu_si512(weights.wrapping_add(64 * v).cast()) };
+            let next = weights.wrapping_add(PREFETCH_DISTANCE + 64 * v);
+            _mm_prefetch::<_MM_HINT_T0>(next);
         }
-        for i in 0..ROWS / ROWS_OF_POINTER {
-            let first = i * ROWS_OF_POINTER;
-            let sums = [vectors[first], vectors[first + 1], vectors[first + 2]];
+        for i in 0..ROWS.div_ceil(ROWS_OF_POINTER) {
+            let (from, first) = (pointers[i], i * ROWS_OF_POINTER);
             // SAFETY: caller guarantees `quads` fours of bytes in each of the rows.
-            let sums = unsafe { add_three_rows(pointers[i], row_stride, &channels, sums) };
-            vectors[first] = sums[0];
-            vectors[first + 1] = sums[1];
-            vectors[first + 2] = sums[2];
-        }
-        for r in ROWS / ROWS_OF_POINTER * ROWS_OF_POINTER..ROWS {
-            let from = pointers[r / ROWS_OF_POINTER];
-            let from = from.wrapping_add(r % ROWS_OF_POINTER * row_stride);
-            // SAFETY: as above.
-            vectors[r] = unsafe { add_row(from, &channels, vectors[r]) };
+            unsafe {
+                vectors[first] = add_row::<0, VECS>(from, row_stride, &channels, vectors[first]);
+                if first + 1 < ROWS {
+                    vectors[first + 1] =
+                        add_row::<1, VECS>(from, row_stride, &channels, vectors[first + 1]);
+                }
+                if first + 2 < ROWS {
+                    vectors[first + 2] =
+                        add_row::<2, VECS>(from, row_stride, &channels, vectors[first + 2]);
+                }
+            }
         }
         for i in 0..ROWS.div_ceil(ROWS_OF_POINTER) {
             pointers[i] = pointers[i].wrapping_add(QUAD);
@@ -94,236 +123,149 @@ unsafe fn multiply<const ROWS: usize, const VECS: usize>(tile: &mut Tile<'_>) {
     }
 }
 
-/// Adds the products of four values of a row with vectors of channels.
-///
-/// # Safety
-/// Caller guarantees the four values.
-#[target_feature(enable = "avx512f,avx512vnni")]
-#[inline]
-#[allow(clippy::needless_range_loop, reason = "constant indices become registers")]
-unsafe fn add_row<const VECS: usize>(
-    from: *const u8,
-    weights: &[__m512i; VECS],
-    mut sums: [__m512i; VECS],
-) -> [__m512i; VECS] {
-    // SAFETY: caller guarantees the values.
-    let value = _mm512_set1_epi32(unsafe { from.cast::<i32>().read_unaligned() });
-    for v in 0..VECS {
-        sums[v] = _mm512_dpbusd_epi32(sums[v], value, weights[v]);
-    }
-    sums
-}
-
-/// Adds the products of four values of each of three rows with vectors of channels.
+/// Adds the products of four values of row `ROW` with vectors of channels.
 ///
 /// Two vectors are instructions in a fixed order: the compiler would load the values of all rows at
 /// once, for which a tile has no registers.
 ///
 /// # Safety
-/// Caller guarantees the four values of the rows, which are `stride` bytes apart.
+/// Caller guarantees the four values, `ROW` times `stride` bytes behind the pointer.
 #[target_feature(enable = "avx512f,avx512vnni")]
 #[inline]
-unsafe fn add_three_rows<const VECS: usize>(
+#[allow(clippy::needless_range_loop, reason = "constant indices become registers")]
+unsafe fn add_row<const ROW: usize, const VECS: usize>(
     from: *const u8,
     stride: usize,
     weights: &[__m512i; VECS],
-    mut sums: [[__m512i; VECS]; ROWS_OF_POINTER],
-) -> [[__m512i; VECS]; ROWS_OF_POINTER] {
+    mut sums: [__m512i; VECS],
+) -> [__m512i; VECS] {
     if VECS != 2 {
-        for (r, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: caller guarantees the values.
-            *sums = unsafe { add_row(from.wrapping_add(r * stride), weights, *sums) };
+        let from = from.wrapping_add(ROW * stride).cast::<i32>();
+        // SAFETY: caller guarantees the values.
+        let value = _mm512_set1_epi32(unsafe { from.read_unaligned() });
+        for v in 0..VECS {
+            sums[v] = _mm512_dpbusd_epi32(sums[v], value, weights[v]);
         }
         return sums;
     }
-    let [mut a0, mut b0] = [sums[0][0], sums[0][VECS - 1]];
-    let [mut a1, mut b1] = [sums[1][0], sums[1][VECS - 1]];
-    let [mut a2, mut b2] = [sums[2][0], sums[2][VECS - 1]];
+    let [mut a_sums, mut b_sums] = [sums[0], sums[VECS - 1]];
     // The output needs a variable to have a type.
     let _x: __m512i;
-    // SAFETY: four bytes of each row are read, which caller guarantees.
+    /// The instructions, with an address.
+    macro_rules! add {
+        ($address:literal $(, $operand:ident)?) => {
+            std::arch::asm!(
+                concat!("vpbroadcastd {x}, dword ptr [", $address, "]"),
+                "vpdpbusd {a_sums}, {x}, {a}",
+                "vpdpbusd {b_sums}, {x}, {b}",
+                from = in(reg) from,
+                $($operand = in(reg) $operand,)?
+                x = out(zmm_reg) _x,
+                a = in(zmm_reg) weights[0],
+                b = in(zmm_reg) weights[VECS - 1],
+                a_sums = inout(zmm_reg) a_sums,
+                b_sums = inout(zmm_reg) b_sums,
+                options(readonly, nostack, preserves_flags),
+            )
+        };
+    }
+    // SAFETY: four bytes of the row are read, which caller guarantees.
     unsafe {
-        std::arch::asm!(
-            "vpbroadcastd {x}, dword ptr [{from}]",
-            "vpdpbusd {a0}, {x}, {a}",
-            "vpdpbusd {b0}, {x}, {b}",
-            "vpbroadcastd {x}, dword ptr [{from} + {stride}]",
-            "vpdpbusd {a1}, {x}, {a}",
-            "vpdpbusd {b1}, {x}, {b}",
-            "vpbroadcastd {x}, dword ptr [{from} + 2*{stride}]",
-            "vpdpbusd {a2}, {x}, {a}",
-            "vpdpbusd {b2}, {x}, {b}",
-            from = in(reg) from,
-            stride = in(reg) stride,
-            x = out(zmm_reg) _x,
-            a = in(zmm_reg) weights[0],
-            b = in(zmm_reg) weights[VECS - 1],
-            a0 = inout(zmm_reg) a0,
-            b0 = inout(zmm_reg) b0,
-            a1 = inout(zmm_reg) a1,
-            b1 = inout(zmm_reg) b1,
-            a2 = inout(zmm_reg) a2,
-            b2 = inout(zmm_reg) b2,
-            options(readonly, nostack, preserves_flags),
-        );
+        match ROW {
+            0 => add!("{from}"),
+            1 => add!("{from} + {stride}", stride),
+            _ => add!("{from} + 2*{stride}", stride),
+        }
     }
-    for (sums, [a, b]) in sums.iter_mut().zip([[a0, b0], [a1, b1], [a2, b2]]) {
-        sums[0] = a;
-        sums[VECS - 1] = b;
-    }
+    sums[0] = a_sums;
+    sums[VECS - 1] = b_sums;
     sums
 }
 
-/// The factors of one vector of channels.
-#[derive(Clone, Copy)]
-struct Factors {
-    constant: __m512i,
-    mantissa: __m512i,
-    left: __m512i,
-    right: __m512i,
-}
-
-impl Factors {
-    /// Loads the factors of the channels that are stored from `first` on.
-    #[target_feature(enable = "avx512f")]
-    #[inline]
-    fn load(factors: &ChannelFactors, first: usize) -> Self {
-        let load = |values: &[i32]| {
-            let values = &values[first..][..LANES];
-            // SAFETY: the slice has a vector's values.
-            unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
-        };
-        Self {
-            constant: load(&factors.constants),
-            mantissa: load(&factors.mantissas),
-            left: load(&factors.left),
-            right: load(&factors.right),
+/// Copies bytes with some bits changed.
+///
+/// # Safety
+/// Caller guarantees AVX-512 F and BW in the function into which it is inlined, and the bytes.
+#[inline(always)]
+pub(super) unsafe fn copy_flipped(from: *const u8, to: *mut u8, len: usize, flip: u8) {
+    // SAFETY: caller guarantees it.
+    unsafe {
+        let flip = _mm512_set1_epi8(flip.cast_signed());
+        let mut at = 0;
+        while at + 64 <= len {
+            let bytes = _mm512_loadu_si512(from.wrapping_add(at).cast());
+            _mm512_storeu_si512(to.wrapping_add(at).cast(), _mm512_xor_si512(bytes, flip));
+            at += 64;
+        }
+        if at < len {
+            let mask = u64::MAX >> (64 - (len - at));
+            let bytes = _mm512_maskz_loadu_epi8(mask, from.wrapping_add(at).cast());
+            let bytes = _mm512_xor_si512(bytes, flip);
+            _mm512_mask_storeu_epi8(to.wrapping_add(at).cast(), mask, bytes);
         }
     }
-
-    /// Rescales sums as [`Multiplier::apply`](crate::integer::Multiplier::apply) does.
-    #[target_feature(enable = "avx512f")]
-    #[inline]
-    fn rescale(&self, sums: __m512i) -> __m512i {
-        let half = _mm512_set1_epi64(1 << 30);
-        let one = _mm512_set1_epi32(1);
-        let sums = _mm512_sllv_epi32(sums, self.left);
-        let even = _mm512_add_epi64(_mm512_mul_epi32(sums, self.mantissa), half);
-        let odd =
-            _mm512_mul_epi32(_mm512_srli_epi64::<32>(sums), _mm512_srli_epi64::<32>(self.mantissa));
-        let odd = _mm512_add_epi64(odd, half);
-        let products = _mm512_mask_blend_epi32(
-            0xAAAA,
-            _mm512_srli_epi64::<31>(even),
-            _mm512_slli_epi64::<1>(odd),
-        );
-        let mask = _mm512_sub_epi32(_mm512_sllv_epi32(one, self.right), one);
-        let threshold =
-            _mm512_add_epi32(_mm512_srli_epi32::<1>(mask), _mm512_srli_epi32::<31>(products));
-        let rounds_up = _mm512_cmpgt_epi32_mask(_mm512_and_si512(products, mask), threshold);
-        let quotient = _mm512_srav_epi32(products, self.right);
-        _mm512_mask_add_epi32(quotient, rounds_up, quotient, one)
-    }
 }
 
-impl Limits {
-    /// Limits rescaled values and adds the zero point.
-    #[target_feature(enable = "avx512f")]
-    #[inline]
-    fn apply(self, values: __m512i) -> __m512i {
-        let values = _mm512_max_epi32(values, _mm512_set1_epi32(self.low));
-        let values = _mm512_min_epi32(values, _mm512_set1_epi32(self.high));
-        _mm512_add_epi32(values, _mm512_set1_epi32(self.zero_point))
+/// Returns the sum of unsigned bytes.
+///
+/// # Safety
+/// Caller guarantees the instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub(super) unsafe fn sum(values: &[u8]) -> i32 {
+    let ones = _mm512_set1_epi8(1);
+    let mut sums = _mm512_setzero_si512();
+    for block in values.chunks(64) {
+        let mask = u64::MAX >> (64 - block.len());
+        // SAFETY: only the block's bytes are read.
+        let bytes = unsafe { _mm512_maskz_loadu_epi8(mask, block.as_ptr().cast()) };
+        sums = _mm512_dpbusd_epi32(sums, bytes, ones);
     }
+    _mm512_reduce_add_epi32(sums)
 }
 
-/// Stores the results of a tile's sums.
+/// Stores the results of a tile's sums, two rows at a time.
 ///
 /// # Safety
 /// As for `tile`.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn store(sums: &Sums, rows: usize, epilogue: &Epilogue<'_>) {
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[allow(clippy::needless_range_loop, reason = "constant indices become registers")]
+unsafe fn store<const ROUNDING: u8>(sums: &Sums, rows: usize, epilogue: &Epilogue<'_>) {
     let Epilogue { factors, channels, limits, filter_zero, row_sums, .. } = epilogue;
     assert!(rows <= MAX_TILE_ROWS, "a tile's rows");
-    for first in channels.clone().step_by(LANES) {
-        let count = (channels.end - first).min(LANES);
-        let mask = ((1u32 << count) - 1) as __mmask16;
-        let (at, vector) = (first - channels.start, Factors::load(factors, first));
-        for (row, sums) in sums.0[..rows].iter().enumerate() {
-            // SAFETY: a row of sums has two vectors.
-            let sums = unsafe { _mm512_loadu_si512(sums[at..][..LANES].as_ptr().cast()) };
+    let vectors = &factors.vectors[channels.start / LANES..][..VECTORS];
+    let rescale = [Rescale::<ROUNDING>::load(&vectors[0]), Rescale::load(&vectors[1])];
+    let mask = ((1u64 << channels.len()) - 1) as __mmask32;
+    // From fours of channels of two vectors of two rows to those of one row, then the other.
+    let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    for first in (0..rows).step_by(2) {
+        let pair = [first, (first + 1).min(rows - 1)];
+        let mut results = [[_mm512_setzero_si512(); VECTORS]; 2];
+        for i in 0..2 {
+            let row = pair[i];
             let of_zeros = row_sums.get(row).map_or(0, |sum| filter_zero.wrapping_mul(*sum));
-            let constant = _mm512_sub_epi32(vector.constant, _mm512_set1_epi32(of_zeros));
-            let values = limits.apply(vector.rescale(_mm512_add_epi32(sums, constant)));
-            let to = epilogue.output.wrapping_add(row * epilogue.output_stride + at);
-            // SAFETY: caller guarantees the results' places.
-            unsafe { _mm_mask_storeu_epi8(to.cast(), mask, _mm512_cvtepi32_epi8(values)) };
-        }
-    }
-}
-
-/// Computes a pixel of a depthwise convolution.
-///
-/// # Safety
-/// Caller guarantees the instructions, and that the pointers are valid as their fields say.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-#[allow(clippy::needless_range_loop, reason = "constant indices become registers")]
-pub(super) unsafe fn depthwise(pixel: &DepthwisePixel<'_>, output: *mut u8) {
-    let DepthwisePixel { taps, weights, factors, channels, zeros, limits, is_signed } = *pixel;
-    let groups = taps.len() / TAP_GROUP;
-    let flip = _mm512_set1_epi8(zeros.flip.cast_signed());
-    let ones = _mm512_set1_epi8(1);
-    for first in (0..channels).step_by(BLOCK) {
-        let count = (channels - first).min(BLOCK);
-        let mask = u64::MAX >> (BLOCK - count);
-        let mut sums = [_mm512_setzero_si512(); 4];
-        let mut of_values = [_mm512_setzero_si512(); 4];
-        let weights = weights.wrapping_add(first * groups * TAP_GROUP);
-        for (group, taps) in taps.chunks_exact(TAP_GROUP).enumerate() {
-            let mut x = [_mm512_setzero_si512(); TAP_GROUP];
-            for t in 0..TAP_GROUP {
-                // SAFETY: caller guarantees a pixel's channels at each tap.
-                let values =
-                    unsafe { _mm512_maskz_loadu_epi8(mask, taps[t].wrapping_add(first).cast()) };
-                x[t] = _mm512_xor_si512(values, flip);
+            for v in 0..VECTORS {
+                let sums = &sums.0[row][v * LANES..][..LANES];
+                // SAFETY: the slice has a vector's values.
+                let sums = unsafe { _mm512_loadu_si512(sums.as_ptr().cast()) };
+                let sums = _mm512_sub_epi32(sums, _mm512_set1_epi32(of_zeros));
+                results[i][v] = rescale[v].apply(sums, *limits);
             }
-            let (low, high) = (_mm512_unpacklo_epi8(x[0], x[1]), _mm512_unpackhi_epi8(x[0], x[1]));
-            let (low2, high2) =
-                (_mm512_unpacklo_epi8(x[2], x[3]), _mm512_unpackhi_epi8(x[2], x[3]));
-            let values = [
-                _mm512_unpacklo_epi16(low, low2),
-                _mm512_unpackhi_epi16(low, low2),
-                _mm512_unpacklo_epi16(high, high2),
-                _mm512_unpackhi_epi16(high, high2),
-            ];
-            for j in 0..4 {
-                // SAFETY: caller guarantees four vectors of weights for each group of taps.
-                let weights = unsafe {
-                    _mm512_loadu_si512(weights.wrapping_add((group * 4 + j) * 64).cast())
-                };
-                sums[j] = _mm512_dpbusd_epi32(sums[j], values[j], weights);
-                if zeros.filter != 0 {
-                    of_values[j] = _mm512_dpbusd_epi32(of_values[j], values[j], ones);
+        }
+        let [[a, b], [c, d]] = results;
+        let bytes = narrow([a, b, c, d], *limits);
+        let bytes = _mm512_permutexvar_epi32(order, bytes);
+        let halves = [_mm512_castsi512_si256(bytes), _mm512_extracti64x4_epi64::<1>(bytes)];
+        for i in 0..2 {
+            let to = epilogue.output.wrapping_add(pair[i] * epilogue.output_stride);
+            // The last row of an odd number is stored twice, with the same values.
+            // SAFETY: caller guarantees the results' places.
+            unsafe {
+                if channels.len() == PANEL {
+                    _mm256_storeu_si256(to.cast(), halves[i]);
+                } else {
+                    _mm256_mask_storeu_epi8(to.cast(), mask, halves[i]);
                 }
             }
         }
-        let mut results = [_mm512_setzero_si512(); 4];
-        for j in 0..4 {
-            let vector = Factors::load(factors, first + j * LANES);
-            let mut sum = _mm512_add_epi32(sums[j], vector.constant);
-            if zeros.filter != 0 {
-                let of_zeros = _mm512_mullo_epi32(of_values[j], _mm512_set1_epi32(zeros.filter));
-                sum = _mm512_sub_epi32(sum, of_zeros);
-            }
-            results[j] = limits.apply(vector.rescale(sum));
-        }
-        let low = _mm512_packs_epi32(results[0], results[1]);
-        let high = _mm512_packs_epi32(results[2], results[3]);
-        let bytes = match is_signed {
-            true => _mm512_packs_epi16(low, high),
-            false => _mm512_packus_epi16(low, high),
-        };
-        // SAFETY: caller guarantees the pixel's results.
-        unsafe { _mm512_mask_storeu_epi8(output.wrapping_add(first).cast(), mask, bytes) };
     }
 }

@@ -5,10 +5,11 @@ use bytes::Bytes;
 use lorgnette_kernels::integer::{
     Byte, ByteGather, ByteTable, IntegerAdd, IntegerConv, IntegerConvShape, IntegerFilter,
     IntegerMean, IntegerMul, IntegerOperand, IntegerPool, IntegerPrelu, IntegerResize,
-    IntegerSoftmax, Multiplier, OutputRange, PackedConv, PackedDepthwise, Scale, average_pool,
-    convolve, convolve_depthwise, dequantize, integer_binary, max_pool, quantize,
+    IntegerSoftmax, MeanSources, Multiplier, OutputRange, PackedConv, PackedDepthwise, Rescaling,
+    Scale, XnnpackAdd, XnnpackMul, average_pool, convolve, convolve_depthwise, copy_rows,
+    dequantize, integer_binary, max_pool, quantize, quantize_to_even,
 };
-use lorgnette_kernels::{Level, ThreadPool, Window};
+use lorgnette_kernels::{IntegerEpilogue, Level, ThreadPool, Window};
 
 use super::{
     DynamicRange, FilterScale, Quantized, QuantizedBinary, QuantizedFunction, QuantizedKind,
@@ -37,6 +38,14 @@ enum Work {
         multiply: IntegerMul,
         sources: BroadcastSources,
     },
+    XnnpackAdd {
+        add: XnnpackAdd,
+        sources: BroadcastSources,
+    },
+    XnnpackMul {
+        multiply: XnnpackMul,
+        sources: BroadcastSources,
+    },
     Prelu {
         prelu: IntegerPrelu,
         sources: BroadcastSources,
@@ -48,7 +57,7 @@ enum Work {
     },
     Mean {
         mean: IntegerMean,
-        sources: Vec<u32>,
+        sources: MeanSources,
     },
     Softmax {
         softmax: IntegerSoftmax,
@@ -59,6 +68,7 @@ enum Work {
         name: &'static str,
     },
     Quantize(Scale),
+    QuantizeToEven(Scale),
     Dequantize(Scale),
     DynamicRange {
         how: DynamicRange,
@@ -101,7 +111,14 @@ struct ReferenceConv {
     filter: Bytes,
     filter_zero_point: i32,
     bias: Vec<i32>,
-    rescale: Vec<Multiplier>,
+    factors: Factors,
+}
+
+/// The factors from sums to results of each output channel.
+#[derive(Debug)]
+enum Factors {
+    Fixed(Vec<Multiplier>),
+    Float(Vec<f32>),
 }
 
 /// The bytes that a kernel works with.
@@ -133,6 +150,7 @@ impl IntegerKernel {
     /// Prepares an operation for a level.
     pub(crate) fn new(
         level: Level,
+        epilogue: IntegerEpilogue,
         op: &Quantized,
         inputs: &[Operand<'_>],
         output: &Fact,
@@ -163,9 +181,9 @@ impl IntegerKernel {
             return Err(format!("it reads {dtype} and writes {}", op.dtype));
         }
         let work = if is_signed {
-            work::<i8>(level, op, inputs, output)?
+            work::<i8>(level, epilogue, op, inputs, output)?
         } else {
-            work::<u8>(level, op, inputs, output)?
+            work::<u8>(level, epilogue, op, inputs, output)?
         };
         Ok(Self { work, is_signed })
     }
@@ -183,7 +201,11 @@ impl IntegerKernel {
     /// The number of activations that it reads: its first inputs.
     pub(crate) fn activations(&self) -> usize {
         match self.work {
-            Work::Add { .. } | Work::Mul { .. } | Work::Prelu { .. } => 2,
+            Work::Add { .. }
+            | Work::Mul { .. }
+            | Work::XnnpackAdd { .. }
+            | Work::XnnpackMul { .. }
+            | Work::Prelu { .. } => 2,
             _ => 1,
         }
     }
@@ -192,8 +214,8 @@ impl IntegerKernel {
     pub(crate) fn name(&self) -> &'static str {
         match &self.work {
             Work::Conv(conv) => conv.algorithm.name(),
-            Work::Add { .. } => "add, integers",
-            Work::Mul { .. } => "multiply, integers",
+            Work::Add { .. } | Work::XnnpackAdd { .. } => "add, integers",
+            Work::Mul { .. } | Work::XnnpackMul { .. } => "multiply, integers",
             Work::Prelu { .. } => "prelu, integers",
             Work::Resize(_) => "resize, integers",
             Work::Pool { kind: PoolKind::Max, .. } => "max pool, integers",
@@ -201,7 +223,7 @@ impl IntegerKernel {
             Work::Mean { .. } => "mean, integers",
             Work::Softmax { .. } => "softmax, integers",
             Work::Table { name, .. } => name,
-            Work::Quantize(_) => "quantise",
+            Work::Quantize(_) | Work::QuantizeToEven(_) => "quantise",
             Work::Dequantize(_) => "dequantise",
             Work::DynamicRange { .. } => "round to 8 bits",
             Work::Gather(_) => "gather, bytes",
@@ -243,12 +265,7 @@ impl IntegerKernel {
                 how.run(*row, cast_slice(first), cast_slice_mut(args.output));
             }
             Work::Gather(gather) => gather.run(first, args.output, pool),
-            Work::CopyRows { row, stride } => {
-                let rows = args.output.chunks_mut(*stride);
-                for (from, to) in first.chunks_exact(*row).zip(rows) {
-                    to[..*row].copy_from_slice(from);
-                }
-            }
+            Work::CopyRows { row, stride } => copy_rows(*row, *stride, first, args.output, pool),
             work if self.is_signed => work.run::<i8>(level, args, pool),
             work => work.run::<u8>(level, args, pool),
         }
@@ -272,6 +289,14 @@ impl Work {
                 let operands = sources.operands([x, y]);
                 integer_binary::<T>(level, multiply, operands, cast_slice_mut(output), pool);
             }
+            Self::XnnpackAdd { add, sources } => {
+                let operands = sources.operands([x, y]);
+                integer_binary::<T>(level, add, operands, cast_slice_mut(output), pool);
+            }
+            Self::XnnpackMul { multiply, sources } => {
+                let operands = sources.operands([x, y]);
+                integer_binary::<T>(level, multiply, operands, cast_slice_mut(output), pool);
+            }
             Self::Prelu { prelu, sources } => {
                 let operands = sources.operands([x, y]);
                 integer_binary::<T>(level, prelu, operands, cast_slice_mut(output), pool);
@@ -284,7 +309,7 @@ impl Work {
                 average_pool::<T>(level, shape, x, cast_slice_mut(output), pool);
             }
             Self::Mean { mean, sources } => {
-                mean.run::<T>(sources, x, cast_slice_mut(output), pool);
+                mean.run::<T>(level, sources, x, cast_slice_mut(output), pool);
             }
             Self::Softmax { softmax, columns } => {
                 softmax.run::<T>(*columns, x, cast_slice_mut(output), pool);
@@ -292,6 +317,10 @@ impl Work {
             Self::Quantize(scale) => {
                 let reals = cast_slice(inputs[0]);
                 quantize::<T>(level, *scale, reals, cast_slice_mut(output), pool);
+            }
+            Self::QuantizeToEven(scale) => {
+                let reals = cast_slice(inputs[0]);
+                quantize_to_even::<T>(level, *scale, reals, cast_slice_mut(output), pool);
             }
             Self::Dequantize(scale) => {
                 dequantize::<T>(level, *scale, x, cast_slice_mut(output), pool);
@@ -386,7 +415,10 @@ impl ReferenceConv {
             values: cast_slice(&self.filter),
             zero_point: self.filter_zero_point,
             bias: &self.bias,
-            rescale: &self.rescale,
+            rescale: match &self.factors {
+                Factors::Fixed(factors) => Rescaling::Fixed(factors),
+                Factors::Float(factors) => Rescaling::Float(factors),
+            },
         }
     }
 }
@@ -435,6 +467,7 @@ fn check_factor(factor: f64) -> Result<(), String> {
 /// Prepares an operation on integers of one type.
 fn work<T: Byte>(
     level: Level,
+    epilogue: IntegerEpilogue,
     op: &Quantized,
     inputs: &[Operand<'_>],
     output: &Fact,
@@ -449,17 +482,20 @@ fn work<T: Byte>(
     );
     Ok(match &op.kind {
         QuantizedKind::Conv2d(conv, filter) => {
-            let work = reference_conv::<T>(op, inputs, output, filter)?;
+            let work = reference_conv::<T>(epilogue, op, inputs, output, filter)?;
             let window = filter_window(conv, inputs, false)?;
             conv_work::<T>(level, work, window)
         }
         QuantizedKind::DepthwiseConv2d(conv, filter) => {
-            let work = reference_conv::<T>(op, inputs, output, filter)?;
+            // XNNPACK takes one filter a channel.
+            let has_one_filter = x.fact.channels() == output.channels();
+            let epilogue = if has_one_filter { epilogue } else { IntegerEpilogue::TfLite };
+            let work = reference_conv::<T>(epilogue, op, inputs, output, filter)?;
             let window = filter_window(conv, inputs, true)?;
             conv_work::<T>(level, ReferenceConv { is_depthwise: true, ..work }, window)
         }
         QuantizedKind::FullyConnected(filter) => {
-            let mut work = reference_conv::<T>(op, inputs, output, filter)?;
+            let mut work = reference_conv::<T>(epilogue, op, inputs, output, filter)?;
             let &[rows, outputs] = output.shape.as_slice() else {
                 return Err("its result is no matrix".into());
             };
@@ -469,26 +505,9 @@ fn work<T: Byte>(
             conv_work::<T>(level, work, Window::POINTWISE)
         }
         QuantizedKind::Binary(function) => {
-            let (a, b) = (scale(0)?, scale(1)?);
-            let (scales, zero_points) = ([a.scale, b.scale], [a.zero_point, b.zero_point]);
+            let scales = [scale(0)?, scale(1)?];
             let sources = BroadcastSources::new(inputs, output)?;
-            let output_scale = op.output.scale;
-            check_factor(2.0 * f64::from(a.scale.max(b.scale)) / f64::from(output_scale))?;
-            check_factor(f64::from(a.scale * b.scale / output_scale))?;
-            let add = IntegerAdd::new(scales, zero_points, output_scale, range);
-            match function {
-                QuantizedBinary::Add => Work::Add { add, sources },
-                QuantizedBinary::Sub => Work::Add { add: add.subtracting(), sources },
-                QuantizedBinary::Mul => {
-                    let multiply = IntegerMul::new(scales, zero_points, output_scale, range);
-                    Work::Mul { multiply, sources }
-                }
-                QuantizedBinary::Prelu => {
-                    check_factor(f64::from(a.scale / output_scale))?;
-                    let prelu = IntegerPrelu::new(scales, zero_points, output_scale, range);
-                    Work::Prelu { prelu, sources }
-                }
-            }
+            binary_work(*function, epilogue, scales, BinaryResult { sources, op, range })?
         }
         QuantizedKind::Pool(pool) => {
             if scale(0)? != op.output {
@@ -516,7 +535,11 @@ fn work<T: Byte>(
                 return Err(format!("a mean of {count} values"));
             }
             check_factor(f64::from(scale(0)?.scale) / f64::from(op.output.scale))?;
-            Work::Mean { mean: IntegerMean::new(count, scale(0)?, op.output.scale, range), sources }
+            let mut mean = IntegerMean::new(count, scale(0)?, op.output.scale, range);
+            if epilogue == IntegerEpilogue::Xnnpack {
+                mean = mean.with_xnnpack_rounding(scale(0)?.scale, op.output.scale);
+            }
+            Work::Mean { mean, sources: MeanSources::new(sources, count) }
         }
         QuantizedKind::Softmax { beta } => {
             let columns = output.channels().max(1);
@@ -525,11 +548,60 @@ fn work<T: Byte>(
         QuantizedKind::Function(function) => {
             let input = scale(0)?;
             check_factor(f64::from(input.scale) / f64::from(op.output.scale))?;
-            function_work::<T>(*function, input, op)?
+            function_work::<T>(*function, epilogue, input, op)?
+        }
+        QuantizedKind::Quantize { port: false } if epilogue == IntegerEpilogue::Xnnpack => {
+            Work::QuantizeToEven(op.output)
         }
         QuantizedKind::Quantize { .. } => Work::Quantize(op.output),
         QuantizedKind::Dequantize { .. } => Work::Dequantize(scale(0)?),
         QuantizedKind::DynamicRange(_) => return Err("it reads no integers".into()),
+    })
+}
+
+/// The result of a binary operation.
+struct BinaryResult<'a> {
+    sources: BroadcastSources,
+    op: &'a Quantized,
+    range: OutputRange,
+}
+
+/// Prepares a binary operation on values of these scales.
+fn binary_work(
+    function: QuantizedBinary,
+    epilogue: IntegerEpilogue,
+    [a, b]: [Scale; 2],
+    result: BinaryResult<'_>,
+) -> Result<Work, String> {
+    let BinaryResult { sources, op, range } = result;
+    let (scales, zero_points) = ([a.scale, b.scale], [a.zero_point, b.zero_point]);
+    let output_scale = op.output.scale;
+    check_factor(2.0 * f64::from(a.scale.max(b.scale)) / f64::from(output_scale))?;
+    check_factor(f64::from(a.scale * b.scale / output_scale))?;
+    let add = IntegerAdd::new(scales, zero_points, output_scale, range);
+    let is_xnnpack = epilogue == IntegerEpilogue::Xnnpack;
+    Ok(match function {
+        QuantizedBinary::Add | QuantizedBinary::Sub => {
+            let subtracts = function == QuantizedBinary::Sub;
+            let signed = [a.scale, if subtracts { -b.scale } else { b.scale }];
+            match XnnpackAdd::new(signed, zero_points, output_scale, range) {
+                Some(add) if is_xnnpack => Work::XnnpackAdd { add, sources },
+                _ if subtracts => Work::Add { add: add.subtracting(), sources },
+                _ => Work::Add { add, sources },
+            }
+        }
+        QuantizedBinary::Mul => match XnnpackMul::new(scales, zero_points, output_scale, range) {
+            Some(multiply) if is_xnnpack => Work::XnnpackMul { multiply, sources },
+            _ => {
+                let multiply = IntegerMul::new(scales, zero_points, output_scale, range);
+                Work::Mul { multiply, sources }
+            }
+        },
+        QuantizedBinary::Prelu => {
+            check_factor(f64::from(a.scale / output_scale))?;
+            let prelu = IntegerPrelu::new(scales, zero_points, output_scale, range);
+            Work::Prelu { prelu, sources }
+        }
     })
 }
 
@@ -544,6 +616,7 @@ fn conv_work<T: Byte>(level: Level, mut conv: ReferenceConv, window: Window) -> 
 
 /// Returns a convolution of a pointwise window, with the parameters that do not depend on that.
 fn reference_conv<T: Byte>(
+    epilogue: IntegerEpilogue,
     op: &Quantized,
     inputs: &[Operand<'_>],
     output: &Fact,
@@ -588,7 +661,12 @@ fn reference_conv<T: Byte>(
         filter: weights.bytes().clone(),
         filter_zero_point: scale.zero_point,
         bias,
-        rescale: rescale::<T>(op, scale, outputs, is_fully_connected)?,
+        factors: match epilogue {
+            IntegerEpilogue::TfLite => {
+                Factors::Fixed(rescale::<T>(op, scale, outputs, is_fully_connected)?)
+            }
+            IntegerEpilogue::Xnnpack => Factors::Float(float_factors(op, scale, outputs)?),
+        },
     })
 }
 
@@ -607,6 +685,20 @@ fn rescale<T: Byte>(
         check_factor(f64::from(input) * f64::from(scale) / f64::from(op.output.scale))?;
         let make = if by_channel { Multiplier::for_channel } else { Multiplier::for_tensor };
         Ok(make(input, scale, op.output.scale))
+    };
+    match filter.scales[..] {
+        [scale] => Ok(vec![factor(scale)?; outputs]),
+        ref scales if scales.len() == outputs => scales.iter().copied().map(factor).collect(),
+        ref scales => Err(format!("{} scales for {outputs} output channels", scales.len())),
+    }
+}
+
+/// Returns the same factors as XNNPACK computes them.
+fn float_factors(op: &Quantized, filter: &FilterScale, outputs: usize) -> Result<Vec<f32>, String> {
+    let input = op.inputs.first().map_or(1.0, |input| input.scale);
+    let factor = |scale: f32| {
+        check_scale(Scale { scale, zero_point: 0 }, true)?;
+        Ok(input * scale / op.output.scale)
     };
     match filter.scales[..] {
         [scale] => Ok(vec![factor(scale)?; outputs]),
@@ -661,9 +753,15 @@ fn softmax_work<T: Byte>(
 
 fn function_work<T: Byte>(
     function: QuantizedFunction,
+    epilogue: IntegerEpilogue,
     input: Scale,
     op: &Quantized,
 ) -> Result<Work, String> {
+    if epilogue == IntegerEpilogue::Xnnpack
+        && let Some(table) = xnnpack_function::<T>(function, input, op)
+    {
+        return Ok(Work::Table { table, name: "requantise" });
+    }
     let (table, name) = match function {
         QuantizedFunction::Requantize => {
             let range_of = |range: OutputRange| {
@@ -702,6 +800,30 @@ fn function_work<T: Byte>(
         }
     };
     Ok(Work::Table { table, name })
+}
+
+/// Returns the table of a function that XNNPACK rounds otherwise.
+fn xnnpack_function<T: Byte>(
+    function: QuantizedFunction,
+    input: Scale,
+    op: &Quantized,
+) -> Option<ByteTable> {
+    let slope = match function {
+        QuantizedFunction::Requantize => 1.0,
+        QuantizedFunction::LeakyRelu(slope) => slope,
+        _ => return None,
+    };
+    // It changes scales, not types.
+    if is_signed(op.dtype) != Ok(T::MIN < 0) {
+        return None;
+    }
+    let range = OutputRange::new::<T>(op.output.zero_point).with_activation(
+        op.output.scale,
+        op.clamp.low,
+        op.clamp.high,
+    );
+    let factor = input.scale / op.output.scale;
+    ByteTable::xnnpack_scale::<T>(input, [factor, factor * slope], range)
 }
 
 fn four(shape: &[usize]) -> Result<[usize; 4], String> {

@@ -29,7 +29,8 @@ impl Lowering<'_> {
             .collect();
         // The most that a kernel needs: an index for each value that it reads or writes.
         self.reserve(self.fact(id).len() + operands.iter().map(|x| x.fact.len()).sum::<usize>())?;
-        let kernel = IntegerKernel::new(self.level, quantized, &operands, self.fact(id))?;
+        let epilogue = self.numerics.epilogue;
+        let kernel = IntegerKernel::new(self.level, epilogue, quantized, &operands, self.fact(id))?;
         let inputs = node.inputs[..kernel.activations()].to_vec();
         self.integer_step(id, kernel, inputs, None);
         Ok(())
