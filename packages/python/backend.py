@@ -32,6 +32,7 @@ from maturin import (  # noqa: F401
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODULE = "lorgnette/_lorgnette.abi3.so"
+"""The module of a wheel for all versions; free-threaded Python has one of its own name."""
 DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -101,20 +102,21 @@ def pack(folder, module):
 def rewrite(files, path):
     """Writes a wheel of these files, with the launcher in place of the console script."""
     dist_info = next(name.split("/")[0] for name in files if name.endswith(".dist-info/METADATA"))
+    module = next(name for name in files if name.startswith("lorgnette/_lorgnette.") and not name.endswith(".pyi"))
     wheel = Wheel(path, dist_info)
     for name, content in files.items():
         is_script = name == f"{dist_info}/entry_points.txt" and has_launcher()
         if name == f"{dist_info}/RECORD" or is_script:
             continue
-        wheel.add(name, content, 0o755 if name == MODULE else 0o644)
+        wheel.add(name, content, 0o755 if name == module else 0o644)
     if has_launcher():
         data = dist_info.removesuffix(".dist-info") + ".data"
-        wheel.add(f"{data}/scripts/lorgnette", launcher(files[MODULE]), 0o755)
+        wheel.add(f"{data}/scripts/lorgnette", launcher(module, files[module]), 0o755)
     wheel.close()
 
 
-def launcher(module):
-    """Compiles the launcher for an extension module, and returns it."""
+def launcher(name, module):
+    """Compiles the launcher for an extension module of this name, and returns it."""
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         (folder / "module.so").write_bytes(module)
@@ -130,6 +132,6 @@ def launcher(module):
         command = ["rustc", "--edition=2024", "-Copt-level=s", "-Cpanic=abort", "-Cstrip=symbols"]
         command += ["-Clto=fat", "-Ccodegen-units=1", "-Clink-arg=-rdynamic"]
         command += [HERE / "launcher.rs", "-o", folder / "lorgnette"]
-        environment = {**os.environ, "LORGNETTE_SYMBOLS": str(folder / "symbols.rs")}
+        environment = {**os.environ, "LORGNETTE_SYMBOLS": str(folder / "symbols.rs"), "LORGNETTE_MODULE_NAME": name}
         subprocess.run(command, env=environment, check=True)
         return (folder / "lorgnette").read_bytes()

@@ -21,7 +21,8 @@ use std::process::{Command, exit};
 // `global_asm!` with the symbols.
 include!(env!("LORGNETTE_SYMBOLS"));
 
-const MODULE: &str = "lorgnette/_lorgnette.abi3.so";
+/// The module's path in `site-packages`.
+const MODULE: &str = env!("LORGNETTE_MODULE_NAME");
 /// Binds all symbols at once.
 const RTLD_NOW: c_int = 2;
 

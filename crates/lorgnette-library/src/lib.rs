@@ -45,3 +45,8 @@ pub use photo::{Photo, Source, State};
 pub use sidecar::SidecarSummary;
 pub use similar::{ModelEntry, Similar};
 pub use statistics::{ClassCount, Statistics};
+
+/// The tutorials in Rust, whose pieces are compiled and run by `cargo test`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/tutorials/rust.md")]
+mod tutorials {}

@@ -11,6 +11,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "Python's arguments arrive as owned values")]
 
 mod error;
+mod fleet;
 mod library;
 mod map;
 mod model;
@@ -42,6 +43,8 @@ mod _lorgnette {
 
     #[pymodule_export]
     use crate::error::LorgnetteError;
+    #[pymodule_export]
+    use crate::fleet::FleetAnalyser;
     #[pymodule_export]
     use crate::library::Library;
     #[pymodule_export]

@@ -47,11 +47,16 @@ pub(crate) struct OpenArguments {
 impl OpenArguments {
     /// The library's options; `reduced` decodes photos at the size that suffices for `model`.
     pub(crate) fn options(&self, model: &lorgnette::Model) -> OpenOptions {
+        self.options_for(model.min_decode_size())
+    }
+
+    /// The same for what needs at least so many rows and columns; `None` for all.
+    pub(crate) fn options_for(&self, min_decode_size: Option<[usize; 2]>) -> OpenOptions {
         let defaults = OpenOptions::default();
         OpenOptions {
             ignore_orientation: self.ignore_orientation,
             max_pixels: self.max_pixels.unwrap_or(defaults.max_pixels),
-            min_decode_size: if self.reduced { model.min_decode_size() } else { None },
+            min_decode_size: min_decode_size.filter(|_| self.reduced),
             ..defaults
         }
     }

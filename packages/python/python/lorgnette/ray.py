@@ -1,4 +1,4 @@
-"""Photos in Ray Data: actor classes for ``map_batches``.
+"""Photos in Ray Data: actor classes for ``map_batches``, `Analyse` for a library, `Classify`, `Embed`.
 
 >>> import ray
 >>> from ray.data.expressions import download
@@ -37,9 +37,9 @@ import pyarrow as pa
 
 from ._answers import A, Answers, Classification, Embedding, Failure
 from ._model import load
+from .fleet import NOT_DOWNLOADED, Analyse
 
-NOT_DOWNLOADED = "it could not be downloaded"
-"""The error of a photo whose bytes are null."""
+__all__ = ["NOT_DOWNLOADED", "Analyse", "Classify", "Embed"]
 
 
 class _Actor:
