@@ -12,6 +12,10 @@ mod fixed_point;
 mod mean;
 mod movement;
 mod multiplier;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, unused_variables, unused_imports, reason = "only x86 has instructions yet")
+)]
 mod packed;
 mod pooling;
 mod resize;

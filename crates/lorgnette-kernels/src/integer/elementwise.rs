@@ -49,6 +49,7 @@ pub struct IntegerAdd {
     inputs: [FineScale; 2],
     output: OneShift,
     /// The output's factor.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "for AVX-512"))]
     factor: Multiplier,
     range: OutputRange,
     /// −1 for a subtraction.
