@@ -62,6 +62,12 @@ enum Choice {
     Saved,
     Records,
     Requests,
+    #[cfg(feature = "heic")]
+    Heic,
+    #[cfg(feature = "avif")]
+    Avif,
+    #[cfg(feature = "jxl")]
+    Jxl,
     All,
 }
 

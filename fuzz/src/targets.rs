@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use crate::random::Random;
 
 /// The names of the targets, in the order of [`all`].
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: &[&str] = &[
     "graphs",
     "onnx",
     "photos",
@@ -37,6 +37,12 @@ pub(crate) const NAMES: [&str; 15] = [
     "saved",
     "records",
     "requests",
+    #[cfg(feature = "heic")]
+    "heic",
+    #[cfg(feature = "avif")]
+    "avif",
+    #[cfg(feature = "jxl")]
+    "jxl",
 ];
 
 /// A reader and its inputs.
@@ -79,6 +85,12 @@ pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
         Box::new(saved::SavedModels::new(scratch)),
         Box::new(records::Records::new(scratch)),
         Box::new(requests::Requests::new()),
+        #[cfg(feature = "heic")]
+        Box::new(photos::Photos::with_extension("heic")),
+        #[cfg(feature = "avif")]
+        Box::new(photos::Photos::with_extension("avif")),
+        #[cfg(feature = "jxl")]
+        Box::new(photos::Photos::with_extension("jxl")),
     ]
 }
 

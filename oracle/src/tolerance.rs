@@ -96,6 +96,9 @@ pub const HEIC_420: PixelTolerance = PixelTolerance { mean: 2.0, largest: 48 };
 /// most).
 pub const JPEG_XL_LOSSY: PixelTolerance = PixelTolerance { mean: 0.4, largest: 1 };
 
+/// AVIF, to Pillow 12.3 (libavif with libyuv).
+pub const AVIF: PixelTolerance = PixelTolerance { mean: 0.0, largest: 0 };
+
 /// Error of the scores of a network with generated weights in bf16, or with weights stored as bf16,
 /// as a share of the largest one.
 pub const SCORES_BF16: f32 = 0.05;

@@ -21,7 +21,7 @@ pub struct Statistics {
     pub library_bytes: u64,
     /// First and last day of capture, by the cameras' clocks.
     pub taken: Option<(String, String)>,
-    /// Regions of all photos.
+    /// Regions of all photos, of the model or of all.
     pub regions: usize,
     /// Number of corrections.
     pub corrections: usize,
@@ -58,6 +58,11 @@ const CLASSES: &str = "
     JOIN photo ON photo.id = photo AND state = 0
     GROUP BY coalesce(synset, name) ORDER BY 3 DESC, 4 DESC, name LIMIT ?2";
 
+/// Number of regions of a model, or of all.
+const REGIONS: &str = "
+    SELECT count(*) FROM region JOIN class ON class.id = class
+    WHERE source < 2 AND (?1 IS NULL OR model = ?1)";
+
 impl Library {
     /// Returns the statistics with the `limit` most frequent classes, of one model or of all.
     ///
@@ -85,7 +90,7 @@ impl Library {
                 "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
             )?,
             taken: taken.0.zip(taken.1),
-            regions: number("SELECT count(*) FROM region WHERE source < 2")? as usize,
+            regions: self.connection().query_row(REGIONS, [model], |row| row.get(0))?,
             corrections: number("SELECT count(*) FROM correction")? as usize,
             classes: self.classes(model, limit)?,
             years: self.years()?,

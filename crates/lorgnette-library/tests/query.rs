@@ -1,5 +1,7 @@
 //! The query language: what people write, what it means, and where they are told that it is wrong.
 
+use lorgnette::Labels;
+use lorgnette_library::hierarchy::{Class, Vocabulary};
 use lorgnette_library::query::{
     Comparator, Comparison, Condition, Constraint, Count, DateRange, Day, Like, Name, Object,
     Place, PlaceBox, Query, Related, Relation, Side, Third,
@@ -88,7 +90,7 @@ fn many_ways_lead_to_one_query() {
 }
 
 /// Sentences as people type them.
-const SENTENCES: [(&str, &str); 62] = [
+const SENTENCES: [(&str, &str); 71] = [
     ("show me dogs", "dogs"),
     ("Show me all my dogs!", "dogs"),
     ("a photo of a dog", "dog"),
@@ -151,6 +153,15 @@ const SENTENCES: [(&str, &str); 62] = [
     ("(dog or cat) bird", "(dog OR cat) AND bird"),
     ("pictures from 2022 showing dogs", "date:2022-01-01..2022-12-31 AND dogs"),
     ("path:IMG_???", "path:IMG_???"),
+    ("date:2024, dog", "date:2024-01-01..2024-12-31 AND dog"),
+    ("dog, date:2024-05,cat", "dog AND date:2024-05-01..2024-05-31 AND cat"),
+    ("path:a,b.jpg, dog", "path:a,b.jpg AND dog"),
+    ("like beach.jpg, dog", "like beach.jpg AND dog"),
+    ("lake or river taken in 2023", "(lake OR river) AND date:2023-01-01..2023-12-31"),
+    ("photos from 2022 of dogs or cats", "(dogs OR cats) AND date:2022-01-01..2022-12-31"),
+    ("cats or dogs, but no people", "(cats OR dogs) AND NOT people"),
+    ("a car parked next to a truck", "car near truck"),
+    ("everything except cars", "NOT cars"),
 ];
 
 #[test]
@@ -158,6 +169,38 @@ fn sentences_are_read_as_people_mean_them() {
     for (text, meant) in SENTENCES {
         assert_eq!(plain(text), meant, "{text}");
         assert_eq!(plain(meant), meant, "{text}");
+    }
+}
+
+/// The tables of sentences in the documentation, with what each is read as, or is refused with.
+#[test]
+fn the_sentences_of_the_documentation_are_read_as_it_says() {
+    let labels = Labels::imagenet(1000).unwrap();
+    let classes = labels.iter().map(|label| Class::from_label(label.index as i64, &label));
+    let vocabulary = Vocabulary::new(classes);
+    let phrases = vocabulary.phrases();
+    let section = include_str!("../../../docs/search.md").split("\n## ");
+    let section = section.into_iter().find(|part| part.starts_with("Sentences")).unwrap();
+    let cell = |cell: &str| cell.trim().trim_matches('`').to_owned();
+    let rows: Vec<[String; 2]> = section
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| {
+            let mut cells = line.trim_matches('|').split(" | ").map(cell);
+            [cells.next().unwrap(), cells.next().unwrap()]
+        })
+        .collect();
+    assert!(rows.len() >= 40, "{}", rows.len());
+    for [sentence, meaning] in rows {
+        let read = Query::parse_with(&sentence, &phrases)
+            .and_then(|query| vocabulary.check(&query, &sentence).map(|()| query.to_string()));
+        match (read, meaning.strip_prefix("refused: ")) {
+            (Ok(read), None) => assert_eq!(read, meaning, "{sentence}"),
+            (Err(error), Some(advice)) => {
+                assert!(error.to_string().contains(advice), "{sentence}: {error}");
+            }
+            (read, _) => panic!("{sentence}: {read:?} in place of {meaning}"),
+        }
     }
 }
 
@@ -282,6 +325,9 @@ fn name() -> impl Strategy<Value = Name> {
         "show",
         "photos",
         "dog,",
+        "together",
+        "parked",
+        "everything",
         "a,b",
         "dog?",
         "&",

@@ -9,6 +9,9 @@
 //!   transform, smooth chroma upsampling); CMYK and YCCK become RGB by TensorFlow's own rule.
 //! - An alpha channel is dropped and not blended, as `tf.io.decode_png(channels=3)` does: the
 //!   network sees the colour stored under a transparent pixel.
+//! - HEIC, AVIF and JPEG XL are read with the features `heic`, `avif` and `jxl`; ten and twelve
+//!   bits of HEIC and AVIF become eight.
+//! - Of a file of several pictures (MPO, a gain map, a film behind the photo) the main one counts.
 //! - A camera's raw file gives the largest JPEG in it, with the file's orientation.
 //! - Sixteen-bit PNG and TIFF keep their sixteen bits; a floating-point TIFF becomes sixteen bits.
 //! - [`OpenOptions::min_decode_size`] decodes a JPEG at a half, a quarter or an eighth of its size,
@@ -29,6 +32,8 @@ pub use self::picture_ref::PictureRef;
 pub(crate) use self::picture_ref::PixelsRef;
 pub use lorgnette_jpeg::Transform;
 
+#[cfg(feature = "avif")]
+mod avif;
 mod error;
 mod exif;
 mod format;
@@ -47,6 +52,7 @@ mod save;
 mod scale;
 mod single;
 mod tiff;
+mod xmp;
 
 /// The pixels of a picture: rows from the top, pixels from the left, red, green, blue.
 #[derive(Clone, Debug, PartialEq, Eq)]

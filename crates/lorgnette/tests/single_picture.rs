@@ -141,7 +141,33 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         ("an animated GIF", with_secret("animated.gif")),
         ("a TIFF of two pages", with_secret("two_pages.tiff")),
         ("a BMP", with_secret("rgb_24_bit.bmp")),
+        ("a raw photo", [&b"FUJIFILMCCD-RAW 0201"[..], &[0; 64], &jpeg(), SECRET].concat()),
+        ("an MPO", container("two_pictures.mpo")),
+        ("a TIFF turned by XMP", container("turned_by_xmp.tif")),
+        ("a JPEG turned by XMP", container("turned_by_xmp.jpg")),
+        #[cfg(feature = "heic")]
+        ("a HEIC with thumbnail, EXIF, XMP and a film", with_film("everything.heic")),
+        #[cfg(feature = "avif")]
+        ("an AVIF with EXIF and a film", with_film("turned_6.avif")),
+        #[cfg(feature = "avif")]
+        ("an AVIF with alpha", container("alpha.avif")),
+        #[cfg(feature = "jxl")]
+        ("a JPEG XL with EXIF, XMP and more", with_film("everything.jxl")),
     ]
+}
+
+/// A file of `oracle/make_container_fixtures.py`; its EXIF and XMP have the secret.
+fn container(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/containers").join(name);
+    std::fs::read(path).unwrap()
+}
+
+/// The same with a box that telephones put films into.
+#[cfg(any(feature = "heic", feature = "avif", feature = "jxl"))]
+fn with_film(name: &str) -> Vec<u8> {
+    let secret = secret_picture();
+    let length = (secret.len() as u32 + 8).to_be_bytes();
+    [&container(name)[..], &length, b"mpvd", &secret].concat()
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {

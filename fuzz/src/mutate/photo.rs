@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::mutate::{put_number, scramble};
 use crate::random::Random;
 
-/// A unit of a file: a JPEG segment, a PNG or RIFF chunk, a TIFF entry.
+/// A unit of a file: a JPEG segment, a PNG or RIFF chunk, a TIFF entry, a box.
 struct Part {
     /// The unit with its header.
     whole: Range<usize>,
@@ -90,6 +90,9 @@ fn parts(bytes: &[u8]) -> Vec<Part> {
         [b'R', b'I', b'F', b'F', ..] => walk(bytes, 12, riff_chunk),
         [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => tiff_entries(bytes),
         [b'G', b'I', b'F', ..] => walk(bytes, 13, gif_block),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => {
+            boxes(bytes, 0..bytes.len())
+        }
         _ => Vec::new(),
     }
 }
@@ -137,6 +140,31 @@ fn png_chunk(rest: &[u8]) -> Option<(usize, Range<usize>)> {
 fn riff_chunk(rest: &[u8]) -> Option<(usize, Range<usize>)> {
     let length = u32::from_le_bytes(*rest.get(4..)?.first_chunk()?) as usize;
     Some((8 + length + length % 2, 8..8 + length))
+}
+
+/// Returns the boxes of a HEIF or JPEG XL file, and those within them.
+fn boxes(bytes: &[u8], within: Range<usize>) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for part in walk(&bytes[..within.end], within.start, iso_box) {
+        let before_inner = match &bytes[part.whole.start + 4..part.whole.start + 8] {
+            b"iprp" | b"ipco" => Some(0),
+            // Version and flags; of the item list also the number of items.
+            b"meta" | b"iref" => Some(4),
+            b"iinf" => Some(6),
+            _ => None,
+        };
+        let start = before_inner.map(|length| part.content.start + length);
+        if let Some(start) = start.filter(|start| *start <= part.content.end) {
+            parts.extend(boxes(bytes, start..part.content.end));
+        }
+        parts.push(part);
+    }
+    parts
+}
+
+fn iso_box(rest: &[u8]) -> Option<(usize, Range<usize>)> {
+    let length = u32::from_be_bytes(*rest.first_chunk()?) as usize;
+    (length >= 8).then_some((length, 8..length))
 }
 
 /// The colour table first reads as invalid blocks; the walk continues after it or stops.

@@ -20,15 +20,28 @@ pub(super) struct Photos {
 }
 
 impl Photos {
+    /// Photos of the formats that every build reads.
     pub(super) fn new() -> Self {
-        let mut paths: Vec<_> = ["crates/lorgnette/tests/photos", "photos"]
-            .into_iter()
+        let folders = ["crates/lorgnette/tests/photos", "photos"];
+        Self::from_folders(&folders, |extension| extension != "json" && extension != "md")
+    }
+
+    /// Photos of a format by its extension.
+    #[cfg(any(feature = "heic", feature = "avif", feature = "jxl"))]
+    pub(super) fn with_extension(wanted: &str) -> Self {
+        let folders = ["crates/lorgnette/tests/containers"];
+        Self::from_folders(&folders, |extension| extension == wanted)
+    }
+
+    fn from_folders(folders: &[&str], is_wanted: impl Fn(&str) -> bool) -> Self {
+        let mut paths: Vec<_> = folders
+            .iter()
             .flat_map(|folder| {
                 std::fs::read_dir(repository(folder)).expect("the photos are in the repository")
             })
             .map(|entry| entry.expect("a readable folder").path())
             .filter(|path| {
-                path.extension().is_some_and(|extension| extension != "json" && extension != "md")
+                path.extension().and_then(|extension| extension.to_str()).is_some_and(&is_wanted)
             })
             .collect();
         paths.sort();

@@ -90,3 +90,21 @@ fn a_picture_that_cannot_be_written_fails_its_photo() {
         ended.err
     );
 }
+
+#[test]
+fn a_photo_and_its_film_are_one_photo() {
+    let film = b"\0\0\0\x18ftypqt  \0\0\0\0qt  moov";
+    let motion = [std::fs::read(photo("coffee.jpg")).unwrap(), film.to_vec()].concat();
+    let containers = concat!(env!("CARGO_MANIFEST_DIR"), "/../lorgnette/tests/containers");
+    let two_pictures = std::fs::read(format!("{containers}/two_pictures.mpo")).unwrap();
+    let folder = Folder::new()
+        .with_photo("in/live.jpg", "chelsea.jpg")
+        .with("in/live.MOV", film)
+        .with("in/motion.jpg", &motion)
+        .with("in/two_pictures.mpo", &two_pictures);
+    let (place, library) = (folder.text("in"), folder.text("library.lgn"));
+    let index = ["index", &place, "--library", &library, "--map-side", "0", "--format", "json"];
+    let report = &lorgnette(&index).well().json()[0];
+    assert_eq!((&report["found"], &report["analysed"]), (&3.into(), &3.into()));
+    assert_eq!(report["skipped"], serde_json::json!({"mov": 1}));
+}

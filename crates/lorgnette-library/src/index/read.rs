@@ -78,7 +78,7 @@ impl Contents {
         let mut reader = exif::Reader::new();
         reader.continue_on_error(true);
         let read = match exif_block(&self.bytes) {
-            Some(block) => reader.read_raw(block.to_vec()),
+            Some(block) => reader.read_raw(block.into_owned()),
             None => reader.read_from_container(&mut Cursor::new(&self.bytes)),
         };
         let Ok(exif) = read.or_else(|error| error.distill_partial_result(|_| {})) else {

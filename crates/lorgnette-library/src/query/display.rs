@@ -130,7 +130,8 @@ struct Value<'a>(&'a str);
 impl Display for Value<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let plain = |letter: char| letter.is_alphanumeric() || "/._-*?~:+,".contains(letter);
-        if self.0.chars().all(plain) { f.write_str(self.0) } else { quoted(f, self.0) }
+        let is_plain = self.0.chars().all(plain) && !self.0.ends_with(',');
+        if is_plain { f.write_str(self.0) } else { quoted(f, self.0) }
     }
 }
 

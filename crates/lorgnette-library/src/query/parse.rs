@@ -14,7 +14,9 @@ mod words;
 
 pub(crate) use self::when::seems_a_date;
 pub(crate) use self::words::needs_no_quotes;
-use self::words::{ARTICLES, begins_and, begins_qualifier, is_photos, take_and, take_negation};
+use self::words::{
+    ARTICLES, POSTURES, begins_and, begins_qualifier, is_photos, take_and, take_negation,
+};
 
 /// Maximum length of a query in bytes.
 const MAX_QUERY_BYTES: usize = 8 << 10;
@@ -69,6 +71,9 @@ struct Parser<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Joint {
     And,
+    /// "But", or nothing at all: AND, which a date, a path or a NOT at the end of a list says of
+    /// the whole list.
+    Loose,
     Or,
     /// The same as the next joint of the list: "dogs, cats or birds".
     Comma,
@@ -103,6 +108,7 @@ impl<'a> Parser<'a> {
             parts.push(self.not()?);
         }
         resolve_commas(&mut joints);
+        let of_all = take_what_is_said_of_all(&mut parts, &mut joints);
         let mut parts = parts.into_iter();
         let mut groups: Vec<Vec<Query>> = vec![parts.by_ref().take(1).collect()];
         for (joint, part) in joints.into_iter().zip(parts) {
@@ -112,7 +118,8 @@ impl<'a> Parser<'a> {
             }
         }
         let groups = groups.into_iter().map(|group| single_or(group, Query::All)).collect();
-        Ok(single_or(groups, Query::Any))
+        let list = single_or(groups, Query::Any);
+        Ok(single_or(std::iter::once(list).chain(of_all).collect(), Query::All))
     }
 
     /// Reads what joins the next condition to the last one; nothing at all is AND where it is
@@ -122,12 +129,15 @@ impl<'a> Parser<'a> {
         let comma = ahead.take_comma();
         let joint = if ahead.take_one(&["or"]) {
             Some(Joint::Or)
+        } else if ahead.take_one(&["but"]) {
+            ahead.take_one(&["with"]);
+            Some(Joint::Loose)
         } else if take_and(&mut ahead) {
             Some(Joint::And)
         } else if comma && !matches!(ahead.clone().next(), Ok(Token { kind: TokenKind::End, .. })) {
             Some(Joint::Comma)
         } else {
-            (!comma && self.begins_condition()).then_some(Joint::And)
+            (!comma && self.begins_condition()).then_some(Joint::Loose)
         };
         if joint.is_some() {
             self.scanner = ahead;
@@ -206,7 +216,9 @@ impl<'a> Parser<'a> {
     }
 
     fn field(&mut self, field: &str, span: std::ops::Range<usize>) -> Result<Query, QueryError> {
-        let value = self.scanner.value()?;
+        // No date has a comma.
+        let ends: &[char] = if field == "date" { &[','] } else { &[] };
+        let value = self.scanner.value_before(ends)?;
         match (field, value) {
             ("path", (pattern, _)) if !pattern.is_empty() => Ok(Query::Path(pattern)),
             ("date", (text, place)) => {
@@ -351,6 +363,14 @@ impl<'a> Parser<'a> {
             span = Some(
                 span.map_or(place.clone(), |span: std::ops::Range<usize>| span.start..place.end),
             );
+        }
+        // "a car parked next to a truck", "cats and dogs together"
+        if let [_, .., last] = words[..] {
+            let last = last.to_lowercase();
+            let is_posture = POSTURES.contains(&last.as_str()) && begins_qualifier(&self.scanner);
+            if is_posture || last == "together" {
+                words.pop();
+            }
         }
         match span {
             Some(span) => Ok(Name { text: words.join(" "), span }),
@@ -506,6 +526,31 @@ fn resolve_commas(joints: &mut [Joint]) {
         }
         next = *joint;
     }
+}
+
+/// Removes the dates, paths and NOTs before and behind alternatives that say something of all of
+/// them: "lake or river taken in 2023", "cats or dogs without people".
+fn take_what_is_said_of_all(parts: &mut Vec<Query>, joints: &mut Vec<Joint>) -> Vec<Query> {
+    let mut of_all = Vec::new();
+    let is_filter = |part: Option<&Query>| {
+        matches!(part, Some(Query::DateRange(_) | Query::Path(_) | Query::Not(_)))
+    };
+    while joints.contains(&Joint::Or)
+        && joints.last() == Some(&Joint::Loose)
+        && is_filter(parts.last())
+    {
+        joints.pop();
+        of_all.extend(parts.pop());
+    }
+    of_all.reverse();
+    while joints.contains(&Joint::Or)
+        && joints.first() == Some(&Joint::Loose)
+        && matches!(parts.first(), Some(Query::DateRange(_) | Query::Path(_)))
+    {
+        joints.remove(0);
+        of_all.push(parts.remove(0));
+    }
+    of_all
 }
 
 /// Returns the only part, or the combination of several.

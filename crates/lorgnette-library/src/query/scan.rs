@@ -104,9 +104,17 @@ impl<'a> Scanner<'a> {
             .is_some_and(|word| expected.contains(&word.as_str()) && self.take_words(&[&word]))
     }
 
-    /// Reads a value: a quoted text, or everything up to a space or an unmatched closing
-    /// parenthesis.
+    /// Reads a value: a quoted text, or everything up to a space, a comma before one, or an
+    /// unmatched closing parenthesis.
     pub(super) fn value(&mut self) -> Result<(String, Range<usize>), QueryError> {
+        self.value_before(&[])
+    }
+
+    /// Reads a value as [`Scanner::value`], which also ends before these characters.
+    pub(super) fn value_before(
+        &mut self,
+        ends: &[char],
+    ) -> Result<(String, Range<usize>), QueryError> {
         let start = self.skip_space();
         if let Some(closing) = self.letter().and_then(closing_mark) {
             return self.quoted(start, closing).map(|text| (text, start..self.position));
@@ -117,10 +125,14 @@ impl<'a> Scanner<'a> {
                 '(' => open += 1,
                 ')' if open == 0 => break,
                 ')' => open -= 1,
+                _ if ends.contains(&letter) => break,
                 _ => {}
             }
             self.position += letter.len_utf8();
         }
+        // "path:holidays, dog": the comma joins.
+        let is_joined = self.text[start..self.position].ends_with(',');
+        self.position -= usize::from(is_joined);
         Ok((self.text[start..self.position].into(), start..self.position))
     }
 

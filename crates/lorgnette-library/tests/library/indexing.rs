@@ -255,6 +255,8 @@ fn each_model_is_searched_counted_and_forgotten_by_itself() {
     assert_eq!(matches(&library, Some(ids[0])), matches(&library, Some(ids[1])));
     let regions = |model| library.statistics(model, 9).unwrap().classes[0].regions;
     assert_eq!(2 * regions(Some(ids[1])), regions(None));
+    let all_regions = |model| library.statistics(model, 9).unwrap().regions;
+    assert_eq!(2 * all_regions(Some(ids[1])), all_regions(None));
     assert_eq!(library.forget_model(ids[1], Some(&photos.join("deep")), false).unwrap(), 7);
     assert_eq!(library.models().unwrap()[1].photos, 13);
     assert_eq!(library.count().unwrap(), 20);

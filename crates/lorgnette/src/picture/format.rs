@@ -25,6 +25,8 @@ pub enum PictureFormat {
     Raw,
     /// HEIC: the primary image. Read with the feature `heic`.
     Heic,
+    /// AVIF: the primary image. Read with the feature `avif`.
+    Avif,
     /// JPEG XL; of an animated one the first frame. Read with the feature `jxl`.
     JpegXl,
 }
@@ -40,6 +42,7 @@ impl fmt::Display for PictureFormat {
             Self::WebP => "WebP",
             Self::Raw => "raw photo",
             Self::Heic => "HEIC",
+            Self::Avif => "AVIF",
             Self::JpegXl => "JPEG XL",
         })
     }
@@ -55,6 +58,9 @@ pub(super) fn detect(bytes: &[u8], name: &str) -> Result<PictureFormat, PictureE
     }
     if raw::is_raw(bytes) {
         return Ok(PictureFormat::Raw);
+    }
+    if is_avif(bytes) {
+        return Ok(PictureFormat::Avif);
     }
     if is_heic(bytes) {
         return Ok(PictureFormat::Heic);
@@ -82,6 +88,17 @@ fn is_heic(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(b"ftyp") && bytes.get(8..12).is_some_and(|b| BRANDS.contains(&b))
 }
 
+/// Returns whether bytes are a HEIF file of AV1's brand, or of any codec with AV1's among the
+/// compatible ones.
+fn is_avif(bytes: &[u8]) -> bool {
+    let is_heif = bytes.get(4..8) == Some(b"ftyp");
+    match bytes.get(8..12).filter(|_| is_heif) {
+        Some(b"avif" | b"avis") => true,
+        Some(b"mif1" | b"msf1" | b"miaf") => has_brand(bytes, b"avif"),
+        _ => false,
+    }
+}
+
 fn is_jpeg_xl(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\xff\x0a") || bytes.starts_with(b"\x00\x00\x00\x0cJXL ")
 }
@@ -95,17 +112,15 @@ fn has_brand(bytes: &[u8], brand: &[u8; 4]) -> bool {
 
 /// Picture formats that are recognised but not supported.
 fn unsupported_format(bytes: &[u8]) -> Option<&'static str> {
-    let brand = if bytes.get(4..8) == Some(b"ftyp".as_slice()) { bytes.get(8..12) } else { None };
-    match brand {
-        Some(b"mif1" | b"msf1") if has_brand(bytes, b"avif") => return Some("an AVIF photo"),
-        _ if is_heic(bytes) && !cfg!(feature = "heic") => {
-            return Some("a HEIC photo (this program was built without its decoder)");
-        }
-        Some(b"avif" | b"avis") => return Some("an AVIF photo"),
-        _ if is_jpeg_xl(bytes) && !cfg!(feature = "jxl") => {
-            return Some("a JPEG XL photo (this program was built without its decoder)");
-        }
-        _ => {}
+    if is_avif(bytes) {
+        let what = "an AVIF photo (this program was built without its decoder)";
+        return (!cfg!(feature = "avif")).then_some(what);
+    }
+    if is_heic(bytes) && !cfg!(feature = "heic") {
+        return Some("a HEIC photo (this program was built without its decoder)");
+    }
+    if is_jpeg_xl(bytes) && !cfg!(feature = "jxl") {
+        return Some("a JPEG XL photo (this program was built without its decoder)");
     }
     let starts: [(&[u8], &str); 4] = [
         (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 photo"),

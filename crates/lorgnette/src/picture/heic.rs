@@ -5,6 +5,7 @@
 //! is dropped; ten and twelve bits become eight.
 
 use heifer::{Error, Options};
+use heifer_isobmff::HeifFile;
 use image::metadata::Orientation;
 
 use super::open::{Decoded, Source};
@@ -12,6 +13,7 @@ use super::{PictureError, Pixels};
 
 /// Decodes the primary image.
 pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
+    check_size(source)?;
     // Photos are decoded in parallel, not the tiles of one.
     let options = Options { max_threads: 1, max_pixels: source.options.max_pixels.max(1) };
     let image = heifer::decode_rgba8(source.bytes, &options)
@@ -26,6 +28,16 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
         pixels: Pixels::Rgb8(image.into_rgb8()),
         orientation: Orientation::NoTransforms,
     })
+}
+
+/// Checks the size that the file states for its primary image, before memory is asked for.
+fn check_size(source: &Source<'_>) -> Result<(), PictureError> {
+    // What is damaged is told by the decoder.
+    let Ok(file) = HeifFile::parse(source.bytes) else { return Ok(()) };
+    match file.image_size(file.primary_id) {
+        Ok(Some((width, height))) => source.check_size(width as usize, height as usize),
+        _ => Ok(()),
+    }
 }
 
 fn picture_error(source: &Source<'_>, error: &Error) -> PictureError {

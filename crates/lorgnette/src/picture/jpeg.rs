@@ -5,7 +5,7 @@ use lorgnette_jpeg::{DecodeOptions, Decoder, Error, ErrorKind};
 
 use super::open::{Decoded, Source};
 use super::orientation::swaps_width_and_height;
-use super::{PictureError, Pixels};
+use super::{PictureError, Pixels, xmp};
 
 /// Decodes a JPEG to eight-bit RGB.
 pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
@@ -13,8 +13,8 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     let decoder = Decoder::new(source.bytes).map_err(picture_error)?;
     let (width, height) = (decoder.width(), decoder.height());
     source.check_size(width, height)?;
-    let orientation =
-        decoder.exif().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
+    let of_exif = decoder.exif().and_then(Orientation::from_exif_chunk);
+    let orientation = xmp::orientation(source.bytes, source.format, of_exif);
     let mut options = DecodeOptions::default();
     options.transform = source.options.jpeg_transform;
     options.min_size = source.options.min_decode_size;

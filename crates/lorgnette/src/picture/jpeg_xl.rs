@@ -4,6 +4,9 @@
 //! Lossy pictures become sRGB, others keep their colours. A JPEG inside a JPEG XL is decoded by its
 //! own pixels, which may differ by a few levels from those of the JPEG.
 
+use std::borrow::Cow;
+use std::io::Read as _;
+
 use image::metadata::Orientation;
 use jxl::api::{
     Endianness, Event, JxlBasicInfo, JxlColorType, JxlDataFormat, JxlDecoder, JxlDecoderOptions,
@@ -15,6 +18,8 @@ use super::{PictureError, Pixels};
 
 /// Samples of a pixel that the decoder may keep: colours, alpha, and others of scientific files.
 const MAX_CHANNELS: u64 = 8;
+/// Maximum bytes of EXIF that are decompressed.
+const MAX_EXIF_BYTES: u64 = 16 << 20;
 
 /// Decodes the first frame.
 pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
@@ -102,4 +107,51 @@ fn to_colour<T: Copy>(samples: &[T], channels: usize) -> Vec<T> {
         1 => samples.iter().flat_map(|&sample| [sample; 3]).collect(),
         _ => samples.to_vec(),
     }
+}
+
+/// Returns the EXIF block in the boxes of a file, beginning with its TIFF header.
+pub(super) fn exif(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let content =
+        boxes(bytes).find_map(|(kind, content)| match (kind, content.split_at_checked(4)) {
+            (b"Exif", _) => Some(Cow::Borrowed(content)),
+            // Compressed by Brotli.
+            (b"brob", Some((b"Exif", compressed))) => {
+                let mut decompressed = Vec::new();
+                let decoder = brotli_decompressor::Decompressor::new(compressed, 4096);
+                decoder.take(MAX_EXIF_BYTES).read_to_end(&mut decompressed).ok()?;
+                Some(Cow::Owned(decompressed))
+            }
+            _ => None,
+        })?;
+    // The block begins so far behind these four bytes, which some programs leave out.
+    let start = match content.first_chunk()? {
+        b"MM\0*" | b"II*\0" => 0,
+        offset => (u32::from_be_bytes(*offset) as usize).checked_add(4)?,
+    };
+    if start >= content.len() {
+        return None;
+    }
+    Some(match content {
+        Cow::Borrowed(content) => Cow::Borrowed(&content[start..]),
+        Cow::Owned(mut content) => Cow::Owned(content.split_off(start)),
+    })
+}
+
+/// The kinds and contents of the boxes of a file, as far as they can be followed.
+fn boxes(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let kind = rest.get(4..8)?;
+        let (header, length) = match u32::from_be_bytes(*rest.first_chunk()?) {
+            0 => (8, rest.len()),
+            1 => {
+                let length = u64::from_be_bytes(*rest.get(8..)?.first_chunk()?);
+                (16, usize::try_from(length).ok()?)
+            }
+            length => (8, length as usize),
+        };
+        let content = rest.get(header..length)?;
+        rest = &rest[length..];
+        Some((kind, content))
+    })
 }

@@ -5,6 +5,7 @@
 //! makers' notes, XMP, IPTC and everything else that could show the photo as it was have no way
 //! into a copy.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use image::metadata::Orientation;
@@ -65,7 +66,7 @@ impl Metadata {
     pub fn from_bytes(bytes: &[u8]) -> Self {
         match super::format::detect(bytes, "") {
             Ok(PictureFormat::WebP) => {
-                Self::from_parts(super::exif_block(bytes), webp_chunk(bytes, b"ICCP"))
+                Self::from_parts(super::exif_block(bytes).as_deref(), webp_chunk(bytes, b"ICCP"))
             }
             Ok(PictureFormat::Tiff) => {
                 let icc = Directory::first(bytes)
@@ -81,7 +82,7 @@ impl Metadata {
                     reader.limits(limits);
                     let mut decoder = reader.into_decoder().ok()?;
                     let exif = match format {
-                        PictureFormat::Png => super::exif_block(bytes).map(<[u8]>::to_vec),
+                        PictureFormat::Png => super::exif_block(bytes).map(Cow::into_owned),
                         _ => decoder.exif_metadata().ok().flatten(),
                     };
                     let icc = decoder.icc_profile().ok().flatten();
@@ -90,7 +91,13 @@ impl Metadata {
                 // A panic in damaged metadata must not lose the photo.
                 super::open::catch_decoder(read).ok().flatten().unwrap_or_default()
             }
-            // Other formats have no metadata, or none that is known to be harmless.
+            Ok(PictureFormat::Raw) => Self::from_parts(super::exif_block(bytes).as_deref(), None),
+            // Their orientation is a property of the file, which their decoders apply.
+            Ok(PictureFormat::Heic | PictureFormat::Avif | PictureFormat::JpegXl) => {
+                let block = super::open::catch_decoder(|| super::exif_block(bytes));
+                Self::from_parts(block.ok().flatten().as_deref(), None).upright()
+            }
+            // Other formats have no metadata.
             _ => Self::default(),
         }
     }

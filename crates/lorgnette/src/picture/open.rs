@@ -103,6 +103,8 @@ impl OpenOptions {
             PictureFormat::Raw => raw::decode(&source),
             #[cfg(feature = "heic")]
             PictureFormat::Heic => super::heic::decode(&source),
+            #[cfg(feature = "avif")]
+            PictureFormat::Avif => super::avif::decode(&source),
             #[cfg(feature = "jxl")]
             PictureFormat::JpegXl => super::jpeg_xl::decode(&source),
             _ => raster::decode(&source),

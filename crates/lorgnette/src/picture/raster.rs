@@ -7,7 +7,8 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::open::{Decoded, Source};
-use super::{PictureError, PictureFormat, Pixels, exif_block, tiff};
+use super::tiff::TiffFile;
+use super::{PictureError, PictureFormat, Pixels, exif_block, tiff, xmp};
 
 /// Maximum bytes a decoder may use for each allowed pixel: four channels of sixteen bits, and as
 /// much again as working memory.
@@ -27,6 +28,11 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
         return decode_by_crate(source);
     }
     tiff::check_directory(source)?;
+    // The crate's decoder panics at tiles of separate planes.
+    let directory = TiffFile::new(source.bytes).and_then(|file| file.first());
+    if directory.is_some_and(|directory| directory.has_tiles_of_planes()) {
+        return tiff::pixels::decode(source);
+    }
     match decode_by_crate(source) {
         Err(PictureError::Unsupported { .. }) => tiff::pixels::decode(source),
         decoded => decoded,
@@ -38,7 +44,7 @@ fn decode_by_crate(source: &Source<'_>) -> Result<Decoded, PictureError> {
         .ok_or_else(|| source.unsupported(format!("a {} photo", source.format)))?;
     let mut reader = ImageReader::with_format(Cursor::new(source.bytes), format);
     reader.limits(limits(source));
-    let mut decoder = reader.into_decoder().map_err(|error| to_picture_error(source, error))?;
+    let decoder = reader.into_decoder().map_err(|error| to_picture_error(source, error))?;
     let (width, height) = decoder.dimensions();
     source.check_size(width as usize, height as usize)?;
     check_pixels_fit_file(source, u64::from(width) * u64::from(height))?;
@@ -46,11 +52,14 @@ fn decode_by_crate(source: &Source<'_>) -> Result<Decoded, PictureError> {
     // A damaged orientation tag must not lose the photo.
     let orientation = match source.format {
         PictureFormat::WebP | PictureFormat::Png => {
-            exif_block(source.bytes).and_then(Orientation::from_exif_chunk)
+            exif_block(source.bytes).and_then(|block| Orientation::from_exif_chunk(&block))
         }
-        _ => decoder.orientation().ok(),
+        PictureFormat::Tiff => {
+            TiffFile::new(source.bytes).and_then(|file| tiff::orientation(&file.first()?))
+        }
+        _ => None,
     };
-    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+    let orientation = xmp::orientation(source.bytes, source.format, orientation);
     let image =
         DynamicImage::from_decoder(decoder).map_err(|error| to_picture_error(source, error))?;
     let pixels = to_pixels(image, source.format);
@@ -74,7 +83,9 @@ pub(super) fn image_format(format: PictureFormat) -> Option<ImageFormat> {
         PictureFormat::Bmp => ImageFormat::Bmp,
         PictureFormat::Tiff => ImageFormat::Tiff,
         PictureFormat::WebP => ImageFormat::WebP,
-        PictureFormat::Raw | PictureFormat::Heic | PictureFormat::JpegXl => return None,
+        PictureFormat::Raw | PictureFormat::Heic | PictureFormat::Avif | PictureFormat::JpegXl => {
+            return None;
+        }
     })
 }
 

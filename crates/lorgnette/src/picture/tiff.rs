@@ -1,5 +1,7 @@
 //! Directories of TIFF files and of the raw files that are built like them.
 
+use image::metadata::Orientation;
+
 use super::PictureError;
 use super::open::Source;
 
@@ -7,6 +9,10 @@ pub(super) mod pixels;
 
 /// Maximum entries of a directory; files have a few dozen.
 const MAX_ENTRIES: u64 = 4096;
+const ORIENTATION: u16 = 274;
+const SAMPLES_PER_PIXEL: u16 = 277;
+const PLANAR_CONFIGURATION: u16 = 284;
+const TILE_WIDTH: u16 = 322;
 
 /// A TIFF, BigTIFF, or raw file of a camera.
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +130,13 @@ impl<'a> Directory<'a> {
         self.entries.iter().any(|entry| entry.tag == tag)
     }
 
+    /// Returns whether the picture is tiles, each of one sample of its pixels.
+    pub(super) fn has_tiles_of_planes(&self) -> bool {
+        self.number(PLANAR_CONFIGURATION) == Some(2)
+            && self.has(TILE_WIDTH)
+            && self.number(SAMPLES_PER_PIXEL).is_some_and(|samples| samples > 1)
+    }
+
     /// Returns whether an entry states more values than the file has bytes.
     fn overstates(&self) -> bool {
         let length = self.file.bytes.len() as u64;
@@ -132,6 +145,12 @@ impl<'a> Directory<'a> {
         };
         self.entries.iter().any(too_long)
     }
+}
+
+/// Returns the orientation that a directory states.
+pub(super) fn orientation(directory: &Directory<'_>) -> Option<Orientation> {
+    let number = directory.number(ORIENTATION)?;
+    Orientation::from_exif(u8::try_from(number).ok()?)
 }
 
 /// Rejects a first directory with an entry of more values than the file has bytes for. The crate's

@@ -1,7 +1,7 @@
 //! Words that people write before their query: "show me", "give me all images where".
 
 use super::super::scan::{Scanner, Token, TokenKind};
-use super::words::{ARTICLES, ASKING_VERBS, is_photos};
+use super::words::{ARTICLES, ASKING_VERBS, is_photos, take_negation};
 
 /// Skips "give me all images where" and "show me" in their forms, if something follows.
 pub(super) fn skip(scanner: &mut Scanner<'_>) {
@@ -25,7 +25,7 @@ pub(super) fn skip(scanner: &mut Scanner<'_>) {
 
 /// Skips "please show me", "I am looking for" and the like; returns whether there was any.
 fn skip_request(scanner: &mut Scanner<'_>) -> bool {
-    const PHRASES: [&[&str]; 9] = [
+    const PHRASES: [&[&str]; 14] = [
         &["i", "want", "to", "see"],
         &["i", "would", "like", "to", "see"],
         &["i", "am", "looking", "for"],
@@ -35,12 +35,23 @@ fn skip_request(scanner: &mut Scanner<'_>) -> bool {
         &["do", "i", "have"],
         &["do", "we", "have"],
         &["where", "are"],
+        &["where", "is"],
+        &["where's"],
+        &["is", "there"],
+        &["are", "there"],
+        &["i", "need"],
     ];
     let please = scanner.take_one(&["please"]);
     let can_you = ["can", "could"].iter().any(|can| scanner.take_words(&[can, "you"]));
     let mut asks = PHRASES.iter().any(|words| scanner.take_words(words));
     if !asks && scanner.take_one(&ASKING_VERBS) {
         scanner.take_one(&["me", "us", "for"]);
+        asks = true;
+    }
+    // "everything except cars"
+    let mut ahead = *scanner;
+    if ahead.take_one(&["everything", "anything", "all"]) && take_negation(&mut ahead.clone()) {
+        *scanner = ahead;
         asks = true;
     }
     please || can_you || asks

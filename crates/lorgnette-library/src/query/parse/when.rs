@@ -52,15 +52,17 @@ impl Parser<'_> {
         }
         let taken = ahead.take_one(&TAKING);
         let preposition =
-            ahead.take_one(&["in", "on", "from", "during", "since", "before", "after"]);
+            ahead.take_one(&["in", "on", "at", "from", "during", "since", "before", "after"]);
         let begins = taken || preposition;
         let words = ahead.words_ahead(2);
         let words: Vec<&str> = words.iter().map(|(word, _)| word.as_str()).collect();
         let uncertain = match words[..] {
             ["today" | "yesterday", ..] => true,
-            ["last" | "this", unit, ..] => {
+            ["last" | "this" | "past", unit, ..] => {
                 season(unit).is_some() || ["year", "month", "week", "weekend"].contains(&unit)
             }
+            // A Christmas stocking is none.
+            ["christmas" | "easter" | "halloween"] => begins,
             [word, ..] => begins && (month(word).is_some() || season(word).is_some()),
             [] => false,
         };

@@ -51,12 +51,32 @@ pub(super) const CONNECTIVES: [&str; 15] = [
 /// Articles and similar words, skipped before a name.
 pub(super) const ARTICLES: [&str; 9] =
     ["a", "an", "the", "some", "any", "all", "every", "my", "our"];
+/// Words before a place or a relation that say nothing more: "a car parked next to a truck".
+pub(super) const POSTURES: [&str; 14] = [
+    "parked", "standing", "sitting", "lying", "sleeping", "resting", "hanging", "placed",
+    "located", "playing", "running", "walking", "swimming", "flying",
+];
 /// Verbs that a query can begin with.
 pub(super) const ASKING_VERBS: [&str; 8] =
     ["give", "show", "find", "list", "get", "search", "display", "see"];
 /// Other words that are skipped at the beginning of a query.
-const OPENINGS: [&str; 9] =
-    ["please", "there", "can", "could", "i", "i'm", "looking", "do", "want"];
+const OPENINGS: [&str; 15] = [
+    "please",
+    "there",
+    "can",
+    "could",
+    "i",
+    "i'm",
+    "looking",
+    "do",
+    "want",
+    "where",
+    "where's",
+    "is",
+    "are",
+    "everything",
+    "anything",
+];
 /// Adjectives of size, with the fraction of the photo that a thing must at least or at most cover.
 pub(super) const LARGE: [(&str, f64); 3] = [("big", 0.25), ("large", 0.25), ("huge", 0.5)];
 /// As [`LARGE`].
@@ -114,6 +134,7 @@ fn is_name_word(word: &str) -> bool {
     ];
     !QUALIFIER_WORDS.contains(&word)
         && !CONNECTIVES.contains(&word)
+        && !POSTURES.contains(&word)
         && !PARTS.contains(&word)
         && !is_photos(word)
         && !when::is_time_word(word)

@@ -7,9 +7,8 @@
 use std::io::Read as _;
 
 use super::super::open::{Decoded, Source};
-use super::super::{OpenOptions, PictureError, PictureFormat, Pixels, Transform, jpeg};
-use super::{Directory, TiffFile};
-use image::metadata::Orientation;
+use super::super::{OpenOptions, PictureError, PictureFormat, Pixels, Transform, jpeg, xmp};
+use super::{Directory, TiffFile, orientation};
 
 const IMAGE_WIDTH: u16 = 256;
 const IMAGE_LENGTH: u16 = 257;
@@ -18,7 +17,6 @@ const COMPRESSION: u16 = 259;
 const PHOTOMETRIC: u16 = 262;
 const FILL_ORDER: u16 = 266;
 const STRIP_OFFSETS: u16 = 273;
-const ORIENTATION: u16 = 274;
 const SAMPLES_PER_PIXEL: u16 = 277;
 const ROWS_PER_STRIP: u16 = 278;
 const STRIP_BYTE_COUNTS: u16 = 279;
@@ -81,10 +79,7 @@ pub(in crate::picture) fn decode_directory(
 ) -> Result<Decoded, PictureError> {
     let layout = Layout::read(source, directory)?;
     let samples = layout.samples(source)?;
-    let orientation = layout
-        .directory
-        .number(ORIENTATION)
-        .and_then(|number| Orientation::from_exif(u8::try_from(number).ok()?));
+    let of_directory = orientation(&layout.directory);
     let pixels = layout.to_rgb(source, &samples)?;
     let (width, height) = (layout.width, layout.height);
     Ok(Decoded {
@@ -93,7 +88,7 @@ pub(in crate::picture) fn decode_directory(
         source_size: (width, height),
         source_channels: layout.source_channels(),
         pixels,
-        orientation: orientation.unwrap_or(Orientation::NoTransforms),
+        orientation: xmp::orientation(source.bytes, source.format, of_directory),
     })
 }
 
