@@ -21,7 +21,9 @@ each threshold, which is written into the query ("probability >= 0.1"), and one 
 With --least it fails if the precision of names, with the program's own threshold, is below that share.
 """
 import argparse
+import concurrent.futures
 import json
+import os
 import pathlib
 import re
 import sqlite3
@@ -117,12 +119,14 @@ def main():
     print(f'{len(known)} photos of which something is known, {len(asked)} queries')
     print(f'{"":8}{"threshold":>10}{"found":>8}{"right":>8}{"precision":>11}{"recall":>8}{"F1":>7}')
     failed = False
+    pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
     for kind in ('names', 'kinds', 'places'):
         own = [(text, right) for number, (k, text, right) in enumerate(asked) if k == kind and (kind != 'places' or number % arguments.every == 0)]
         for threshold in [None, *arguments.thresholds]:
             found = hits = there = 0
-            for text, right in own:
-                answer = program.search(text if threshold is None else f'{text} probability >= {threshold}') & known
+            texts = [text if threshold is None else f'{text} probability >= {threshold}' for text, _ in own]
+            for answer, (_, right) in zip(pool.map(program.search, texts), own):
+                answer &= known
                 found, hits, there = found + len(answer), hits + len(answer & right), there + len(right)
             precision, recall = hits / max(1, found), hits / max(1, there)
             f1 = 2 * precision * recall / max(1e-9, precision + recall)

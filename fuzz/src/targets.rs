@@ -69,7 +69,7 @@ pub(crate) struct Input {
 
 /// Creates all targets; `scratch` is a folder for their files.
 pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
-    vec![
+    let mut targets: Vec<Box<dyn Target>> = vec![
         Box::new(graphs::Graphs::new()),
         Box::new(onnx::OnnxModels::new()),
         Box::new(photos::Photos::new()),
@@ -85,13 +85,11 @@ pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
         Box::new(saved::SavedModels::new(scratch)),
         Box::new(records::Records::new(scratch)),
         Box::new(requests::Requests::new()),
-        #[cfg(feature = "heic")]
-        Box::new(photos::Photos::with_extension("heic")),
-        #[cfg(feature = "avif")]
-        Box::new(photos::Photos::with_extension("avif")),
-        #[cfg(feature = "jxl")]
-        Box::new(photos::Photos::with_extension("jxl")),
-    ]
+    ];
+    for extension in photos::EXTENSIONS {
+        targets.push(Box::new(photos::Photos::with_extension(extension)));
+    }
+    targets
 }
 
 /// Returns a path in this repository.

@@ -14,6 +14,16 @@ const MAX_PIXELS: u64 = 1 << 18;
 /// The maximum file size.
 const MAX_BYTES: u64 = 200 << 10;
 
+/// Extensions of the formats whose decoders are features, in the order of their targets.
+pub(super) const EXTENSIONS: &[&str] = &[
+    #[cfg(feature = "heic")]
+    "heic",
+    #[cfg(feature = "avif")]
+    "avif",
+    #[cfg(feature = "jxl")]
+    "jxl",
+];
+
 /// The target of photos.
 pub(super) struct Photos {
     files: Vec<Vec<u8>>,
@@ -27,7 +37,6 @@ impl Photos {
     }
 
     /// Photos of a format by its extension.
-    #[cfg(any(feature = "heic", feature = "avif", feature = "jxl"))]
     pub(super) fn with_extension(wanted: &str) -> Self {
         let folders = ["crates/lorgnette/tests/containers"];
         Self::from_folders(&folders, |extension| extension == wanted)
