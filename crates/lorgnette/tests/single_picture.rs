@@ -144,7 +144,6 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         ("a raw photo", [&b"FUJIFILMCCD-RAW 0201"[..], &[0; 64], &jpeg(), SECRET].concat()),
         ("an MPO", container("two_pictures.mpo")),
         ("a TIFF turned by XMP", container("turned_by_xmp.tif")),
-        ("a JPEG turned by XMP", container("turned_by_xmp.jpg")),
         #[cfg(feature = "heic")]
         ("a HEIC with thumbnail, EXIF, XMP and a film", with_film("everything.heic")),
         #[cfg(feature = "avif")]
