@@ -20,6 +20,9 @@ const BAND_BITS: usize = 16;
 /// Maximum number of features with an equal band that are compared pairwise; in larger buckets,
 /// each is compared only with the next ones.
 const MAX_COMPARISONS: usize = 512;
+/// Maximum number of photos whose features one photo's are compared with, over all bands: those of
+/// a scene that was photographed thousands of times are alike, and yet not alike enough.
+const MAX_FEATURES_COMPARED: u16 = 1024;
 
 /// How alike photos are joined.
 struct Likeness {
@@ -28,6 +31,13 @@ struct Likeness {
     threshold: f64,
     /// Greatest number of different bits of the signatures.
     max_distance: u32,
+}
+
+/// The groups so far.
+struct Groups {
+    sets: UnionFind,
+    /// The number of features that each was compared with.
+    compared: Vec<u16>,
 }
 
 /// A group of duplicates.
@@ -82,7 +92,8 @@ impl Library {
     /// If the library cannot be read.
     pub fn near_duplicates(&self, model: i64, threshold: f64) -> Result<Vec<DuplicateGroup>> {
         let features = signature::all(self.connection(), model)?;
-        let mut groups = UnionFind::new(features.len());
+        let count = features.len();
+        let mut groups = Groups { sets: UnionFind::new(count), compared: vec![0; count] };
         let likeness = Likeness { model, threshold, max_distance: max_distance(threshold) };
         for band in 0..SIGNATURE_BITS / BAND_BITS {
             let mut order: Vec<usize> = (0..features.len()).collect();
@@ -92,7 +103,7 @@ impl Library {
                 self.compare(&likeness, &features, bucket, &mut groups)?;
             }
         }
-        self.with_paths(model, &features, groups)
+        self.with_paths(model, &features, groups.sets)
     }
 
     /// Joins similar features among those with an equal band.
@@ -101,21 +112,23 @@ impl Library {
         likeness: &Likeness,
         features: &[(i64, [u8; SIGNATURE_BYTES])],
         bucket: &[usize],
-        groups: &mut UnionFind,
+        groups: &mut Groups,
     ) -> Result<()> {
         for (at, &one) in bucket.iter().enumerate() {
             for &other in bucket[at + 1..].iter().take(MAX_COMPARISONS) {
-                if groups.find(one) == groups.find(other)
+                if groups.compared[one] >= MAX_FEATURES_COMPARED
+                    || groups.sets.find(one) == groups.sets.find(other)
                     || distance(&features[one].1, &features[other].1) > likeness.max_distance
                 {
                     continue;
                 }
+                groups.compared[one] += 1;
                 let pair =
                     [features[one].0, features[other].0].map(|id| self.feature(likeness.model, id));
                 let [Some(a), Some(b)] = pair.map(Result::unwrap_or_default) else { continue };
                 let similarity = a.cosine(&b);
                 if similarity >= likeness.threshold {
-                    groups.union(one, other, similarity);
+                    groups.sets.union(one, other, similarity);
                 }
             }
         }
