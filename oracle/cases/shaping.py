@@ -168,9 +168,10 @@ def moves(fixtures):
 
 
 def resizes(fixtures):
-    """Bilinear and nearest resizes in TensorFlow's three conventions, up and down, by constant and by computed sizes."""
+    """Bilinear, bicubic and nearest resizes in TensorFlow's three conventions, up and down, by constant and by computed sizes."""
     modes = {'legacy': {}, 'align_corners': dict(align_corners=True), 'half_pixel': dict(half_pixel_centers=True)}
-    for kind, resize in (('bilinear', raw.ResizeBilinear), ('nearest', raw.ResizeNearestNeighbor)):
+    kinds = (('bilinear', raw.ResizeBilinear), ('nearest', raw.ResizeNearestNeighbor), ('bicubic', raw.ResizeBicubic))
+    for kind, resize in kinds:
         for mode, attributes in modes.items():
             for size in ((11, 9), (3, 4), (5, 7), (1, 1), (14, 3)):
                 with fixtures.case(f'resize_{kind}_{mode}_to_{size[0]}x{size[1]}', f'{kind} resize of a 5x7 map, {mode}.') as net:
@@ -181,5 +182,8 @@ def resizes(fixtures):
     with fixtures.case('resize_bilinear_uint8', 'ResizeBilinear takes bytes and gives floats.') as net:
         value = net.numbers('input', (1, 5, 4, 3), 0, 255).astype(np.uint8)
         net.fetch(raw.ResizeBilinear(images=net.feed(value), size=[7, 3]))
+    with fixtures.case('resize_bicubic_uint8', 'ResizeBicubic takes bytes and gives floats.') as net:
+        value = net.numbers('input', (1, 5, 4, 3), 0, 255).astype(np.uint8)
+        net.fetch(raw.ResizeBicubic(images=net.feed(value), size=[7, 3], half_pixel_centers=True))
     with fixtures.case('resize_bilinear_large_ratio', 'A photo-like resize, 64x48 to 7x7 without antialiasing.') as net:
         net.fetch(raw.ResizeBilinear(images=net.input(1, 64, 48, 3, low=0.0, high=255.0), size=[7, 7]))

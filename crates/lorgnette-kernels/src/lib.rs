@@ -15,7 +15,7 @@
 //! | a batch normalisation that no convolution absorbed | [`affine`] |
 //! | a function of each element, or of pairs | [`unary`], [`binary`] |
 //! | logits | [`softmax`] |
-//! | an image of another size | [`resize_bilinear`], [`resize_nearest`], [`pad`] |
+//! | an image of another size | [`resize_bilinear`], [`resize_bicubic`], [`resize_nearest`], [`pad`] |
 //! | parts of a concatenation | [`copy_strided`] |
 //! | 8-bit integers of a quantised network | [`mod@integer`] |
 //! | several kernels that an image passes through in blocks of rows | [`RowTasks`] |
@@ -77,7 +77,7 @@ pub use lrn::{Lrn, lrn};
 pub use numerics::{IntegerEpilogue, NumericOptions, Precision, UnknownFormat, WeightFormat};
 pub use packed_layout::{PACKED_LAYOUTS, PackedLayout};
 pub use pooling::{PoolKind, PoolShape, pool_window};
-pub use resize::{Resize, resize_bilinear, resize_nearest};
+pub use resize::{CubicTaps, Resize, resize_bicubic, resize_bilinear, resize_nearest};
 pub use row_tasks::{RowFn, RowTask, RowTasks};
 pub use shape::{Clamp, ImageLayout, Padding, StorageType, Window};
 pub use softmax::{Softmax, softmax, softmax_in_place};

@@ -13,7 +13,7 @@ pub use conv::{conv, depthwise};
 pub use elementwise::{affine, binary, copy_strided, lrn, pad, softmax, unary};
 pub use numerics::{round_input, round_weights};
 pub use pooling::{global_average_pool, pool_window};
-pub use resize::{resize_bilinear, resize_nearest};
+pub use resize::{resize_bicubic, resize_bilinear, resize_nearest};
 
 use crate::ImageLayout;
 

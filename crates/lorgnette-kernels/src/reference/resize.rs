@@ -21,6 +21,23 @@ pub fn resize_bilinear(
     }
 }
 
+/// Interpolates between the sixteen nearest pixels.
+pub fn resize_bicubic(
+    resize: Resize,
+    input_layout: &ImageLayout,
+    input: &[f32],
+    output_layout: &ImageLayout,
+    output: &mut [f32],
+) {
+    for coords @ [n, y, x, c] in coordinates(output_layout) {
+        let rows = resize.cubic(input_layout.height, output_layout.height, y);
+        let columns = resize.cubic(input_layout.width, output_layout.width, x);
+        let value = |y, x| input[value_index(input_layout, [n, y, x, c])];
+        let column = |x| rows.combine([0, 1, 2, 3].map(|tap| value(rows.at[tap], x)));
+        output[value_index(output_layout, coords)] = columns.combine(columns.at.map(column));
+    }
+}
+
 /// Takes the nearest pixel.
 pub fn resize_nearest(
     resize: Resize,

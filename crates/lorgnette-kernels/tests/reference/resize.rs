@@ -1,5 +1,6 @@
 use lorgnette_kernels::{
-    ImagePair, Level, Resize, ThreadPool, reference, resize_bilinear, resize_nearest,
+    ImagePair, Level, Resize, ThreadPool, reference, resize_bicubic, resize_bilinear,
+    resize_nearest,
 };
 
 use crate::fixtures::{SENTINEL, TestRng, assert_same, layout};
@@ -41,6 +42,16 @@ fn resizing_matches_reference_bit_for_bit() {
                 );
                 let images = ImagePair::new(&input_layout, &input, &output_layout, &mut actual);
                 resize_nearest(level, resize, images, &pool);
+                assert_same(&actual, &expected, &(resize, from, to));
+                reference::resize_bicubic(
+                    resize,
+                    &input_layout,
+                    &input,
+                    &output_layout,
+                    &mut expected,
+                );
+                let images = ImagePair::new(&input_layout, &input, &output_layout, &mut actual);
+                resize_bicubic(level, resize, images, &pool);
                 assert_same(&actual, &expected, &(resize, from, to));
             }
         }

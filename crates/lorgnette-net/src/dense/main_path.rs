@@ -25,7 +25,8 @@ impl MainPath {
         let reachable = reachable_from(typed, inputs);
         let on = dominators(typed, &reachable);
         let is_start = |id: &NodeId| {
-            on[id.index()] && matches!(nodes[id.index()].op, Op::Input { .. } | Op::Resize(_))
+            let op = &nodes[id.index()].op;
+            on[id.index()] && matches!(op, Op::Input { .. } | Op::Resize(_) | Op::ResizeBicubic(_))
         };
         let start = typed.graph.ids().filter(is_start).last();
         let after_input = reachable_from(typed, |id| Some(id) == start);

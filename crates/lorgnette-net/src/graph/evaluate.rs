@@ -384,6 +384,9 @@ fn floats(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Result<Vec<f32>, String> 
         Op::Resize(op::Resize { how, .. }) => {
             reference::resize_nearest(*how, &map, &x, &out_map, target);
         }
+        Op::ResizeBicubic(how) => {
+            reference::resize_bicubic(*how, &map, &x, &out_map, target);
+        }
         Op::ArgExtreme { smallest, .. } => {
             let (sources, group) = groups(inputs[0].shape(), &inputs[1].to_i64()[..1])?;
             fallback::arg_reduce(*smallest, &sources, group, &x, target);

@@ -106,7 +106,7 @@ impl Walk<'_> {
             Op::StridedSlice(masks) => is_first && self.strided_slice(*masks, reader),
             Op::Unary(Unary::Floor | Unary::Round) => true,
             Op::Unary(Unary::Neg) => self.apply(reader, &[-1.0], &[0.0]),
-            Op::Resize(_) => {
+            Op::Resize(_) | Op::ResizeBicubic(_) => {
                 let size = node.inputs.get(1).and_then(|&id| self.values(id));
                 if let Some(&[rows, columns]) = size.as_deref() {
                     self.result.resized = Some([rows as usize, columns as usize]);

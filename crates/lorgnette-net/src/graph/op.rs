@@ -69,6 +69,8 @@ pub enum Op {
     Lrn(Lrn),
     /// `x, [height, width]`.
     Resize(Resize),
+    /// `x, [height, width]`: bicubic interpolation, with this mapping of coordinates.
+    ResizeBicubic(lorgnette_kernels::Resize),
     /// `values…, axis`.
     Concat,
     /// `values…`: stacked along a new axis.
@@ -314,10 +316,12 @@ impl Op {
                 let inputs = 2 + usize::from(epilogue.residual);
                 inputs..=inputs
             }
-            Self::DepthwiseConv2d(_) | Self::Binary(..) | Self::Reduce { .. } | Self::Resize(_) => {
-                2..=2
-            }
-            Self::Reshape
+            Self::DepthwiseConv2d(_)
+            | Self::Binary(..)
+            | Self::Reduce { .. }
+            | Self::Resize(_)
+            | Self::ResizeBicubic(_)
+            | Self::Reshape
             | Self::ExpandDims
             | Self::Transpose
             | Self::Split { .. }
@@ -360,6 +364,7 @@ impl Op {
             Self::Softmax { .. } => "Softmax",
             Self::Lrn(_) => "LRN",
             Self::Resize(_) => "Resize",
+            Self::ResizeBicubic(_) => "ResizeBicubic",
             Self::Concat => "Concat",
             Self::Pack { .. } => "Pack",
             Self::Pad(_) => "Pad",

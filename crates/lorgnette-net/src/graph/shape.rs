@@ -155,7 +155,7 @@ fn infer_unscaled(
                 .ok_or("more elements than there are")?;
             Fact::new(if *indices { DType::I32 } else { x()?.dtype }, shape)
         }
-        Op::Resize(_) => {
+        Op::Resize(_) | Op::ResizeBicubic(_) => {
             let [n, _, _, c] = picture(x()?)?;
             let size = lengths(&numbers(1)?)?;
             let [height, width] = size[..] else { return Err("a size is two numbers".into()) };

@@ -276,6 +276,7 @@ fn work(op: &Op, inputs: &[&Tensor], fact: &Fact) -> usize {
         Op::DepthwiseConv2d(_) => inputs[1].shape()[..2].iter().product(),
         Op::Pool(pool) => pool.kernel[0].saturating_mul(pool.kernel[1]).min(length(0)),
         Op::Lrn(_) => fact.channels(),
+        Op::ResizeBicubic(_) => 16,
         Op::Quantized(quantized) => match &quantized.kind {
             QuantizedKind::Pool(pool) => {
                 pool.kernel[0].saturating_mul(pool.kernel[1]).min(length(0))

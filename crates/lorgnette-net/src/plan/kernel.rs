@@ -48,6 +48,11 @@ pub(super) enum Kernel {
         from: ImageLayout,
         to: ImageLayout,
     },
+    ResizeBicubic {
+        how: Resize,
+        from: ImageLayout,
+        to: ImageLayout,
+    },
     Copy {
         from: ImageLayout,
         to: ImageLayout,
@@ -141,6 +146,10 @@ impl Kernel {
                 let images = ImagePair::new(from, x, to, output);
                 lorgnette_kernels::resize_nearest(level, *how, images, pool);
             }
+            Self::ResizeBicubic { how, from, to } => {
+                let images = ImagePair::new(from, x, to, output);
+                lorgnette_kernels::resize_bicubic(level, *how, images, pool);
+            }
             Self::Copy { from, to } => {
                 lorgnette_kernels::copy_strided(level, ImagePair::new(from, x, to, output), pool);
             }
@@ -185,6 +194,7 @@ impl Kernel {
             Self::Resize { bilinear, .. } => {
                 if *bilinear { "resize bilinear" } else { "resize nearest" }.into()
             }
+            Self::ResizeBicubic { .. } => "resize bicubic".into(),
             Self::Copy { .. } => "copy".into(),
             Self::Pad { .. } => "pad".into(),
             Self::Gather { .. } => "gather".into(),
@@ -225,6 +235,7 @@ impl Kernel {
             | Self::Softmax(_)
             | Self::Lrn { .. }
             | Self::Resize { .. }
+            | Self::ResizeBicubic { .. }
             | Self::Copy { .. }
             | Self::Pad { .. }
             | Self::Gather { .. }

@@ -341,7 +341,7 @@ fn accepts_padded_pixels(op: &Op, rank: usize) -> bool {
         | Op::Affine(_)
         | Op::Clamp(_)
         | Op::Unary(_) => true,
-        Op::Lrn(_) | Op::Resize(_) | Op::Concat => true,
+        Op::Lrn(_) | Op::Resize(_) | Op::ResizeBicubic(_) | Op::Concat => true,
         _ => false,
     }
 }

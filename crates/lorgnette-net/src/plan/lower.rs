@@ -242,6 +242,7 @@ impl<'a> Lowering<'a> {
             Op::Softmax { log } => self.softmax(id, node, *log),
             Op::Lrn(lrn) => self.lrn(id, node, *lrn),
             Op::Resize(resize) => self.resize(id, node, resize),
+            Op::ResizeBicubic(how) => self.resize_bicubic(id, node, *how),
             Op::Reduce { kind, .. } => self.reduce(id, node, *kind),
             Op::ArgExtreme { smallest, .. } => self.arg_extreme(id, node, *smallest),
             Op::TopK { indices } => self.top_k(id, node, *indices),

@@ -66,6 +66,40 @@ impl Translation<'_> {
         Ok(())
     }
 
+    pub(super) fn resize_bicubic(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        how: lorgnette_kernels::Resize,
+    ) -> Result<(), String> {
+        let x = node.inputs[0];
+        let (&[_, height, width, _], &[_, rows, columns, _]) = (self.shape(x), self.shape(id))
+        else {
+            return Err("it is no map".into());
+        };
+        if !how.has_exact_cubic(height, rows) || !how.has_exact_cubic(width, columns) {
+            return Err("TensorFlow rounds the distances of this bicubic interpolation, and ONNX \
+                        does not"
+                .into());
+        }
+        let sizes = self.integers(id, "sizes", vec![rows as i64, columns as i64]);
+        let inputs = vec![self.first(x), String::new(), String::new(), sizes];
+        let (transformation, factor) = match (how.align_corners, how.half_pixel_centers) {
+            (_, true) => ("half_pixel", -0.5),
+            (true, _) => ("align_corners", -0.75),
+            _ => ("asymmetric", -0.75),
+        };
+        let settings = vec![
+            ("axes", integers([2, 3])),
+            ("mode", Setting::Text("cubic")),
+            ("cubic_coeff_a", Setting::Float(factor)),
+            ("exclude_outside", Setting::Integer(how.half_pixel_centers.into())),
+            ("coordinate_transformation_mode", Setting::Text(transformation)),
+        ];
+        self.give_first(id, "Resize", inputs, settings);
+        Ok(())
+    }
+
     /// Translates all other operations that move elements.
     pub(super) fn moved(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
         match &node.op {

@@ -73,6 +73,7 @@ impl<'a> Translation<'a> {
             Op::Softmax { log } => self.softmax(id, x()?, *log),
             Op::Lrn(lrn) => self.lrn(id, x()?, lrn),
             Op::Resize(resize) => self.resize(id, node, resize)?,
+            Op::ResizeBicubic(how) => self.resize_bicubic(id, node, *how)?,
             Op::Concat => self.concat(id, node)?,
             Op::Reshape | Op::Squeeze { .. } | Op::ExpandDims => self.reshape(id, x()?)?,
             Op::Cast(dtype) => {

@@ -28,6 +28,9 @@ pub(super) fn read(
         "ResizeBilinear" | "ResizeNearestNeighbor" => {
             Ok(Piece::Node(Op::Resize(resize(node, op == "ResizeBilinear", "align_corners"))))
         }
+        "ResizeBicubic" => {
+            Ok(Piece::Node(Op::ResizeBicubic(resize(node, false, "align_corners").how)))
+        }
         _ => return None,
     };
     Some(match piece {

@@ -125,6 +125,7 @@ fn interpolation(site: &Site<'_, '_>) -> Outcome<&'static str> {
     match name.unwrap_or(default) {
         "bilinear" => Ok("ResizeBilinear"),
         "nearest" => Ok("ResizeNearestNeighbor"),
+        "bicubic" => Ok("ResizeBicubic"),
         other => unsupported(format!("the interpolation '{other}'")),
     }
 }

@@ -105,6 +105,18 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    pub(super) fn resize_bicubic(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        how: lorgnette_kernels::Resize,
+    ) -> Result<(), String> {
+        let x = Self::input(node, 0)?;
+        let (from, to) = (self.image_layout_for(id, x)?, self.image_layout(id)?);
+        self.step(id, Kernel::ResizeBicubic { how, from, to }, &[x]);
+        Ok(())
+    }
+
     pub(super) fn reduce(
         &mut self,
         id: NodeId,
