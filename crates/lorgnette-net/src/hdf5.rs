@@ -11,7 +11,8 @@
 //!
 //! # Memory
 //! Names, links and attributes take at most 1 MiB and 16 times the file; so do chunks that are put
-//! together, with 64 MiB. A contiguous dataset takes nothing.
+//! together, with 64 MiB. A contiguous dataset takes nothing. All of it is within the limit of
+//! [`memory`](crate::memory), too.
 
 mod attribute;
 mod cursor;
@@ -24,6 +25,8 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+
+use crate::memory::Meter;
 
 use self::cursor::Cursor;
 pub(crate) use self::dataset::Dataset;
@@ -43,6 +46,7 @@ pub(crate) struct Hdf5 {
     root: u64,
     /// Bytes of headers and names that may still be visited. Damaged files have loops.
     work: Cell<usize>,
+    names: Meter,
 }
 
 /// A group or a dataset.
@@ -67,7 +71,8 @@ impl Hdf5 {
             return Err("it does not begin as HDF5 files do".into());
         }
         let work = Cell::new(bytes.len().saturating_mul(16).saturating_add(1 << 20));
-        let mut file = Self { bytes, root: UNDEFINED, work };
+        let names = Meter::new("the names and attributes in it");
+        let mut file = Self { bytes, root: UNDEFINED, work, names };
         file.root = file.root_address()?;
         Ok(file)
     }
@@ -177,7 +182,8 @@ impl Hdf5 {
     fn spend(&self, bytes: usize) -> Result<(), Damage> {
         let left = self.work.get().checked_sub(bytes);
         self.work.set(left.ok_or("it has more names than fit into a file of its size")?);
-        Ok(())
+        // A name is in several lists, each of which grows.
+        self.names.add(4 * bytes as u64).map_err(|error| error.to_string())
     }
 }
 

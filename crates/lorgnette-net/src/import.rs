@@ -108,6 +108,7 @@ impl GraphDef {
         let bytes = file.bytes().clone();
         let format = |what: String| Error::Format { path: path.into(), what };
         if tflite::is_tflite(&bytes) {
+            check_decoded_size(path, tflite::decoded_bytes(&bytes))?;
             return Self::new(file, tflite::graph_def(&bytes).map_err(format)?, path);
         }
         if let Some(other) = identify(&bytes) {

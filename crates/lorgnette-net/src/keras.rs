@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::file::MappedFile;
 use crate::hdf5::{Hdf5, is_hdf5};
 use crate::import::GraphDef;
+use crate::memory;
 
 /// The members of a `.keras` archive.
 const CONFIG: &str = "config.json";
@@ -118,6 +119,8 @@ struct Member {
     /// Where its bytes are in the archive.
     stored: std::ops::Range<usize>,
     is_deflated: bool,
+    /// Bytes that the archive says the content has.
+    size: u64,
     crc: u32,
 }
 
@@ -137,11 +140,11 @@ fn member(archive: &[u8], name: &str) -> std::result::Result<Option<Member>, Str
         let content = zip.get_entry(wayfinder).map_err(damaged)?;
         let data = content.data();
         let start = data.as_ptr() as usize - archive.as_ptr() as usize;
-        let crc = entry.crc32();
+        let (crc, size) = (entry.crc32(), entry.uncompressed_size_hint());
         let stored = start..start + data.len();
         return match method {
-            CompressionMethod::STORE => Ok(Some(Member { stored, is_deflated: false, crc })),
-            CompressionMethod::DEFLATE => Ok(Some(Member { stored, is_deflated: true, crc })),
+            CompressionMethod::STORE => Ok(Some(Member { stored, is_deflated: false, size, crc })),
+            CompressionMethod::DEFLATE => Ok(Some(Member { stored, is_deflated: true, size, crc })),
             _ => Err(format!("'{name}' in it is compressed in another way than deflate")),
         };
     }
@@ -156,14 +159,19 @@ impl Member {
         if !self.is_deflated {
             return Ok(stored);
         }
-        let limit = file_bytes.saturating_mul(16).saturating_add(64 << 20);
+        let limit = (file_bytes as u64).saturating_mul(16).saturating_add(64 << 20);
+        if self.size > limit {
+            return Err("a file in it is too large for the archive".into());
+        }
+        // A vector that grows has room for twice as much.
+        memory::check("a file in it", 2 * self.size).map_err(|error| error.to_string())?;
         let mut content = Vec::new();
         flate2::bufread::DeflateDecoder::new(&stored[..])
-            .take(limit as u64 + 1)
+            .take(self.size + 1)
             .read_to_end(&mut content)
             .map_err(|error| format!("a file in it cannot be inflated: {error}"))?;
-        if content.len() > limit {
-            return Err("a file in it is too large for the archive".into());
+        if content.len() as u64 > self.size {
+            return Err("a file in it is longer than the archive says".into());
         }
         Ok(content.into())
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! every allocation ─▶ LimitedAllocator ─▶ counted; beyond the limit the program ends
 //! a stage that knows what it needs ─▶ check, reserve ─▶ an error in place of that
+//! work in a Containment ─▶ given up before the limit; the program goes on
 //! ```
 //! A program installs [`LimitedAllocator`] and calls [`set_limit`]. Without them nothing is counted
 //! and every check passes: a library does not decide about the memory of its program.
@@ -12,9 +13,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, ThreadId};
+use std::thread::{self, Thread, ThreadId};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -31,6 +32,8 @@ const MAX_UNCOUNTED: i64 = 256 << 10;
 
 thread_local! {
     static UNCOUNTED: Cell<i64> = const { Cell::new(0) };
+    /// The containment of the work that the thread does; null without one.
+    static CONTAINMENT: Cell<*const Containment> = const { Cell::new(std::ptr::null()) };
 }
 
 /// Sets the bytes that the process may allocate, of which [`LimitedAllocator`] sees to.
@@ -62,11 +65,37 @@ pub fn peak() -> u64 {
 /// # Errors
 /// [`Error::Memory`] if they do not.
 pub fn check(what: &str, bytes: u64) -> Result<()> {
-    let (limit, needed) = (limit(), used().saturating_add(bytes));
+    let (limit, needed) = (limit_here(), used().saturating_add(bytes));
     if needed <= limit {
         return Ok(());
     }
     Err(Error::Memory { what: format!("{what}, with what is in use,"), needed, limit })
+}
+
+/// Memory that grows piece by piece, checked against the limit once a mebibyte.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    what: &'static str,
+    /// Bytes since the last check.
+    unchecked: Cell<u64>,
+}
+
+impl Meter {
+    /// Creates a meter; `what` says what the memory is for.
+    pub(crate) fn new(what: &'static str) -> Self {
+        Self { what, unchecked: Cell::new(0) }
+    }
+
+    /// Counts bytes that are about to be allocated.
+    ///
+    /// # Errors
+    /// As [`check`].
+    pub(crate) fn add(&self, bytes: u64) -> Result<()> {
+        const PIECE: u64 = 1 << 20;
+        let unchecked = self.unchecked.get().saturating_add(bytes);
+        self.unchecked.set(if unchecked < PIECE { unchecked } else { 0 });
+        if unchecked < PIECE { Ok(()) } else { check(self.what, unchecked) }
+    }
 }
 
 /// The system's allocator within the limit of [`set_limit`].
@@ -78,9 +107,19 @@ pub struct LimitedAllocator;
 
 /// Counts bytes that are about to be allocated.
 fn take(bytes: usize) {
-    let used = count(bytes as i64);
-    if used > 0 && used as u64 > LIMIT.load(Relaxed) {
+    let containment = Containment::current();
+    if let Some(containment) = containment
+        && bytes as i64 >= MAX_UNCOUNTED
+    {
+        return containment.take(bytes as i64);
+    }
+    // Small ones do not wait.
+    let used = count(bytes as i64).max(0) as u64;
+    if used > limit() {
         end_process();
+    }
+    if let Some(containment) = containment {
+        containment.look_at(used);
     }
 }
 
@@ -149,6 +188,106 @@ unsafe impl GlobalAlloc for LimitedAllocator {
         count(-(layout.size() as i64));
         // SAFETY: the caller's obligations are those of the system's allocator.
         unsafe { System.dealloc(block, layout) }
+    }
+}
+
+/// Work that is given up when it takes too much memory, while the program goes on: a request of a
+/// server.
+///
+/// ```text
+/// 3/4 of the limit ─▶ given up: the watcher is woken, checks fail, so that the work soon ends
+/// 31/32 of it      ─▶ an allocation waits until others have freed memory
+/// ```
+/// Memory cannot be refused to Rust code that does not expect it, nor can an allocator unwind. So a
+/// thread that no check ends and for which nobody frees enough waits for good. The process ends
+/// only if there has been no room for any work for half a minute.
+#[derive(Debug)]
+pub struct Containment {
+    is_given_up: AtomicBool,
+    watcher: Thread,
+}
+
+impl Containment {
+    /// Creates a containment. `watcher` is unparked when the work is given up.
+    #[must_use]
+    pub fn new(watcher: Thread) -> Self {
+        Self { is_given_up: AtomicBool::new(false), watcher }
+    }
+
+    /// Returns true if the work was given up.
+    #[must_use]
+    pub fn is_given_up(&self) -> bool {
+        self.is_given_up.load(Relaxed)
+    }
+
+    /// Does `work` on the calling thread, contained.
+    pub fn run<T>(&self, work: impl FnOnce() -> T) -> T {
+        /// Takes the thread out of the containment again, also when the work panics.
+        struct Reset(*const Containment);
+        impl Drop for Reset {
+            fn drop(&mut self) {
+                CONTAINMENT.set(self.0);
+            }
+        }
+        let _reset = Reset(CONTAINMENT.replace(self));
+        work()
+    }
+
+    /// Returns that of the calling thread.
+    fn current<'a>() -> Option<&'a Self> {
+        let containment = CONTAINMENT.try_with(Cell::get).unwrap_or(std::ptr::null());
+        // SAFETY: `run` borrows what it sets, and resets it before it returns. The reference is
+        // used within one call of the allocator, on the thread that is in `run`.
+        unsafe { containment.as_ref() }
+    }
+
+    /// Gives the work up if so many bytes are too many.
+    fn look_at(&self, used: u64) {
+        if used > soft_limit() && !self.is_given_up.swap(true, Relaxed) {
+            self.watcher.unpark();
+        }
+    }
+
+    /// Counts bytes that are about to be allocated as soon as they fit. Allocates nothing.
+    fn take(&self, bytes: i64) {
+        const PAUSE: Duration = Duration::from_millis(10);
+        /// Maximum time without room for any work.
+        const PATIENCE: Duration = Duration::from_secs(30);
+        // The rest is for the threads that say so.
+        let most = i64::try_from(limit() / 32 * 31).unwrap_or(i64::MAX);
+        let with = |used: i64| used.checked_add(bytes).filter(|&sum| sum <= most);
+        let mut full_since: Option<Instant> = None;
+        loop {
+            match USED.fetch_update(Relaxed, Relaxed, with) {
+                Ok(before) => {
+                    PEAK.fetch_max(before + bytes, Relaxed);
+                    return self.look_at((before + bytes).max(0) as u64);
+                }
+                Err(_) => self.look_at(u64::MAX),
+            }
+            let since = full_since.get_or_insert_with(Instant::now);
+            if used() <= soft_limit() {
+                *since = Instant::now();
+            } else if since.elapsed() > PATIENCE {
+                end_process();
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// Returns the bytes in use at which contained work is given up.
+fn soft_limit() -> u64 {
+    limit() / 4 * 3
+}
+
+/// Returns the bytes that may be allocated where the calling thread is; none if its work is given
+/// up.
+fn limit_here() -> u64 {
+    match Containment::current() {
+        Some(containment) if containment.is_given_up() => 0,
+        Some(_) => soft_limit(),
+        None => limit(),
     }
 }
 
@@ -231,6 +370,16 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use super::*;
+
+    #[test]
+    fn checks_fail_where_work_is_given_up() {
+        let containment = Containment::new(thread::current());
+        assert!(containment.run(|| check("a test", 1)).is_ok());
+        containment.is_given_up.store(true, Relaxed);
+        let error = containment.run(|| check("a test", 1)).unwrap_err().to_string();
+        assert!(error.contains("a test"), "{error}");
+        assert!(check("a test", 1).is_ok(), "others go on");
+    }
 
     #[test]
     fn threads_that_reserve_together_stay_within_the_limit() {

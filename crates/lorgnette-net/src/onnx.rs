@@ -37,8 +37,8 @@ use crate::error::{Error, Result};
 use crate::export;
 use crate::file::MappedFile;
 use crate::graph::{Graph, TensorOrLazy};
-use crate::import::Signature;
-use crate::proto::NodeDef;
+use crate::import::{Signature, check_decoded_size};
+use crate::proto::{NodeDef, size};
 use crate::tensor::{DType, Tensor};
 
 /// An ONNX model.
@@ -99,6 +99,7 @@ impl OnnxModel {
         let format = |what: String| Error::Format { path: path.into(), what };
         let bytes = file.bytes().clone();
         let length = bytes.len();
+        check_decoded_size(path, size::onnx_bytes(&bytes))?;
         let model = ModelProto::decode(bytes).map_err(|_| {
             format(format!("a damaged ONNX model of {length} bytes: get another copy"))
         })?;

@@ -26,6 +26,12 @@ pub(crate) fn is_tflite(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(schema::FILE_IDENTIFIER)
 }
 
+/// Estimates the memory of a model that is read and translated. What is damaged is counted as far
+/// as it goes.
+pub(crate) fn decoded_bytes(file: &[u8]) -> u64 {
+    model::decoded_bytes(&FlatBuffer::new(file)).unwrap_or(0)
+}
+
 /// The first subgraph of a TensorFlow Lite model as TensorFlow's nodes. Constants stay slices of
 /// `file`.
 ///

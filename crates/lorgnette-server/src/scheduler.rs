@@ -3,14 +3,18 @@
 //! There is one thread for each core. A request that finds the server idle is computed on all
 //! cores, for its answer to come sooner; otherwise each is computed on one, which gives the highest
 //! throughput. Answers do not depend on it.
+//!
+//! A request that takes more memory than the process may use fails alone: a thread that watches
+//! answers it and starts another thread in the place of its own, which ends as soon as it can.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle, Thread, ThreadId};
 use std::time::{Duration, Instant};
 
+use lorgnette::net::memory::Containment;
 use tokio::sync::oneshot;
 
 use crate::failure::{Code, Failure, Outcome};
@@ -18,7 +22,7 @@ use crate::failure::{Code, Failure, Outcome};
 /// The queue and its threads.
 pub(crate) struct Scheduler {
     shared: Arc<Shared>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    watcher: Option<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -33,7 +37,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Job>,
-    running: usize,
+    running: Vec<Running>,
+    threads: Vec<JoinHandle<()>>,
     next_id: u64,
     closed: bool,
 }
@@ -42,6 +47,16 @@ struct Job {
     id: u64,
     turn: Turn,
     work: Box<dyn FnOnce(&Turn) + Send>,
+    /// Answers the request with a failure, unless it is answered.
+    fail: Box<dyn FnOnce(Failure) + Send>,
+}
+
+/// A request on a thread.
+struct Running {
+    thread: ThreadId,
+    containment: Arc<Containment>,
+    cancelled: Arc<AtomicBool>,
+    fail: Box<dyn FnOnce(Failure) + Send>,
 }
 
 /// The turn of one request on a thread.
@@ -102,13 +117,12 @@ impl Scheduler {
             workers,
             mean_us: AtomicU64::new(0),
         });
-        let start = |number: usize| {
-            let shared = shared.clone();
-            let name = format!("infer-{number}");
-            std::thread::Builder::new().name(name).spawn(move || shared.work()).ok()
-        };
-        let threads = (0..workers).map_while(start).collect();
-        Self { shared, threads: Mutex::new(threads) }
+        let watching = shared.clone();
+        let watcher = thread::spawn(move || watching.watch());
+        for _ in 0..workers {
+            shared.start_thread(watcher.thread());
+        }
+        Self { shared, watcher: Some(watcher) }
     }
 
     /// Computes `work` on one of the threads when its turn comes.
@@ -123,6 +137,13 @@ impl Scheduler {
         work: impl FnOnce(&Turn) -> Outcome<T> + Send + 'static,
     ) -> Outcome<T> {
         let (sender, receiver) = oneshot::channel();
+        let answer = Arc::new(Mutex::new(Some(sender)));
+        let send = move |outcome: Outcome<T>| {
+            let sender = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            // The receiver is gone if the client is.
+            let _ = sender.map(|sender| sender.send(outcome));
+        };
+        let fail = send.clone();
         let work = move |turn: &Turn| {
             let outcome = turn.check().and_then(|()| {
                 catch_unwind(AssertUnwindSafe(|| work(turn))).unwrap_or_else(|_| {
@@ -130,10 +151,10 @@ impl Scheduler {
                     Err(Failure::new(Code::Internal, message))
                 })
             });
-            // The receiver is gone if the client is.
-            let _ = sender.send(outcome);
+            send(outcome);
         };
-        let _cancel = self.shared.enqueue(deadline, Box::new(work))?;
+        let fail = Box::new(move |failure| fail(Err(failure)));
+        let _cancel = self.shared.enqueue(deadline, Box::new(work), fail)?;
         match tokio::time::timeout_at(deadline.into(), receiver).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(shutting_down()),
@@ -148,7 +169,7 @@ impl Scheduler {
 
     /// Number of requests that are being computed.
     pub(crate) fn running(&self) -> usize {
-        self.shared.state().running
+        self.shared.state().running.len()
     }
 
     /// Number of threads.
@@ -158,13 +179,19 @@ impl Scheduler {
 }
 
 impl Drop for Scheduler {
-    /// Ends the threads when the requests that wait are done.
+    /// Ends the threads when the requests that wait are done. Threads of requests that were given
+    /// up are left to themselves.
     fn drop(&mut self) {
         self.shared.state().closed = true;
         self.shared.changed.notify_all();
-        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for thread in threads.drain(..) {
+        loop {
+            let thread = self.shared.state().threads.pop();
+            let Some(thread) = thread else { break };
             let _ = thread.join();
+        }
+        if let Some(watcher) = self.watcher.take() {
+            watcher.thread().unpark();
+            let _ = watcher.join();
         }
     }
 }
@@ -174,16 +201,25 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Starts a thread that computes answers; `watcher` is the thread in [`watch`](Self::watch).
+    fn start_thread(self: &Arc<Self>, watcher: &Thread) {
+        let (shared, watcher) = (self.clone(), watcher.clone());
+        let name = format!("infer-{}", self.state().threads.len());
+        let started = thread::Builder::new().name(name).spawn(move || shared.work(&watcher));
+        self.state().threads.extend(started.ok());
+    }
+
     fn enqueue(
         self: &Arc<Self>,
         deadline: Instant,
         work: Box<dyn FnOnce(&Turn) + Send>,
+        fail: Box<dyn FnOnce(Failure) + Send>,
     ) -> Outcome<CancelOnDrop> {
         let mut state = self.state();
         if state.closed {
             return Err(shutting_down());
         }
-        let idle = self.workers.saturating_sub(state.running);
+        let idle = self.workers.saturating_sub(state.running.len());
         if state.queue.len() >= self.capacity + idle {
             let waiting = state.queue.len();
             drop(state);
@@ -200,7 +236,7 @@ impl Shared {
             deadline,
             arrived: Instant::now(),
         };
-        state.queue.push_back(Job { id, turn, work });
+        state.queue.push_back(Job { id, turn, work, fail });
         drop(state);
         self.changed.notify_one();
         Ok(CancelOnDrop { shared: self.clone(), cancelled, id })
@@ -213,27 +249,44 @@ impl Shared {
         (mean * rounds).clamp(Duration::from_secs(1), Duration::from_secs(60))
     }
 
-    /// The life of a thread.
-    fn work(&self) {
-        while let Some(job) = self.next() {
+    /// Computes answers until the queue is closed, or another thread has the place of this one.
+    fn work(&self, watcher: &Thread) {
+        loop {
+            let containment = Arc::new(Containment::new(watcher.clone()));
+            let Some((turn, work)) = self.next(&containment) else { return };
             let started = Instant::now();
-            (job.work)(&job.turn);
-            self.state().running -= 1;
+            containment.run(|| work(&turn));
+            let own = thread::current().id();
+            let mut state = self.state();
+            let Some(at) = state.running.iter().position(|running| running.thread == own) else {
+                return;
+            };
+            let running = state.running.swap_remove(at);
+            drop(state);
+            drop(running);
             let spent = started.elapsed().as_micros().min(u128::from(u32::MAX)) as u64;
             let mean = self.mean_us.load(Ordering::Relaxed);
             self.mean_us.store((7 * mean + spent) / 8, Ordering::Relaxed);
         }
     }
 
-    /// Waits for a request; `None` when the queue is closed and empty.
-    fn next(&self) -> Option<Job> {
+    /// Waits for a request and notes that it runs; `None` when the queue is closed and empty.
+    fn next(
+        &self,
+        containment: &Arc<Containment>,
+    ) -> Option<(Turn, Box<dyn FnOnce(&Turn) + Send>)> {
         let mut state = self.state();
         loop {
-            if let Some(mut job) = state.queue.pop_front() {
-                job.turn.is_alone = state.running == 0 && state.queue.is_empty();
-                job.turn.queued = job.turn.arrived.elapsed();
-                state.running += 1;
-                return Some(job);
+            if let Some(Job { mut turn, work, fail, .. }) = state.queue.pop_front() {
+                turn.is_alone = state.running.is_empty() && state.queue.is_empty();
+                turn.queued = turn.arrived.elapsed();
+                state.running.push(Running {
+                    thread: thread::current().id(),
+                    containment: containment.clone(),
+                    cancelled: turn.cancelled.clone(),
+                    fail,
+                });
+                return Some((turn, work));
             }
             if state.closed {
                 return None;
@@ -241,6 +294,35 @@ impl Shared {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
+
+    /// Answers requests that are given up for their memory, until the queue is closed.
+    fn watch(self: &Arc<Self>) {
+        loop {
+            thread::park();
+            let mut state = self.state();
+            if state.closed {
+                return;
+            }
+            let is_given_up = |running: &mut Running| running.containment.is_given_up();
+            let given_up: Vec<Running> = state.running.extract_if(.., is_given_up).collect();
+            for Running { thread, .. } in &given_up {
+                state.threads.retain(|other| other.thread().id() != *thread);
+            }
+            drop(state);
+            for Running { cancelled, fail, .. } in given_up {
+                cancelled.store(true, Ordering::Relaxed);
+                fail(too_much_memory());
+                self.start_thread(&thread::current());
+            }
+        }
+    }
+}
+
+fn too_much_memory() -> Failure {
+    let message = "the request was given up: it needs more memory than the server may use at the \
+                   moment; send less at a time, or try again later";
+    let retry_after = Some(Duration::from_secs(1));
+    Failure { code: Code::Unavailable, message: message.into(), retry_after }
 }
 
 fn too_late() -> Failure {
@@ -253,8 +335,15 @@ fn shutting_down() -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::mpsc;
+
+    use lorgnette::net::memory::{self, LimitedAllocator};
+
+    use super::*;
+
+    /// That of the program.
+    #[global_allocator]
+    static ALLOCATOR: LimitedAllocator = LimitedAllocator;
 
     fn runtime() -> tokio::runtime::Runtime {
         tokio::runtime::Builder::new_multi_thread().enable_time().build().expect("a runtime")
@@ -345,6 +434,25 @@ mod tests {
         };
         let outcome = runtime().block_on(scheduler.run(deadline, work));
         assert_eq!(outcome.map_err(|failure| failure.code), Err(Code::DeadlineExceeded));
+    }
+
+    #[test]
+    fn a_request_that_takes_too_much_memory_fails_alone() {
+        const MANY_BYTES: usize = 64 << 30;
+        memory::set_limit(8 << 30);
+        let (scheduler, runtime) = (Scheduler::new(1, 4), runtime());
+        let asking = scheduler.run(soon(), |_| {
+            let bytes = std::hint::black_box(Vec::<u8>::with_capacity(MANY_BYTES));
+            Ok(bytes.len())
+        });
+        let failure = runtime.block_on(asking).expect_err("there is no such memory");
+        assert_eq!(failure.code, Code::Unavailable);
+        assert!(failure.message.contains("memory"), "{failure}");
+        // Another thread has the place of the one that waits.
+        for number in 0..3 {
+            assert_eq!(runtime.block_on(scheduler.run(soon(), move |_| Ok(number))), Ok(number));
+        }
+        assert_eq!((scheduler.running(), scheduler.waiting()), (0, 0));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::attribute::{Datatype, dataspace, datatype};
 use super::cursor::Cursor;
 use super::header::{Message, first, kind};
 use super::{Damage, Hdf5, UNDEFINED};
+use crate::memory;
 use crate::tensor::{DType, Tensor, elements};
 
 /// A dataset of numbers.
@@ -162,6 +163,8 @@ impl Dataset {
         let fits = |bytes: &usize| *bytes <= allowed;
         let total = bytes(&self.shape).filter(fits).ok_or("a dataset is too large for its file")?;
         let of_chunk = bytes(chunk).filter(fits).ok_or("a chunk is too large for its file")?;
+        let needed = (total as u64).saturating_add(3 * of_chunk as u64);
+        memory::check("a dataset", needed).map_err(|error| error.to_string())?;
         let mut content = vec![0; total];
         let mut missing = self.chunk_count(chunk);
         // Chunks that overlap would be inflated again and again.

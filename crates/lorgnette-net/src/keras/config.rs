@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
+use crate::memory;
+
 /// A Sequential or functional model.
 #[derive(Debug)]
 pub(super) struct Model {
@@ -60,12 +62,22 @@ pub(super) fn keras_version(metadata: &str) -> String {
     version.unwrap_or("3").to_owned()
 }
 
+/// Estimates the memory of parsed JSON, of which layers have copies.
+fn parsed_bytes(text: &str) -> u64 {
+    /// Bytes of a value in a list that grows, with its key.
+    const VALUE: u64 = 160;
+    let values = text.bytes().filter(|byte| b",:[{".contains(byte)).count() as u64;
+    2 * (VALUE * values + text.len() as u64)
+}
+
 impl Model {
     /// Parses a configuration of a model that Keras `version` wrote.
     ///
     /// # Errors
     /// If it is not JSON, or not of a Sequential or functional model.
     pub(super) fn parse(text: &str, version: &str) -> Result<Self, String> {
+        let bytes = parsed_bytes(text);
+        memory::check("the model's configuration", bytes).map_err(|error| error.to_string())?;
         let config: Value = serde_json::from_str(text)
             .map_err(|error| format!("the model's configuration is damaged: {error}"))?;
         let is_keras_3 = version.split('.').next().is_some_and(|major| major == "3");

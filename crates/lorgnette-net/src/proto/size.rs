@@ -11,6 +11,8 @@ const STRING: u64 = 48;
 /// Bytes of a constant, and of each byte of its lists of values.
 const TENSOR: u64 = 768;
 const LISTED_BYTE: u64 = 64;
+/// Bytes for each byte of the description of an operation, of a signature, of a function.
+const DESCRIBED_BYTE: u64 = 128;
 
 /// Estimates the memory of a decoded GraphDef. Contents of constants stay in the file.
 pub(crate) fn graph_bytes(graph: &[u8]) -> u64 {
@@ -30,13 +32,84 @@ pub(crate) fn saved_model_bytes(model: &[u8]) -> u64 {
 /// Estimates the memory of the nodes of a library of functions.
 fn library_bytes(library: &[u8]) -> u64 {
     let functions = fields(library).filter(|field| field.tag == 1);
-    let nodes = functions.flat_map(|function| fields(function.contents));
-    nodes.filter(|field| field.tag == 3).map(|node| node_bytes(node.contents)).sum()
+    let parts = functions.flat_map(|function| fields(function.contents));
+    let bytes = |part: Field<'_>| match part.tag {
+        3 => node_bytes(part.contents),
+        _ => DESCRIBED_BYTE * part.contents.len() as u64,
+    };
+    parts.map(bytes).sum()
 }
 
 /// Estimates the memory of the decoded graph in a MetaGraphDef.
 pub(crate) fn meta_graph_bytes(meta: &[u8]) -> u64 {
-    fields(meta).filter(|field| field.tag == 2).map(|field| graph_bytes(field.contents)).sum()
+    let bytes = |field: Field<'_>| match field.tag {
+        2 => graph_bytes(field.contents),
+        // The operations, and the signatures.
+        1 | 5 => DESCRIBED_BYTE * field.contents.len() as u64,
+        _ => 0,
+    };
+    fields(meta).map(bytes).sum()
+}
+
+/// Estimates the memory of a decoded ONNX model. Contents of initialisers stay in the file.
+pub(crate) fn onnx_bytes(model: &[u8]) -> u64 {
+    let bytes = |field: Field<'_>| match field.tag {
+        7 => fields(field.contents).map(|part| onnx_part_bytes(&part)).sum(),
+        8 | 14 => 4 * STRING + 2 * field.contents.len() as u64,
+        _ => 0,
+    };
+    fields(model).map(bytes).sum()
+}
+
+/// Estimates the memory of a node, an initialiser, an input or an output.
+fn onnx_part_bytes(part: &Field<'_>) -> u64 {
+    match part.tag {
+        1 => NODE + fields(part.contents).map(|field| onnx_node_field_bytes(&field)).sum::<u64>(),
+        5 => onnx_tensor_bytes(part.contents),
+        11 | 12 => NODE + LISTED_BYTE * part.contents.len() as u64,
+        _ => 0,
+    }
+}
+
+fn onnx_node_field_bytes(field: &Field<'_>) -> u64 {
+    let length = field.contents.len() as u64;
+    match field.tag {
+        1 => 2 * STRING + 2 * length,
+        // Outputs are in an index, too.
+        2 => 4 * STRING + 3 * length,
+        5 => {
+            ATTRIBUTE + fields(field.contents).map(|part| onnx_attribute_bytes(&part)).sum::<u64>()
+        }
+        _ => length,
+    }
+}
+
+fn onnx_attribute_bytes(part: &Field<'_>) -> u64 {
+    let length = part.contents.len() as u64;
+    match part.tag {
+        1 => length,
+        5 => onnx_tensor_bytes(part.contents),
+        // Numbers in a list that grows; one alone has no contents.
+        7 => 8 + 4 * length,
+        8 => 16 * (1 + length),
+        // Texts stay in the file; graphs are not read.
+        _ => 0,
+    }
+}
+
+fn onnx_tensor_bytes(tensor: &[u8]) -> u64 {
+    let bytes = |field: Field<'_>| {
+        let length = field.contents.len() as u64;
+        match field.tag {
+            // Floating-point numbers, and their bytes.
+            4 | 10 => 16 + 4 * length,
+            1 | 5 | 7 | 11 => 24 * (1 + length),
+            8 => 3 * length,
+            13 => 8 * STRING + 2 * length,
+            _ => 0,
+        }
+    };
+    TENSOR + fields(tensor).map(bytes).sum::<u64>()
 }
 
 fn node_bytes(node: &[u8]) -> u64 {
@@ -148,6 +221,33 @@ mod tests {
         let node = few[..2].to_vec();
         let function = field(1, &field(3, &node[2..]));
         assert_eq!(saved_model_bytes(&model(&field(2, &function))), NODE);
+    }
+
+    #[test]
+    fn parts_of_onnx_models_take_at_least_their_types() {
+        use crate::onnx::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
+        let node = NodeProto {
+            input: vec![String::new(); 3],
+            attribute: vec![Default::default(); 2],
+            ..NodeProto::default()
+        };
+        let tensor = TensorProto { dims: vec![1; 40], ..TensorProto::default() };
+        let graph = |count: usize| GraphProto {
+            node: vec![node.clone(); count],
+            initializer: vec![tensor.clone(); count],
+            ..GraphProto::default()
+        };
+        let model = |count| {
+            ModelProto { graph: Some(graph(count)), ..ModelProto::default() }.encode_to_vec()
+        };
+        let [few, many] = [1000, 2000].map(|count| onnx_bytes(&model(count)));
+        assert!(few > 1000 * (size_of::<NodeProto>() + size_of::<TensorProto>() + 40 * 8) as u64);
+        assert_eq!(many, 2 * few);
+        // What is a slice of the file takes nothing.
+        let whole = TensorProto { raw_data: vec![7; 1 << 20].into(), ..TensorProto::default() };
+        let graph = GraphProto { initializer: vec![whole], ..GraphProto::default() };
+        let model = ModelProto { graph: Some(graph), ..ModelProto::default() };
+        assert_eq!(onnx_bytes(&model.encode_to_vec()), TENSOR);
     }
 
     #[test]

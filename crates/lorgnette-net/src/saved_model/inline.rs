@@ -9,7 +9,11 @@ use std::collections::{BTreeMap, HashMap};
 use prost::Message as _;
 
 use super::proto::{ArgDef, FunctionDef, GraphDef, NameAttrList, OpDef};
+use crate::memory::Meter;
 use crate::proto::{AttrValue, NodeDef, Value};
+
+/// Bytes of a node with its attributes.
+const NODE_BYTES: u64 = 2 << 10;
 
 /// The maximum depth of calls within calls.
 const MAX_DEPTH: usize = 32;
@@ -33,6 +37,7 @@ pub(super) fn inline(
         operations: operations.iter().map(|op| (op.name.as_str(), op)).collect(),
         nodes: Vec::new(),
         budget: file_bytes.saturating_mul(16).saturating_add(1 << 20),
+        memory: Meter::new("the nodes of its functions"),
     };
     let no_attributes = BTreeMap::new();
     let scope = Scope {
@@ -58,8 +63,9 @@ struct Inliner<'a> {
     functions: HashMap<&'a str, &'a FunctionDef>,
     operations: HashMap<&'a str, &'a OpDef>,
     nodes: Vec<NodeDef>,
-    /// Bytes that nodes may still take.
+    /// Bytes that nodes may still take, encoded.
     budget: usize,
+    memory: Meter,
 }
 
 /// The nodes of the graph, or of one call of a function.
@@ -154,6 +160,7 @@ impl<'a> Inliner<'a> {
             .budget
             .checked_sub(node.encoded_len() - content)
             .ok_or("its functions call one another too often for a file of this size")?;
+        self.memory.add(NODE_BYTES).map_err(|error| error.to_string())?;
         self.nodes.push(node);
         Ok(())
     }

@@ -182,6 +182,11 @@ impl<'a> Table<'a> {
         Ok(vector.start..vector.start + vector.length)
     }
 
+    /// The number of elements that a vector or string says it has; no element is visited.
+    pub(super) fn len(&self, field: usize) -> Result<usize, Damage> {
+        Ok(self.vector(field, 1)?.length)
+    }
+
     /// A string, if there is one.
     pub(super) fn text(&self, field: usize) -> Result<Option<&'a str>, Damage> {
         let range = self.bytes(field)?;

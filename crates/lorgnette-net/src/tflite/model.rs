@@ -191,6 +191,36 @@ impl<'a> Model<'a> {
     }
 }
 
+/// Estimates the memory of a file's tensors and operators, and of the nodes that they become.
+pub(super) fn decoded_bytes(flat: &FlatBuffer<'_>) -> Result<u64, Damage> {
+    /// Bytes of a tensor, a constant among nodes.
+    const TENSOR: u64 = 4 << 10;
+    /// Bytes of an operator and of its nodes.
+    const OPERATOR: u64 = 12 << 10;
+    /// Bytes of a length of a shape, a number of a quantisation, an index of a tensor; of a byte of
+    /// a name.
+    const NUMBER: u64 = 64;
+    const LETTER: u64 = 4;
+    let root = flat.root()?;
+    let main = root.tables(schema::model::SUBGRAPHS)?.into_iter().next();
+    let main = main.ok_or("it has no subgraph")?;
+    let mut bytes = 0;
+    for table in main.tables(subgraph::TENSORS)? {
+        let numbers = table.len(tensor::SHAPE)? + table.len(tensor::SHAPE_SIGNATURE)?;
+        let quantization = match table.table(tensor::QUANTIZATION)? {
+            Some(table) => table.len(quantization::SCALE)? + table.len(quantization::ZERO_POINT)?,
+            None => 0,
+        };
+        let name = LETTER * table.len(tensor::NAME)? as u64;
+        bytes += TENSOR + NUMBER * (numbers + quantization) as u64 + name;
+    }
+    for table in main.tables(subgraph::OPERATORS)? {
+        use schema::operator::{INPUTS, OUTPUTS};
+        bytes += OPERATOR + NUMBER * (table.len(INPUTS)? + table.len(OUTPUTS)?) as u64;
+    }
+    Ok(bytes)
+}
+
 /// The prefix of the names of what Lorgnette notes in a file.
 const NOTE: &str = "lorgnette.";
 

@@ -193,19 +193,22 @@ impl Source<'_> {
     }
 
     fn reserve(&self, pixels: u64) -> Result<(), PictureError> {
-        /// Pixels from which a picture counts.
-        const MIN_PIXELS: u64 = 8 << 20;
+        /// Bytes from which a picture counts, where the limit is not low.
+        const MIN_BYTES: u64 = 128 << 20;
         /// Bytes of each pixel at its most: sixteen bits of each channel, as stored and converted.
         const PIXEL_BYTES: u64 = 16;
         /// Those of a JPEG, which has eight.
         const JPEG_PIXEL_BYTES: u64 = 8;
-        if pixels < MIN_PIXELS || self.reservation.borrow().is_some() {
+        if self.reservation.borrow().is_some() {
             return Ok(());
         }
         let bytes = match self.format {
             PictureFormat::Jpeg => JPEG_PIXEL_BYTES * pixels,
             _ => PIXEL_BYTES * pixels,
         };
+        if bytes < MIN_BYTES.min(memory::limit() / 32) {
+            return Ok(());
+        }
         let reserved = memory::reserve("its decoder", bytes).map_err(|error| {
             PictureError::TooLarge { name: self.name.into(), what: error.to_string() }
         })?;
