@@ -49,8 +49,8 @@ class Folder:
             pixels = tf.image.rgb_to_grayscale(pixels)
         return tf1.image.resize_bilinear(pixels, [side, side]).numpy()
 
-    def add(self, name, build, feed, rule, what, photo_file='photo.png', tolerance=1e-4):
-        """Builds a graph; `build` gives the tensor to feed and the one that answers."""
+    def add(self, name, build, feed, rule, what, photo_file='photo.png', tolerance=1e-4, are_scores=False):
+        """Builds a graph; `build` gives the tensor to feed and the one that answers, perhaps with scores before a softmax."""
         graph = tf.Graph()
         with graph.as_default():
             source, answer = build()
@@ -58,6 +58,8 @@ class Folder:
                 session.run(tf1.global_variables_initializer())
                 value = session.run(answer, {source: feed})
                 value = np.asarray(value)
+                if are_scores:
+                    value = np.exp(value) / np.exp(value).sum()
                 frozen = tf1.graph_util.convert_variables_to_constants(
                     session, graph.as_graph_def(), [answer.op.name]) if build.__name__ != 'training' \
                     else graph.as_graph_def()
@@ -292,7 +294,69 @@ def main(path):
             return source, tf.nn.softmax(logits(x, 4), name='probabilities')
         add('quantised_per_channel' if per_channel else 'quantised', quantised, whole, 'takes 0 to 255',
             'trained for quantisation', tolerance=0.02)
+    more_beginnings(folder)
+    more_endings(folder)
     folder.write()
+
+
+def more_beginnings(folder):
+    """How else graphs take their picture: other orders, types, and ways to write the same arithmetic."""
+    whole = folder.resized()
+
+    def begins(name, begin, feed, rule, what, scale=1.0, tolerance=1e-4, **kinds):
+        def build():
+            source = placeholder(**kinds)
+            return source, tf.nn.softmax(logits(features(begin(source), scale)), name='prob')
+        folder.add(name, build, feed, rule, what, tolerance=tolerance)
+    begins('halves', lambda x: (x / 255.0 - 0.5) * 2.0, whole, 'takes 0 to 255', '(x / 255 - 0.5) · 2')
+    begins('by_128', lambda x: (x - 127.5) / 128.0, whole, 'takes 0 to 255', '(x - 127.5) / 128')
+    begins('gathers_bgr', lambda x: tf.gather(x, [2, 1, 0], axis=3) - VGG_MEANS[::-1], whole, 'takes 0 to 255',
+           'gathers channels 2, 1, 0', scale=128.0)
+    begins('reverses_bgr', lambda x: tf.reverse(x, [-1]) - VGG_MEANS[::-1], whole, 'takes 0 to 255', 'reverses channels', scale=128.0)
+    begins('unstacks', lambda x: tf.stack([(c - m) / 60.0 for c, m in zip(tf.unstack(x, axis=3), VGG_MEANS)], 3), whole,
+           'takes 0 to 255', 'channels apart and together')
+    begins('limits', lambda x: tf.clip_by_value(x, 0.0, 255.0) / 255.0, whole, 'takes 0 to 255', 'limits of 0 and 255')
+    begins('integers', lambda x: tf.cast(x, tf.float32) / 255.0, np.round(whole).astype(np.int32), 'takes integers', 'int32',
+           dtype=tf.int32, tolerance=2e-3)
+    begins('doubles', lambda x: tf.cast(x / 255.0, tf.float32), whole.astype(np.float64), 'takes 0 to 255', 'float64', dtype=tf.float64)
+    begins('uint8_first', lambda x: tf.cast(tf.transpose(x, [0, 2, 3, 1]), tf.float32) / 255.0,
+           np.round(whole).astype(np.uint8).transpose(0, 3, 1, 2), 'takes integers', 'bytes, channels first',
+           dtype=tf.uint8, shape=(None, 3, SIDE, SIDE), tolerance=2e-3)
+    begins('greys', lambda x: tf.tile(tf.image.rgb_to_grayscale(x / 255.0), [1, 1, 1, 3]), whole, 'takes 0 to 255', 'grey made of colours')
+    begins('pads', lambda x: tf.pad(x / 255.0, [[0, 0], [2, 2], [2, 2], [0, 0]]), whole, 'takes 0 to 255', 'a border of zeros')
+    begins('deviations', lambda x: (x - VGG_MEANS) / np.float32([58.4, 57.1, 57.4]), whole, 'takes 0 to 255', 'means and deviations of pixels')
+
+
+def more_endings(folder):
+    """How else graphs end."""
+    whole = folder.resized()
+    softmax = lambda x: tf.nn.softmax(logits(x))
+
+    def ending(name, end, what, **options):
+        def build():
+            source = placeholder()
+            return source, end(features(source / 255.0))
+        folder.add(name, build, whole, 'takes 0 to 255', what, **options)
+    ending('expanded', lambda x: tf.exp(logits(x)) / tf.expand_dims(tf.reduce_sum(tf.exp(logits(x)), 1), 1),
+           'exp by its sum, which got its dimension back')
+    ending('percent', lambda x: softmax(x) * 0.01 * 100.0, 'times and by a hundred')
+    ending('floor', lambda x: tf.maximum(softmax(x), 1e-6), 'at least a millionth')
+    ending('renormalised', lambda x: (softmax(x) + 1e-3) / tf.reduce_sum(softmax(x) + 1e-3, 1, keepdims=True), 'smoothed, and its sum made 1')
+    ending('geometric', lambda x: tf.sqrt(softmax(x) * tf.nn.softmax(logits(x) * 0.5))
+           / tf.reduce_sum(tf.sqrt(softmax(x) * tf.nn.softmax(logits(x) * 0.5)), 1, keepdims=True), 'a geometric mean of two')
+    ending('reordered', lambda x: tf.gather(softmax(x), [3, 1, 0, 2], axis=1), 'classes in another order')
+    ending('hierarchy', lambda x: tf.reshape(tf.expand_dims(tf.nn.softmax(logits(x, 2, 'kind')), 2)
+                                             * tf.nn.softmax(tf.reshape(logits(x), [-1, 2, 2]), -1), [-1, 4]), 'kinds and their members')
+    ending('crops_averaged', lambda x: tf.reduce_mean(tf.nn.softmax(tf.stack([logits(x), logits(x * 0.9)], 1)), 1), 'the mean of two crops')
+    ending('masked', lambda x: tf.where(softmax(x) > 0.0, softmax(x), tf.zeros_like(softmax(x))), 'a choice by Where')
+    ending('rounded', lambda x: tf.round(softmax(x) * 1e6) / 1e6, 'rounded to six digits')
+    ending('log_probabilities', lambda x: tf.nn.log_softmax(logits(x)), 'logarithms of probabilities', are_scores=True)
+    ending('bare', lambda x: logits(x), 'scores', are_scores=True)
+    ending('tanh', lambda x: tf.tanh(logits(x)), 'tanh', are_scores=True)
+    ending('softsign', lambda x: tf.nn.softsign(logits(x)), 'softsign', are_scores=True)
+    ending('unit_length', lambda x: tf.math.l2_normalize(logits(x), 1), 'a vector of length 1', are_scores=True)
+    ending('argmax_one_hot', lambda x: tf.argmax(tf.nn.sigmoid(logits(x)), 1), 'ArgMax of independent classes')
+    ending('top_1', lambda x: tf.squeeze(tf.nn.top_k(logits(x), 1)[1], [1]), 'the index of the largest')
 
 
 if __name__ == '__main__':

@@ -359,6 +359,7 @@ impl Network {
         let Some(answer) = answer(&graph, end) else {
             return Signature { chooses_class: true, ..found };
         };
+        let found = Signature { bounded_by: answer.bounded_by, ..found };
         let name = |id: NodeId| {
             if id == end { found.logits.clone() } else { graph.node(id).name.clone() }
         };

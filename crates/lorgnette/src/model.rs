@@ -238,6 +238,7 @@ impl Model {
             network.clone()
         });
         label_source.notes.extend(notes);
+        label_source.notes.extend(bounded_note(&signature));
         label_source.notes.extend(unused_note(&name, network.unused_variables()));
         let decoding = network.decoding(&signature.input.name)?;
         let info = ModelInfo {
@@ -271,8 +272,11 @@ impl Model {
         let network = self.network.with_head(name, head, size)?;
         let signature = network.signature()?;
         let scores = scores_shape(&network, &signature, &self.info.preprocess)?;
-        let label_source =
-            LabelSource { labels, file: None, notes: self.info.label_source.notes.clone() };
+        // What is said of the base's scores is not said of the head's.
+        let of_base = bounded_note(&self.info.signature);
+        let notes =
+            self.info.label_source.notes.iter().filter(|&note| Some(note) != of_base.as_ref());
+        let label_source = LabelSource { labels, file: None, notes: notes.cloned().collect() };
         let (preprocess, preprocess_rule) =
             (self.info.preprocess.clone(), self.info.preprocess_rule.clone());
         let card = Some(Box::new(card.clone()));
@@ -811,6 +815,16 @@ fn scores_shape(
     // Integers and truth values are classes that are chosen, not scores.
     let answer = answer.filter(|_| !signature.chooses_class);
     Ok(answer.map_or_else(Vec::new, |port| port.fact.shape.clone()))
+}
+
+/// Remarks that scores are no probabilities.
+fn bounded_note(signature: &Signature) -> Option<String> {
+    let bounded_by = signature.bounded_by?;
+    Some(format!(
+        "the values of '{}' are kept small by {bounded_by} and are no probabilities: their softmax \
+         is shown, which orders the classes and does not say how sure they are",
+        signature.logits
+    ))
 }
 
 /// Number of scores, if there is one score for each class.

@@ -120,6 +120,7 @@ mod tests {
             probabilities: probabilities.map(str::to_owned),
             features: None,
             chooses_class: false,
+            bounded_by: None,
         }
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct Answer {
     pub(crate) logits: NodeId,
     /// The probabilities, if the graph computes them.
     pub(crate) probabilities: Option<NodeId>,
+    /// What keeps the scores within a range, if they are no probabilities.
+    pub(crate) bounded_by: Option<&'static str>,
 }
 
 /// Returns the scores that lead to `end`. The class that ArgMax or TopK chooses is followed back to
@@ -30,12 +32,18 @@ pub(crate) fn answer(graph: &Graph, end: NodeId) -> Option<Answer> {
             None => break,
         };
     }
-    let found = Search { graph }.probability(scores, MAX_DEPTH);
+    let search = Search { graph };
+    let found = search.probability(scores, MAX_DEPTH);
     let Some(Probability { logits, unscaled }) = found else {
-        return Some(Answer { logits: scores, probabilities: None });
+        let bounded_by = search.bounded_by(scores);
+        return Some(Answer { logits: scores, probabilities: None, bounded_by });
     };
     let probabilities = unscaled.unwrap_or(scores);
-    Some(Answer { logits: logits.unwrap_or(probabilities), probabilities: Some(probabilities) })
+    Some(Answer {
+        logits: logits.unwrap_or(probabilities),
+        probabilities: Some(probabilities),
+        bounded_by: None,
+    })
 }
 
 /// Returns the input of the last convolution or matrix product before the logits.
@@ -151,6 +159,39 @@ impl Search<'_> {
             Op::Binary(function, _) => self.binary(id, *function, depth),
             _ => None,
         }
+    }
+
+    /// Returns what keeps values within a range, or of length 1, that is no probability.
+    fn bounded_by(&self, id: NodeId) -> Option<&'static str> {
+        let node = self.graph.node(self.through(id));
+        match &node.op {
+            Op::Unary(Unary::Tanh) => Some("tanh"),
+            Op::Unary(Unary::Softsign) => Some("softsign"),
+            Op::Unary(Unary::Erf) => Some("erf"),
+            Op::Clamp(clamp) if clamp.low == -1.0 && clamp.high == 1.0 => {
+                Some("limits of -1 and 1")
+            }
+            Op::Binary(Binary::Mul | Binary::Div, _) => {
+                let (&a, &b) = (node.inputs.first()?, node.inputs.get(1)?);
+                let is_unit = self.is_norm_of(b, a) || self.is_norm_of(a, b);
+                is_unit.then_some("a division by its length")
+            }
+            _ => None,
+        }
+    }
+
+    /// True if `norm` is the root of the sum of the squares of `values`, or 1 by it.
+    fn is_norm_of(&self, norm: NodeId, values: NodeId) -> bool {
+        let input = |id: NodeId| self.graph.node(id).inputs.first().map(|&id| self.through(id));
+        let root = self.without_epsilon(self.through(norm));
+        let is_root = matches!(self.graph.node(root).op, Op::Unary(Unary::Rsqrt | Unary::Sqrt));
+        let Some(sum) = input(root).map(|sum| self.without_epsilon(sum)) else { return false };
+        let Some(squares) = input(sum) else { return false };
+        let is_square = matches!(
+            self.graph.node(squares).op,
+            Op::Unary(Unary::Square) | Op::Binary(Binary::Mul, _)
+        );
+        is_root && self.is_sum(sum) && is_square && input(squares) == Some(self.through(values))
     }
 
     fn binary(&self, id: NodeId, function: Binary, depth: usize) -> Option<Probability> {
@@ -417,7 +458,8 @@ mod tests {
 
         #[track_caller]
         fn assert(&self, end: NodeId, logits: NodeId, probabilities: Option<NodeId>) {
-            assert_eq!(answer(&self.graph, end), Some(Answer { logits, probabilities }));
+            let expected = Answer { logits, probabilities, bounded_by: None };
+            assert_eq!(answer(&self.graph, end), Some(expected));
         }
     }
 
@@ -477,6 +519,28 @@ mod tests {
         let other = sketch.binary(Binary::Sub, one, sigmoid);
         let both = sketch.add(Op::Pack { axis: 1 }, &[other, sigmoid]);
         sketch.assert(both, both, Some(both));
+    }
+
+    #[test]
+    fn bounded_scores_are_no_probabilities() {
+        let mut sketch = Sketch::new();
+        let tanh = sketch.add(Op::Unary(Unary::Tanh), &[sketch.logits]);
+        let tanh = sketch.add(Op::Reshape, &[tanh]);
+        let square = sketch.add(Op::Unary(Unary::Square), &[sketch.logits]);
+        let (sum, small) = (sketch.sum(square), sketch.number(1e-12));
+        let sum = sketch.binary(Binary::Maximum, sum, small);
+        let inverse = sketch.add(Op::Unary(Unary::Rsqrt), &[sum]);
+        let unit = sketch.binary(Binary::Mul, sketch.logits, inverse);
+        let scaled = sketch.binary(Binary::Mul, sketch.logits, small);
+        for (end, bounded_by) in [
+            (tanh, Some("tanh")),
+            (unit, Some("a division by its length")),
+            (scaled, None),
+            (sketch.logits, None),
+        ] {
+            let expected = Answer { logits: end, probabilities: None, bounded_by };
+            assert_eq!(answer(&sketch.graph, end), Some(expected));
+        }
     }
 
     #[test]

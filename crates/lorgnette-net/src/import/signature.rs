@@ -42,6 +42,9 @@ pub struct Signature {
     /// Whether the output is a class that the graph chooses in a way that cannot be followed back
     /// to scores.
     pub chooses_class: bool,
+    /// What keeps the scores within a range, such as `tanh`, where they are no probabilities: their
+    /// softmax orders the classes, and does not say how sure they are.
+    pub bounded_by: Option<&'static str>,
 }
 
 /// The names that a file gives to the inputs and outputs of its graph.
@@ -91,6 +94,7 @@ impl GraphDef {
             }),
             features: self.features(logits).map(name),
             chooses_class: false,
+            bounded_by: None,
         })
     }
 
@@ -102,6 +106,11 @@ impl GraphDef {
     /// only output that retraining adds, or the only softmax. Else the only softmax of the graph.
     fn output(&self) -> Result<usize> {
         let ends = self.named_outputs().unwrap_or_else(|| self.ends());
+        if ends.is_empty() {
+            let what =
+                "the graph has no output: another node reads each of its nodes, as in a loop";
+            return Err(Error::Format { path: self.path().into(), what: what.into() });
+        }
         let leads_to_softmax =
             |&i: &usize| self.back_to(i, is_softmax, SCORE_PASS_THROUGH).is_some();
         let retrained = |&i: &usize| self.nodes[i].name == "final_result";

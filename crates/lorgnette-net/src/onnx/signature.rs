@@ -47,6 +47,7 @@ impl OnnxModel {
             },
             features: self.features(logits).map(|name| self.port_name(name)).transpose()?,
             chooses_class: false,
+            bounded_by: None,
         })
     }
 

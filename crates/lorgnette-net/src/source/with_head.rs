@@ -50,6 +50,7 @@ impl WithHead {
             probabilities: Some(HEAD_ANSWER.into()),
             features: Some(head.features.clone()),
             chooses_class: false,
+            bounded_by: None,
         };
         let rank = shape.len();
         let quantization = features.quantization.map(|scale| (scale, features.dtype));

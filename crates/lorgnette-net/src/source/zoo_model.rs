@@ -191,6 +191,7 @@ impl ModelFormat for ZooModel {
             probabilities,
             features: Some(zoo_graph.features.clone()),
             chooses_class: false,
+            bounded_by: None,
         })
     }
 
