@@ -1,9 +1,12 @@
 """A training that is killed again and again must end in the same model, bit for bit.
 
     python3 train_killed.py WORK --lorgnette PATH --photos FOLDER [--kills 50] [--per-class N] [--seed 0]
+    python3 train_killed.py WORK --lorgnette PATH --photos FOLDER --overwrite --kills 100 --per-class 6
 
 Kills come at random moments, without a warning (SIGKILL): while photos are read, while features are computed and written,
-while the layer is trained, while the model is written. Each time `--resume` goes on. No Python packages are needed.
+while the layer is trained, while the model is written. Each time `--resume` goes on. With `--overwrite`, trainings of two
+folders write over one model in turns, features at hand; after each kill it is the one or the other, bit for bit; a report
+follows its model. No Python packages are needed.
 """
 
 import argparse
@@ -15,12 +18,14 @@ import subprocess
 import sys
 import time
 
+# The model, which is replaced as a whole.
+MODEL = ["model.json", "weights.npy", "biases.npy", "labels.txt", "split.csv", "left_out.csv"]
 # What must be the same; epochs.csv and the report have times in them.
 FILES = ["model.json", "weights.npy", "biases.npy", "labels.txt", "split.csv", "left_out.csv", "photos.csv", "confusion.csv"]
 
 
-def digests(folder):
-    return {name: hashlib.sha256(open(os.path.join(folder, name), "rb").read()).hexdigest() for name in FILES}
+def digests(folder, names=FILES):
+    return {name: hashlib.sha256(open(os.path.join(folder, name), "rb").read()).hexdigest() for name in names}
 
 
 def few(arguments):
@@ -37,6 +42,50 @@ def few(arguments):
 def command(arguments, out, cache, recipe):
     given = [arguments.lorgnette, "train", arguments.photos, "--out", out, "--cache", cache, "--resume", "--quiet"]
     return given + recipe
+
+
+def overwritten(arguments):
+    """Kills trainings that write over a model, at moments spread over a whole run and more densely over its end."""
+    work = os.path.join(arguments.work, "overwrite")
+    shutil.rmtree(work, ignore_errors=True)
+    cache, model = os.path.join(work, "cache"), os.path.join(work, "turns", "model")
+    folders = {name: os.path.join(work, name) for name in ("old", "new")}
+    for name, folder in folders.items():
+        for kind in sorted(os.listdir(arguments.photos)):
+            shutil.copytree(os.path.join(arguments.photos, kind), os.path.join(folder, f"{name} {kind}"))
+
+    def training(name, out):
+        return [arguments.lorgnette, "train", folders[name], "--out", out, "--cache", cache, "--overwrite", "--quiet"]
+
+    wanted = {}
+    for name in folders:
+        whole = os.path.join(work, f"whole {name}", "model")
+        subprocess.run(training(name, whole), check=True, stdout=subprocess.DEVNULL)
+        wanted[name] = digests(whole, MODEL)
+    started = time.time()
+    subprocess.run(training("old", model), check=True, stdout=subprocess.DEVNULL)
+    seconds = time.time() - started
+    dice, found, killed = random.Random(arguments.seed), {"old": 0, "new": 0}, 0
+    while killed < arguments.kills:
+        process = subprocess.Popen(training(["new", "old"][killed % 2], model), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(seconds * (dice.uniform(0.0, 1.1) if killed % 4 else dice.uniform(0.7, 1.1)))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed += 1
+        now = digests(model, MODEL)
+        names = [name for name, digest in wanted.items() if digest == now]
+        if not names:
+            print(f"overwrite: after {killed} kills the model is NEITHER THE OLD ONE NOR THE NEW ONE")
+            return False
+        found[names[0]] += 1
+    left = [name for name in os.listdir(model) if name.startswith(".lorgnette")]
+    subprocess.run(training("new", model), check=True, stdout=subprocess.DEVNULL)
+    still = [name for name in os.listdir(model) + os.listdir(os.path.dirname(model)) if name.startswith(".lorgnette")]
+    print(f"overwrite: {killed} kills: a whole model after each ({found['old']} times the one, {found['new']} times the other); "
+          f"{len(left)} temporary files, {len(still)} after the next training")
+    return not still and digests(model, MODEL) == wanted["new"]
 
 
 def size(path):
@@ -95,9 +144,12 @@ def main():
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--per-class", type=int, help="take only so many photos of each class")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--overwrite", action="store_true", help="kill trainings that write over a model")
     arguments = parser.parse_args()
     if arguments.per_class:
         arguments.photos = few(arguments)
+    if arguments.overwrite:
+        sys.exit(0 if overwritten(arguments) else 1)
     half = arguments.kills // 2
     long = ["--recipe", "tutorial", "--steps", "20000"]
     verdicts = [check(arguments, "default", [], arguments.kills - half, False), check(arguments, "long", long, half, True)]

@@ -55,9 +55,13 @@ pub(crate) fn open_ref(
 
 /// Adds the file to an error about a graph's nodes, which know no file.
 fn with_file(error: Error, model_ref: &ModelRef) -> anyhow::Error {
-    use lorgnette::net::Error::{Memory, Node, Unsupported};
-    let is_about_nodes =
-        matches!(error, Error::Network(Node { .. } | Unsupported(_) | Memory { .. }));
+    use lorgnette::net::Error::{Ambiguous, Memory, Node, Unknown, Unsupported};
+    let is_about_nodes = matches!(
+        error,
+        Error::Network(
+            Node { .. } | Unsupported(_) | Memory { .. } | Ambiguous { .. } | Unknown { .. }
+        )
+    );
     match model_ref {
         ModelRef::File(path) if is_about_nodes => {
             anyhow::Error::from(error).context(path_text(path))

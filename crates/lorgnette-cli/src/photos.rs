@@ -39,6 +39,8 @@ pub(crate) struct Photo {
     relative_dir: PathBuf,
     /// The named folder it was found in, if any.
     folder: Option<PathBuf>,
+    /// What was passed over in that folder, if this is its first photo and there was anything.
+    passed_over: Option<PassedOver>,
 }
 
 /// Source of a photo.
@@ -91,6 +93,11 @@ impl Photo {
         (!is_within).then_some(folder)
     }
 
+    /// What was passed over in the named folder whose first photo this is.
+    pub(crate) fn passed_over(&self) -> Option<&PassedOver> {
+        self.passed_over.as_ref()
+    }
+
     /// Opens the photo.
     pub(crate) fn open(&self, options: &OpenOptions) -> Result<Picture> {
         Ok(self.open_with_file(options)?.0)
@@ -111,7 +118,7 @@ impl Photo {
         let name = path_text(&path);
         let is_stream = DESCRIPTORS.iter().any(|descriptors| path.starts_with(descriptors));
         let source = if is_stream { Source::Stream(path) } else { Source::File(path) };
-        Self { name, source, relative_dir: PathBuf::new(), folder: None }
+        Self { name, source, relative_dir: PathBuf::new(), folder: None, passed_over: None }
     }
 
     fn in_folder(path: PathBuf, folder: &Path) -> Self {
@@ -132,6 +139,7 @@ impl Photo {
             source: Source::Stream(STANDARD_INPUT.into()),
             relative_dir: PathBuf::new(),
             folder: None,
+            passed_over: None,
         }
     }
 
@@ -139,7 +147,7 @@ impl Photo {
         let path = name.to_owned();
         let name = path_text(name);
         let source = Source::Unavailable { path, why: format!("{name}: {why}") };
-        Self { name, source, relative_dir: PathBuf::new(), folder: None }
+        Self { name, source, relative_dir: PathBuf::new(), folder: None, passed_over: None }
     }
 }
 
@@ -239,7 +247,7 @@ impl Finder {
         }
         let walk = Walk::new(&[&path], &self.options);
         let passed_over = walk.passed_over().clone();
-        let photos: Vec<Photo> = walk
+        let mut photos: Vec<Photo> = walk
             .entries
             .into_iter()
             .filter_map(|entry| {
@@ -252,19 +260,17 @@ impl Finder {
                 Some(Photo::unavailable(&entry.path, &why))
             })
             .collect();
-        match photos.is_empty() {
-            false => {
-                self.passed_over.add(&passed_over);
-                photos
-            }
-            true if passed_over.is_empty() => {
-                vec![Photo::unavailable(&path, "there are no photos in this folder")]
-            }
-            true => {
-                let why = format!("there are no photos in this folder, only {passed_over}");
-                vec![Photo::unavailable(&path, &why)]
-            }
+        if photos.is_empty() {
+            let why = match passed_over.is_empty() {
+                true => "there are no photos in this folder".to_owned(),
+                false => format!("there are no photos in this folder, only {passed_over}"),
+            };
+            photos.push(Photo::unavailable(&path, &why));
+        } else {
+            self.passed_over.add(&passed_over);
         }
+        photos[0].passed_over = Some(passed_over).filter(|passed_over| !passed_over.is_empty());
+        photos
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) use lorgnette::parallel::WorkSplit;
 use lorgnette::parallel::par_map_ordered;
 use lorgnette::spreadsheet;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::Outcome;
 use crate::arguments::Format;
@@ -135,7 +136,11 @@ impl Output {
     ) -> ControlFlow<()> {
         let mut text = Vec::new();
         let written = write(&mut text).and_then(|()| match (self.format, photo.name_bytes()) {
-            (Format::Json, Some(bytes)) => Ok(with_json_field(text, NAME_BYTES, &bytes)),
+            (Format::Json, bytes) => {
+                let passed_over = photo.passed_over().map(serde_json::to_value).transpose()?;
+                let fields = [(NAME_BYTES, bytes.map(Value::from)), (PASSED_OVER, passed_over)];
+                Ok(with_json_fields(text, fields))
+            }
             (Format::Csv, bytes) if self.has_name_bytes => {
                 self.with_column(&text, &bytes.unwrap_or_default())
             }
@@ -192,11 +197,17 @@ impl Output {
 /// The field and column with the bytes of a path that is no text, as hexadecimal digits.
 pub(crate) const NAME_BYTES: &str = "path_bytes";
 
-/// Adds a field of text at the end of an object in JSON.
-fn with_json_field(mut object: Vec<u8>, name: &str, value: &str) -> Vec<u8> {
-    if let Some(end) = object.iter().rposition(|&byte| byte == b'}') {
-        let field = format!(",\"{name}\":\"{value}\"");
-        object.splice(end..end, field.into_bytes());
+/// The field with what was passed over in a folder, of its first photo.
+const PASSED_OVER: &str = "passed_over";
+
+/// Adds fields that have a value at the end of an object in JSON.
+fn with_json_fields(mut object: Vec<u8>, fields: [(&str, Option<Value>); 2]) -> Vec<u8> {
+    for (name, value) in fields {
+        let end = object.iter().rposition(|&byte| byte == b'}');
+        if let (Some(end), Some(value)) = (end, value) {
+            let field = format!(",\"{name}\":{value}");
+            object.splice(end..end, field.into_bytes());
+        }
     }
     object
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use lorgnette::Picture;
 use lorgnette::trained::TrainedModel;
 
-use crate::program::{Ended, Folder, lorgnette, photo, program};
+use crate::program::{Ended, Folder, field, lorgnette, photo, program};
 
 /// The embedded network as a file, with eight bytes at `at` that are no number.
 fn without_number(folder: &Folder, at: usize) -> String {
@@ -291,6 +291,130 @@ fn memory_is_limited_for_drawings_too() {
     let ended = classify("64");
     assert!(ended.code == Some(1) || ended.code == Some(2), "{:?}", ended.code);
     assert!(ended.err.contains("limit"), "{}", ended.err);
+}
+
+/// A file in an archive that stores it.
+struct Member<'a> {
+    name: &'a str,
+    /// Its bytes as they are stored.
+    content: &'a [u8],
+    is_deflated: bool,
+    size: usize,
+}
+
+/// A ZIP archive.
+fn zip(members: &[Member<'_>]) -> Vec<u8> {
+    let (mut archive, mut directory) = (Vec::new(), Vec::new());
+    for Member { name, content, is_deflated, size } in members {
+        let place = (archive.len() as u32).to_le_bytes();
+        let mut common = vec![20, 0, 0, 0, if *is_deflated { 8 } else { 0 }, 0, 0, 0, 0, 0];
+        // No checksum: what is read of it is refused before.
+        common.extend([0; 4]);
+        common.extend((content.len() as u32).to_le_bytes());
+        common.extend((*size as u32).to_le_bytes());
+        common.extend([name.len() as u8, 0, 0, 0]);
+        archive.extend([b"PK\x03\x04", &common[..], name.as_bytes(), content].concat());
+        let rest = [&[0; 10][..], &place, name.as_bytes()].concat();
+        directory.extend([b"PK\x01\x02\x14\0", &common[..], &rest].concat());
+    }
+    let count = members.len() as u8;
+    let (start, length) = (archive.len() as u32, directory.len() as u32);
+    let end = [b"PK\x05\x06\0\0\0\0", &[count, 0, count, 0][..], &length.to_le_bytes()];
+    [archive, directory, end.concat(), start.to_le_bytes().to_vec(), vec![0, 0]].concat()
+}
+
+/// A TensorFlow Lite model whose tensors are all one table, which so many offsets lead to.
+fn lite_model(tensors: u32) -> Vec<u8> {
+    let word = |value: u32| value.to_le_bytes();
+    let mut bytes = [&word(20)[..], b"TFL3"].concat();
+    // At 8, the model's vtable: its length, the table's, version, no codes, subgraphs.
+    bytes.extend([12_u16, 12, 4, 0, 8, 0].iter().flat_map(|number| number.to_le_bytes()));
+    // At 20, the model: version 3, and its subgraphs at 32.
+    bytes.extend([word(12), word(3), word(4)].concat());
+    // At 32, a vector of one subgraph at 48; between, its vtable: tensors alone.
+    bytes.extend([word(1), word(12)].concat());
+    bytes.extend([6_u16, 8, 4, 0].iter().flat_map(|number| number.to_le_bytes()));
+    bytes.extend([word(8), word(4)].concat());
+    // At 56, the vector of tensors, and behind it the table of each, which is empty.
+    bytes.extend(word(tensors));
+    bytes.extend((0..tensors).flat_map(|number| word(4 * (tensors - number) + 4)));
+    bytes.extend([4_u16, 4].iter().flat_map(|number| number.to_le_bytes()));
+    bytes.extend(word(4));
+    bytes
+}
+
+/// Every format of a model is sized before it is decoded: a small file does not take the process's
+/// memory, and what is said names the file.
+#[test]
+fn models_are_sized_before_they_are_decoded() {
+    const LIMIT: &str = "100";
+    let nodes = |count: usize, number: u32| field(number, b"").repeat(count);
+    let onnx = [&[8, 8][..], &field(7, &nodes(2_000_000, 1)), &field(8, &[16, 13])].concat();
+    let function = field(1, &nodes(1_000_000, 3));
+    let saved = [&[8, 1][..], &field(2, &field(2, &field(2, &function)))].concat();
+    let config =
+        format!("{{\"class_name\":\"Functional\",\"config\":[{}0]}}", "0,".repeat(2 << 20));
+    let stored = |name, content: &'static [u8]| Member {
+        name,
+        content,
+        is_deflated: false,
+        size: content.len(),
+    };
+    let weights = stored("model.weights.h5", b"\x89HDF");
+    let plain = Member {
+        name: "config.json",
+        content: config.as_bytes(),
+        is_deflated: false,
+        size: config.len(),
+    };
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, &vec![b' '; 60 << 20]).unwrap();
+    let deflated = encoder.finish().unwrap();
+    let small =
+        Member { name: "config.json", content: &deflated, is_deflated: true, size: 60 << 20 };
+    let folder = Folder::new()
+        .with("nodes.onnx", &onnx)
+        .with("saved/saved_model.pb", &saved)
+        .with("values.keras", &zip(&[plain, weights]))
+        .with("deflated.keras", &zip(&[small, stored("model.weights.h5", b"\x89HDF")]))
+        .with("tensors.tflite", &lite_model(300_000))
+        .with("nodes.pb", &nodes(2_000_000, 1));
+    let models =
+        ["nodes.onnx", "saved", "values.keras", "deflated.keras", "tensors.tflite", "nodes.pb"];
+    for name in models {
+        let model = folder.text(name);
+        let arguments =
+            ["classify", &photo("chelsea.jpg"), "--model", &model, "--memory-limit", LIMIT];
+        let ended = lorgnette(&arguments);
+        assert_eq!(ended.code, Some(2), "{name}: {}", ended.err);
+        assert!(ended.err.contains("over the limit of 100 MiB"), "{name}: {}", ended.err);
+        assert!(ended.err.contains(name), "{name}: {}", ended.err);
+    }
+}
+
+/// An error about a file begins with its name, also where the fault is found in a graph.
+#[test]
+fn errors_about_files_name_them() {
+    let node = |name: &str, op: &str, inputs: &[&str]| {
+        let inputs: Vec<u8> = inputs.iter().flat_map(|input| field(3, input.as_bytes())).collect();
+        field(1, &[field(1, name.as_bytes()), field(2, op.as_bytes()), inputs].concat())
+    };
+    let input = node("x", "Placeholder", &[]);
+    let folder = Folder::new()
+        .with(
+            "loop.pb",
+            &[&input[..], &node("a", "Add", &["x", "b"]), &node("b", "Relu", &["a"])].concat(),
+        )
+        .with("unknown.pb", &[&input[..], &node("a", "Frobnicate", &["x"])].concat())
+        .with("missing.pb", &[&input[..], &node("a", "Relu", &["nowhere"])].concat())
+        .with("library.lgn", b"no library");
+    for name in ["loop.pb", "unknown.pb", "missing.pb"] {
+        let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--model", &folder.text(name)]);
+        assert_eq!(ended.code, Some(2), "{}", ended.err);
+        assert!(ended.err.contains(name.trim_end_matches(".pb")), "{name}: {}", ended.err);
+    }
+    let ended = lorgnette(&["search", "cat", "--library", &folder.text("library.lgn")]);
+    assert!(ended.code == Some(2) && ended.err.contains("library.lgn"), "{}", ended.err);
 }
 
 #[cfg(unix)]

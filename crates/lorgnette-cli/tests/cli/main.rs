@@ -11,6 +11,7 @@ mod faces;
 mod fleet;
 mod forms;
 mod graph;
+mod growth;
 mod hostile;
 mod library;
 mod map;

@@ -64,6 +64,23 @@ fn ended(output: std::process::Output) -> Ended {
     Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
+/// A field of a protocol buffer with this content.
+pub(crate) fn field(number: u32, content: &[u8]) -> Vec<u8> {
+    let (key, length) = (varint(u64::from(number << 3 | 2)), varint(content.len() as u64));
+    [&key, &length, content].concat()
+}
+
+/// A number of variable length, as in protocol buffers.
+pub(crate) fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
 /// A photo of the repository.
 pub(crate) fn photo(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR"))

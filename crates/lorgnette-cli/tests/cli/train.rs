@@ -509,3 +509,23 @@ fn two_processes_do_not_mix_their_models_in_one_folder() {
     }
     lorgnette(&["classify", &photo("coffee.jpg"), "--model", &out]).well();
 }
+
+/// TF-Slim's flowers: three files of records whose labels begin at 0, with names beside them.
+#[test]
+fn a_model_is_trained_on_records() {
+    let records = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lorgnette/tests/records.tar.gz");
+    let packed = flate2::read::GzDecoder::new(fs::File::open(records).unwrap());
+    let folder = Folder::new();
+    tar::Archive::new(packed).unpack(folder.path("")).unwrap();
+    let ended = train(&folder, "slim", "model", &["--format", "json"]).well();
+    let report = summary(&ended);
+    let flowers = ["daisy", "dandelion", "roses", "sunflowers", "tulips"];
+    assert_eq!(report["classes"], serde_json::json!(flowers));
+    assert!(ended.err.contains("count from 0: 0 is 'daisy'"), "{}", ended.err);
+    assert_eq!(report["photos"]["validation"], 5, "{report}");
+    assert_eq!(report["left_out"], 0, "{report}");
+    let (model, slim) = (folder.text("model"), folder.text("slim"));
+    let arguments = ["evaluate", &model, &slim, "--split", "validation", "--format", "json"];
+    let evaluation = &lorgnette(&arguments).well().json()[0];
+    assert_eq!(evaluation["photos"], 5);
+}

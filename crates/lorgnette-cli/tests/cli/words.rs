@@ -49,7 +49,14 @@ fn what_is_passed_over_is_said_by_kind() {
     let ended = lorgnette(&["classify", &place, "--exclude", "raw", "--format", "json"]).well();
     let kinds = "passed over: 1 .mov, 1 .txt, 1 #recycle, 1 @eaDir, 1 excluded";
     assert!(ended.err.contains(kinds), "{}", ended.err);
-    assert_eq!(ended.json().len(), 1);
+    let answers = ended.json();
+    let of_folder = serde_json::json!({
+        "files": {"mov": 1, "txt": 1},
+        "hidden": 0,
+        "generated": {"#recycle": 1, "@eaDir": 1},
+        "excluded": 1,
+    });
+    assert_eq!((answers.len(), &answers[0]["passed_over"]), (1, &of_folder));
     assert_eq!(lorgnette(&["classify", &place, "--quiet"]).well().err, "");
     let only = lorgnette(&["classify", &place, "--exclude", "*.jpg", "--exclude", "raw"]);
     assert_eq!(only.code, Some(2));

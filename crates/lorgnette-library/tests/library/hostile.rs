@@ -87,6 +87,24 @@ fn a_library_with_anything_else_in_it_is_refused() {
     }
 }
 
+/// A search that meets such a number calls the library damaged; so does the check of all of it.
+#[test]
+fn numbers_that_are_none_are_found_by_the_check() {
+    for sql in [
+        "UPDATE region SET share = 9e999 WHERE id = (SELECT min(id) FROM region)",
+        "UPDATE region SET mean = -9e999 WHERE id = (SELECT min(id) FROM region)",
+        "UPDATE region SET peak = 1e308 WHERE id = (SELECT min(id) FROM region)",
+        "UPDATE whole SET probability = 9e999 WHERE photo = (SELECT min(photo) FROM whole)",
+        "UPDATE region_box SET x1 = 9e999 WHERE id = (SELECT min(id) FROM region)",
+    ] {
+        let (_folder, path) = library();
+        assert_eq!(Library::open(&path).unwrap().integrity().unwrap(), Vec::<String>::new());
+        change(&path, sql);
+        let wrong = Library::open(&path).unwrap().integrity().unwrap();
+        assert!(!wrong.is_empty(), "{sql}");
+    }
+}
+
 #[test]
 fn values_that_make_no_sense_are_errors() {
     for sql in [

@@ -101,3 +101,69 @@ fn input_name(node: &NodeDef) -> &str {
     let input = node.input.first().map_or("", String::as_str);
     input.strip_suffix(":0").unwrap_or(input)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use prost::Message as _;
+
+    use super::*;
+    use crate::proto::{AttrValue, Dim, TensorProto, TensorShapeProto};
+
+    /// Data types in TensorFlow's numbers.
+    const FLOAT: i32 = 1;
+    const BOOL: i32 = 10;
+
+    fn graph_node(name: &str, op: &str, inputs: &[&str], value: Option<TensorProto>) -> NodeDef {
+        let dtype = value.as_ref().map_or(FLOAT, |tensor| tensor.dtype);
+        let mut attributes = vec![("dtype", Attribute::Type(dtype)), ("T", Attribute::Type(FLOAT))];
+        attributes.extend(value.map(|tensor| ("value", Attribute::Tensor(tensor))));
+        let attribute =
+            |(name, value): (&str, Attribute)| (name.to_owned(), AttrValue { value: Some(value) });
+        NodeDef {
+            name: name.into(),
+            op: op.into(),
+            input: inputs.iter().map(|&input| input.to_owned()).collect(),
+            attr: attributes.into_iter().map(attribute).collect(),
+            ..NodeDef::default()
+        }
+    }
+
+    /// A constant of one value that stands for 256 MiB, on a branch that is never taken, stays a
+    /// few bytes: written out it would be the size of all its elements.
+    #[test]
+    fn constants_of_dead_branches_are_written_as_they_are_stored() {
+        let dim = vec![Dim { size: 8192 }; 2];
+        let shape = TensorShapeProto { dim, ..TensorShapeProto::default() };
+        let large = TensorProto {
+            dtype: FLOAT,
+            tensor_shape: Some(shape),
+            float_val: vec![1.0],
+            ..TensorProto::default()
+        };
+        let condition =
+            TensorProto { dtype: BOOL, bool_val: vec![false], ..TensorProto::default() };
+        let mut nodes = vec![
+            graph_node("x", "Placeholder", &[], None),
+            graph_node("condition", "Const", &[], Some(condition)),
+            graph_node("switch", "Switch", &["x", "condition"], None),
+        ];
+        let mut dead = "switch:1".to_owned();
+        for number in 0..50 {
+            let (constant, product) = (format!("large{number}"), format!("product{number}"));
+            nodes.push(graph_node(&constant, "Const", &[], Some(large.clone())));
+            nodes.push(graph_node(&product, "Mul", &[&dead, &constant], None));
+            dead = product;
+        }
+        nodes.push(graph_node("merge", "Merge", &["switch", &dead], None));
+        let read: usize = nodes.iter().map(NodeDef::encoded_len).sum();
+        let graph = crate::proto::GraphDef { node: nodes, versions: None };
+        let graph = GraphDef::from_nodes(graph, Path::new("dead.pb")).unwrap();
+        let nodes = frozen(&graph, &["merge"]).unwrap();
+        assert_eq!(nodes.len(), 104);
+        assert!(nodes.iter().all(|node| node.value.is_none()));
+        let written: usize = nodes.iter().map(|node| node.def.encoded_len()).sum();
+        assert!(written <= read, "{written} bytes of {read}");
+    }
+}

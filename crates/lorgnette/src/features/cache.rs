@@ -13,7 +13,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use lorgnette_net::AtomicFile;
@@ -259,28 +259,8 @@ impl FeatureCache {
     }
 
     /// Returns the position of the next valid record header.
-    fn find_next_record(&self, mut from: u64, length: u64) -> Result<Option<u64>, CacheError> {
-        /// Bytes read at a time: few at first, for false heads may follow one another.
-        const MIN_PIECE: u64 = 4 << 10;
-        const MAX_PIECE: u64 = 1 << 20;
-        let mut length_of_piece = MIN_PIECE;
-        let is_head = |window: &[u8]| {
-            window[..4] == MARK.to_le_bytes() && window.first_chunk().and_then(parse).is_some()
-        };
-        while from + HEAD as u64 <= length {
-            let mut piece = Vec::new();
-            let mut file = &self.file;
-            file.seek(SeekFrom::Start(from)).map_err(|error| self.io(error))?;
-            file.take(length_of_piece + HEAD as u64)
-                .read_to_end(&mut piece)
-                .map_err(|error| self.io(error))?;
-            if let Some(position) = piece.windows(HEAD).position(is_head) {
-                return Ok(Some(from + position as u64));
-            }
-            from += length_of_piece;
-            length_of_piece = (2 * length_of_piece).min(MAX_PIECE);
-        }
-        Ok(None)
+    fn find_next_record(&self, from: u64, length: u64) -> Result<Option<u64>, CacheError> {
+        find_next_head(&mut &self.file, from, length).map_err(|error| self.io(error))
     }
 
     fn put_locked(&mut self, key: &Key, features: &[f32]) -> Result<(), CacheError> {
@@ -339,6 +319,32 @@ impl FeatureCache {
         *self = self.reopen()?;
         Ok(before.saturating_sub(after))
     }
+}
+
+/// Returns the position of the next valid head of a record at `from` or behind it.
+fn find_next_head(
+    file: &mut (impl Read + Seek),
+    mut from: u64,
+    length: u64,
+) -> io::Result<Option<u64>> {
+    /// Bytes read at a time: few at first, for false heads may follow one another.
+    const MIN_PIECE: u64 = 4 << 10;
+    const MAX_PIECE: u64 = 1 << 20;
+    let mut length_of_piece = MIN_PIECE;
+    let is_head = |window: &[u8]| {
+        window[..4] == MARK.to_le_bytes() && window.first_chunk().and_then(parse).is_some()
+    };
+    while from + HEAD as u64 <= length {
+        let mut piece = Vec::new();
+        file.seek(SeekFrom::Start(from))?;
+        file.by_ref().take(length_of_piece + HEAD as u64).read_to_end(&mut piece)?;
+        if let Some(position) = piece.windows(HEAD).position(is_head) {
+            return Ok(Some(from + position as u64));
+        }
+        from += length_of_piece;
+        length_of_piece = (2 * length_of_piece).min(MAX_PIECE);
+    }
+    Ok(None)
 }
 
 #[cfg(unix)]
@@ -485,6 +491,46 @@ mod tests {
         let mut again = FeatureCache::open(&path).unwrap();
         assert_eq!(again.summary().unwrap().records, 3);
         assert_eq!(again.get(&key(5)).unwrap().unwrap(), [5.0; 50]);
+    }
+
+    /// Counts the bytes that are read.
+    struct Counting {
+        bytes: io::Cursor<Vec<u8>>,
+        read: usize,
+    }
+
+    impl Read for Counting {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let read = self.bytes.read(buffer)?;
+            self.read += read;
+            Ok(read)
+        }
+    }
+
+    impl Seek for Counting {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.bytes.seek(to)
+        }
+    }
+
+    /// Heads without their values follow one another: each is searched for from the one before.
+    #[test]
+    fn the_search_among_false_heads_reads_little() {
+        let head = &record(&key(1), &[1.0; 50])[..HEAD];
+        let bytes = |heads: usize| {
+            let file = head.repeat(heads);
+            let length = file.len() as u64;
+            let mut file = Counting { bytes: io::Cursor::new(file), read: 0 };
+            let (mut at, mut found) = (0, 0);
+            while let Some(next) = find_next_head(&mut file, at, length).unwrap() {
+                (at, found) = (next + 1, found + 1);
+            }
+            assert_eq!(found, heads);
+            file.read
+        };
+        let [some, twice] = [2000, 4000].map(bytes);
+        // 1 MiB for each was 4 GB.
+        assert!(some < 12 << 20 && twice < some * 5 / 2, "{some} {twice}");
     }
 
     #[test]

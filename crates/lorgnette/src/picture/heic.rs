@@ -43,6 +43,9 @@ fn check_size(source: &Source<'_>) -> Result<(), PictureError> {
 fn picture_error(source: &Source<'_>, error: &Error) -> PictureError {
     match error {
         Error::Unsupported(what) => source.unsupported(format!("a HEIC photo with {what}")),
-        _ => source.damaged(error.to_string()),
+        Error::Container(_) | Error::Invalid(_) => {
+            source.damaged("the boxes that say where its picture is contradict one another")
+        }
+        _ => source.damaged("its compressed picture cannot be decoded"),
     }
 }

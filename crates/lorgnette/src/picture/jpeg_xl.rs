@@ -21,6 +21,9 @@ const MAX_CHANNELS: u64 = 8;
 /// Maximum bytes of EXIF that are decompressed.
 const MAX_EXIF_BYTES: u64 = 16 << 20;
 
+/// Said of a codestream that the decoder refuses, whatever its own reason.
+const CONTRADICTION: &str = "its compressed data contradict one another";
+
 /// Decodes the first frame.
 pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     let mut options = JxlDecoderOptions::default();
@@ -34,7 +37,7 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     let (width, height) = info.size;
     source.check_size(width, height)?;
     let (format, is_grey, is_deep) = pixel_format(info, &decoder);
-    decoder.set_pixel_format(format).map_err(|error| source.damaged(error.to_string()))?;
+    decoder.set_pixel_format(format).map_err(|_| source.damaged(CONTRADICTION))?;
     let channels = if is_grey { 1 } else { 3 };
     let row_bytes = width * channels * if is_deep { 2 } else { 1 };
     // Samples of sixteen bits want rows at even addresses.
@@ -72,7 +75,7 @@ fn advance(
     loop {
         let out = buffers.as_mut().map(|buffers| &mut buffers[..]);
         let event = decoder.process(input, out, None);
-        match event.map_err(|error| source.damaged(error.to_string()))? {
+        match event.map_err(|_| source.damaged(CONTRADICTION))? {
             Event::NeedMoreInput { .. } => {
                 let length = source.bytes.len();
                 return Err(

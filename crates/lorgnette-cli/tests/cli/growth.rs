@@ -1,0 +1,287 @@
+//! Time grows with the input and not with its square, wherever a stranger chooses how much there
+//! is: every input is made twice, the second time four times as large. A quarter of an input whose
+//! time grows with the square takes a sixteenth of the time.
+
+#![cfg(target_os = "linux")]
+
+use std::fs::{self, File};
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::program::{Folder, field, photo, program, varint};
+
+/// Memory that every run has, in MiB.
+const MEMORY: &str = "768";
+/// The largest factor of the time for four times the input: that of n log n is below 5.
+const MAX_FACTOR: f64 = 7.0;
+/// Seconds that do not grow: the start, the model.
+const START: f64 = 0.5;
+
+/// Runs the program and returns the seconds that it computed, on all threads.
+fn seconds(folder: &Folder, arguments: &[String]) -> f64 {
+    let errors = folder.path("errors.txt");
+    let mut command = program(arguments);
+    command.args(["--memory-limit", MEMORY]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&errors).unwrap());
+    let mut child = command.spawn().unwrap();
+    // The times of a process that has ended are there until it is waited for.
+    let stat = format!("/proc/{}/stat", child.id());
+    let ticks = loop {
+        let line = fs::read_to_string(&stat).unwrap();
+        let fields: Vec<&str> = line.rsplit(')').next().unwrap().split_whitespace().collect();
+        if fields[0] == "Z" {
+            break fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        }
+        sleep(Duration::from_millis(5));
+    };
+    let code = child.wait().unwrap().code();
+    let errors = String::from_utf8_lossy(&fs::read(errors).unwrap()).into_owned();
+    assert!(matches!(code, Some(0..=2)), "{arguments:?}: {code:?} {errors}");
+    assert!(!errors.contains("more memory is needed"), "{arguments:?}: {errors}");
+    /// Ticks of Linux's clock for processes.
+    const PER_SECOND: f64 = 100.0;
+    ticks as f64 / PER_SECOND
+}
+
+/// Checks the growth of the time for inputs of `size` and of four times as much. `make` writes an
+/// input into a folder and returns the arguments.
+fn grows_with_the_input(what: &str, size: usize, make: impl Fn(&Folder, usize) -> Vec<String>) {
+    let [small, large] = [size, 4 * size].map(|size| {
+        let folder = Folder::new();
+        let arguments = make(&folder, size);
+        seconds(&folder, &arguments)
+    });
+    println!("{what}: {small:.2} s for {size}, {large:.2} s for {}", 4 * size);
+    assert!(large < MAX_FACTOR * small + START, "{what}: {small} s, then {large} s");
+}
+
+fn words(arguments: &[&str]) -> Vec<String> {
+    arguments.iter().map(|&argument| argument.to_owned()).collect()
+}
+
+/// A node of a GraphDef whose numbers are floats.
+fn node(name: &str, op: &str, inputs: &[String]) -> Vec<u8> {
+    let float = |name: &str| {
+        let value = [varint(6 << 3), varint(1)].concat();
+        field(5, &[field(1, name.as_bytes()), field(2, &value)].concat())
+    };
+    let inputs: Vec<u8> = inputs.iter().flat_map(|input| field(3, input.as_bytes())).collect();
+    let mut attributes = [float("T"), float("dtype")].concat();
+    if op == "AddN" {
+        let count = [varint(3 << 3), varint(inputs.len() as u64)].concat();
+        attributes.extend(field(5, &[field(1, b"N"), field(2, &count)].concat()));
+    }
+    if op == "Placeholder" {
+        let dims = [1, 8, 8, 3].map(|n| field(2, &[varint(1 << 3), varint(n)].concat()));
+        attributes
+            .extend(field(5, &[field(1, b"shape"), field(2, &field(7, &dims.concat()))].concat()));
+    }
+    let node = [field(1, name.as_bytes()), field(2, op.as_bytes()), inputs, attributes].concat();
+    field(1, &node)
+}
+
+/// Writes a graph and returns the arguments that explain it.
+fn graph(folder: &Folder, nodes: &[Vec<u8>]) -> Vec<String> {
+    fs::write(folder.path("graph.pb"), nodes.concat()).unwrap();
+    words(&["explain", &folder.text("graph.pb")])
+}
+
+fn placeholder() -> Vec<u8> {
+    node("x", "Placeholder", &[])
+}
+
+#[test]
+fn graphs() {
+    grows_with_the_input("a chain of nodes that do nothing", 10_000, |folder, size| {
+        let mut nodes = vec![placeholder()];
+        let mut last = "x".to_owned();
+        for number in 0..size {
+            let name = format!("i{number}");
+            nodes.push(node(&name, "Identity", &[last]));
+            last = name;
+        }
+        nodes.push(node("end", "Relu", &[last]));
+        graph(folder, &nodes)
+    });
+    grows_with_the_input("nodes that nothing reads", 10_000, |folder, size| {
+        let ends = (0..size).map(|number| node(&format!("end{number}"), "Relu", &["x".into()]));
+        graph(folder, &[placeholder()].into_iter().chain(ends).collect::<Vec<_>>())
+    });
+    grows_with_the_input("a sum of many nodes", 5000, |folder, size| {
+        let terms = (0..size).map(|number| format!("t{number}"));
+        let terms: Vec<String> = terms.collect();
+        let mut nodes = vec![placeholder()];
+        nodes.extend(terms.iter().map(|term| node(term, "Tanh", &["x".into()])));
+        nodes.push(node("end", "AddN", &terms));
+        graph(folder, &nodes)
+    });
+    grows_with_the_input("a chain of activations", 2000, |folder, size| {
+        let mut nodes = vec![placeholder()];
+        let mut last = "x".to_owned();
+        for number in 0..size {
+            let name = format!("i{number}");
+            nodes.push(node(&name, "Sigmoid", &[last]));
+            last = name;
+        }
+        graph(folder, &nodes)
+    });
+}
+
+#[test]
+fn onnx_models() {
+    grows_with_the_input("a chain of ONNX nodes", 10_000, |folder, size| {
+        let value = |name: &str| {
+            let dims = [1, 3, 8, 8].map(|n| field(1, &[varint(1 << 3), varint(n)].concat()));
+            let tensor = [varint(1 << 3), varint(1), field(2, &dims.concat())].concat();
+            [field(1, name.as_bytes()), field(2, &field(1, &tensor))].concat()
+        };
+        let mut graph = Vec::new();
+        for number in 0..size {
+            let (from, to) = (format!("v{number}"), format!("v{}", number + 1));
+            let node = [field(1, from.as_bytes()), field(2, to.as_bytes()), field(4, b"Identity")];
+            graph.extend(field(1, &node.concat()));
+        }
+        graph.extend(field(11, &value("v0")));
+        graph.extend(field(12, &value(&format!("v{size}"))));
+        let opset = [varint(2 << 3), varint(13)].concat();
+        let model = [varint(1 << 3), varint(8), field(7, &graph), field(8, &opset)].concat();
+        fs::write(folder.path("model.onnx"), model).unwrap();
+        words(&["explain", &folder.text("model.onnx")])
+    });
+}
+
+/// A chunk of a PNG, with its checksum.
+fn chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    let mut crc = flate2::Crc::new();
+    crc.update(kind);
+    crc.update(content);
+    let length = (content.len() as u32).to_be_bytes();
+    [&length[..], kind, content, &crc.sum().to_be_bytes()].concat()
+}
+
+/// The coffee photo with segments behind its first marker.
+fn jpeg_with(segments: &[u8]) -> Vec<u8> {
+    let plain = fs::read(photo("coffee.jpg")).unwrap();
+    [&plain[..2], segments, &plain[2..]].concat()
+}
+
+#[test]
+fn photos() {
+    let looked_at = |folder: &Folder, name: &str, content: Vec<u8>| {
+        fs::write(folder.path(name), content).unwrap();
+        let copy = folder.text("copy.jpg");
+        words(&["blur", &folder.text(name), "--class", "cup", "--out", &copy])
+    };
+    grows_with_the_input("chunks of a PNG", 20_000, |folder, size| {
+        let header = [0, 0, 0, 8, 0, 0, 0, 8, 8, 2, 0, 0, 0];
+        let mut pixels = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut pixels, &[0; 8 * 25]).unwrap();
+        let png = [
+            b"\x89PNG\r\n\x1a\n".to_vec(),
+            chunk(b"IHDR", &header),
+            chunk(b"tEXt", b"a\0b").repeat(size),
+            chunk(b"IDAT", &pixels.finish().unwrap()),
+            chunk(b"IEND", b""),
+        ];
+        looked_at(folder, "photo.png", png.concat())
+    });
+    grows_with_the_input("segments of a JPEG", 50_000, |folder, size| {
+        looked_at(folder, "photo.jpg", jpeg_with(&b"\xff\xfe\0\x04ab".repeat(size)))
+    });
+    grows_with_the_input("EXIF segments of a JPEG", 50_000, |folder, size| {
+        let exif = b"\xff\xe1\0\x16Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0";
+        looked_at(folder, "photo.jpg", jpeg_with(&exif[..24].repeat(size)))
+    });
+    grows_with_the_input("entries of EXIF", 1200, |folder, size| {
+        let entry = [0x0f, 0x01, 2, 0, 4, 0, 0, 0, b'a', b'b', b'c', 0];
+        let count = (size as u16).to_le_bytes();
+        let exif = [b"Exif\0\0II*\0\x08\0\0\0", &count[..], &entry.repeat(size), &[0; 4]].concat();
+        let length = (exif.len() as u16 + 2).to_be_bytes();
+        looked_at(folder, "photo.jpg", jpeg_with(&[b"\xff\xe1", &length[..], &exif].concat()))
+    });
+    grows_with_the_input("directories of a TIFF", 20_000, |folder, size| {
+        let mut tiff = b"II*\0\x08\0\0\0".to_vec();
+        for _ in 0..size {
+            let next = (tiff.len() as u32 + 18).to_le_bytes();
+            tiff.extend([1, 0, 0, 1, 3, 0, 1, 0, 0, 0, 8, 0, 0, 0]);
+            tiff.extend(next);
+        }
+        looked_at(folder, "photo.tif", tiff)
+    });
+}
+
+/// Files that are no photos, in a folder of their own for each hundred.
+fn broken(folder: &Folder, place: &str, size: usize, name: impl Fn(usize) -> String) {
+    for number in 0..size {
+        let path = folder.path(&format!("{place}/{}", name(number)));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "no").unwrap();
+    }
+}
+
+#[test]
+fn folders() {
+    grows_with_the_input("photos of one name, drawn on", 1000, |folder, size| {
+        broken(folder, "in", size, |number| format!("{number}/a.jpg"));
+        let (place, out) = (folder.text("in"), folder.text("out"));
+        words(&["classify", &place, "--picture", &out, "--quiet"])
+    });
+    grows_with_the_input("copies of one file, indexed", 1000, |folder, size| {
+        broken(folder, "in", size, |number| format!("{}/{number}.jpg", number / 100));
+        words(&["index", &folder.text("in"), "--library", &folder.text("l.lgn"), "--quiet"])
+    });
+    grows_with_the_input("copies of one file in two classes", 1500, |folder, size| {
+        broken(folder, "in", size, |number| format!("{}/{number}.jpg", number % 2));
+        words(&["train", &folder.text("in"), "--out", &folder.text("model"), "--quiet"])
+    });
+    grows_with_the_input("classes", 500, |folder, size| {
+        broken(folder, "in", size, |number| format!("class{number}/a.jpg"));
+        words(&["train", &folder.text("in"), "--out", &folder.text("model"), "--quiet"])
+    });
+}
+
+#[test]
+fn lists_and_archives() {
+    grows_with_the_input("files in an archive", 2400, |folder, size| {
+        let file = File::create(folder.path("model.tgz")).unwrap();
+        let mut archive =
+            tar::Builder::new(flate2::write::GzEncoder::new(file, flate2::Compression::fast()));
+        for number in 0..size {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(2);
+            header.set_mode(0o644);
+            archive.append_data(&mut header, format!("{number}.txt"), &b"no"[..]).unwrap();
+        }
+        archive.into_inner().unwrap().finish().unwrap();
+        words(&["models", "show", &folder.text("model.tgz")])
+    });
+    grows_with_the_input("lines of a label file", 50_000, |folder, size| {
+        let lines: String = (0..size).map(|number| format!("class {number}\n")).collect();
+        fs::write(folder.path("labels.txt"), lines).unwrap();
+        words(&["classify", &photo("coffee.jpg"), "--labels", &folder.text("labels.txt")])
+    });
+    grows_with_the_input("lines of a list of photos", 20_000, |folder, size| {
+        fs::write(folder.path("list"), "gone.jpg\n".repeat(size)).unwrap();
+        words(&["classify", "--files-from", &folder.text("list"), "--quiet"])
+    });
+    grows_with_the_input("words of a query", 100, |folder, size| {
+        let library = folder.text("l.lgn");
+        broken(folder, "in", 1, |_| "a.jpg".into());
+        let indexed = program(&["index", &folder.text("in"), "--library", &library]).output();
+        indexed.unwrap();
+        let query = vec!["cat"; size].join(" or ");
+        words(&["search", &query, "--library", &library])
+    });
+    grows_with_the_input("bottleneck files", 1000, |folder, size| {
+        broken(folder, "photos/cat", size, |number| format!("{number}.jpg"));
+        let place = folder.path("bottlenecks/cat");
+        fs::create_dir_all(&place).unwrap();
+        for number in 0..size {
+            fs::write(place.join(format!("{number}.jpg_module.txt")), "0.5,0.5").unwrap();
+        }
+        let [from, photos, to] =
+            ["bottlenecks", "photos", "features"].map(|name| folder.text(name));
+        words(&["features", "import", &from, &photos, "--cache", &to])
+    });
+}
