@@ -7,6 +7,7 @@ answer a search as the program's; the script ends with 1 if not.
 """
 
 import argparse
+import os
 import pathlib
 import shutil
 import subprocess
@@ -21,11 +22,11 @@ def run_spark(paths, out, cores, map_side):
     from pyspark.sql import SparkSession
     from pyspark.sql import functions as F
 
+    os.environ["PYSPARK_PYTHON"] = sys.executable
     spark = (
         SparkSession.builder.master(f"local[{cores}]")
         .config("spark.sql.execution.arrow.maxRecordsPerBatch", 64)
         .config("spark.ui.enabled", "false")
-        .config("spark.pyspark.python", sys.executable)
         .getOrCreate()
     )
     spark.sparkContext.setLogLevel("ERROR")
@@ -41,7 +42,7 @@ def run_spark(paths, out, cores, map_side):
         .repartition(2 * cores)
     )
     rows = photos.mapInArrow(lambda batches: analyse_batches(batches, map_side=map_side), spark_schema())
-    rows.write.parquet(str(out))
+    rows.write.option("compression", "none").parquet(str(out))
     seconds = time.perf_counter() - started
     Analyse(map_side=map_side).write_empty_part(out / "empty.parquet")
     version = spark.version
