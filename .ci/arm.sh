@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds for 64-bit Arm, and runs the tests of the kernels, of operations and of formats on emulated CPUs.
 #   .ci/arm.sh [CPU...]      by default max, neoverse-n1 and cortex-a72
+#   .ci/arm.sh layer         what bench/arm/instructions.py counts with
 # It needs qemu-user and Debian's cross compiler for linking, and the Rust target aarch64-unknown-linux-gnu, from rustup
 # or as Debian's rustc-web with libstd-rust-web-dev:arm64. Without them it ends with 3. Emulation shows that answers are
 # right; it says nothing of their time.
@@ -18,9 +19,18 @@ elif [ -x /usr/bin/rustc ] && has_target /usr/bin/rustc; then export RUSTC=/usr/
 else echo "the Rust target $target is missing" >&2; exit 3
 fi
 
+if [ "${1-}" = layer ]; then
+  # With the names of functions.
+  CARGO_PROFILE_RELEASE_STRIP=none cargo build --release -p lorgnette-kernels --example layer --target "$target"
+  cp "$CARGO_TARGET_DIR/$target/release/examples/layer" "$CARGO_TARGET_DIR/layer"
+  "${CC:-cc}" -O2 -Wall -shared -fPIC -o "$CARGO_TARGET_DIR/libcount.so" bench/arm/count.c
+  exit
+fi
+
 # The levels and instructions that a CPU has.
 levels() {
   case $1 in
+    max*) echo portable,neon,bf16 ;;
     *) echo portable,neon ;;
   esac
 }

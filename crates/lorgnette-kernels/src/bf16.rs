@@ -2,7 +2,11 @@
 
 #[cfg(target_arch = "x86_64")]
 use crate::simd::Avx512Bf16;
-use crate::simd::{Portable, Simd, SimdOp};
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
+#[cfg(not(target_arch = "aarch64"))]
+use crate::simd::Portable;
+use crate::simd::{Simd, SimdOp};
 
 /// Rounds values to bf16, two to a word; an odd last one is paired with zero. Magnitudes below
 /// 2^-126 become zero.
@@ -31,6 +35,9 @@ fn dispatch(kernel: impl SimdOp) {
     if Avx512Bf16::is_available() {
         return Avx512Bf16::dispatch(kernel);
     }
+    #[cfg(target_arch = "aarch64")]
+    Neon::dispatch(kernel);
+    #[cfg(not(target_arch = "aarch64"))]
     Portable::dispatch(kernel);
 }
 

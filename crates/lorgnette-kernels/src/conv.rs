@@ -20,7 +20,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg_attr(target_arch = "aarch64", allow(dead_code, reason = "pairs are x86-64's"))]
 mod bf16;
 mod direct;
 #[expect(
@@ -307,6 +308,8 @@ macro_rules! kernels {
             amx::kernel::<amx::Bf16>(),
             #[cfg(target_arch = "x86_64")]
             bf16::kernel::<Avx512Bf16>(),
+            #[cfg(target_arch = "aarch64")]
+            bf16::matrix::kernel(),
             $(
                 $(#[$cfg])* gemv::kernel::<$level>(),
                 $(#[$cfg])* row_im2col::kernel::<$level>(),
@@ -473,5 +476,5 @@ fn with_weight_loads<S: Simd>(products: f64, weights: usize) -> f64 {
 
 /// Returns the output channels of a panel of packed weights.
 const fn panel_width<S: Simd>() -> usize {
-    2 * S::LANES
+    S::PANEL_VECTORS * S::LANES
 }

@@ -32,8 +32,11 @@ pub struct Isa {
     pub lanes: usize,
     /// Vector registers.
     pub registers: usize,
-    /// Pixels of the largest register tile. A tile holds two vectors of sums for each pixel, two of
-    /// weights and one of input.
+    /// Vectors of output channels of a panel of packed weights, which is as wide as the largest
+    /// register tile: 2, or 4 where the tile is for narrow vectors and many registers.
+    pub panel_vectors: usize,
+    /// Pixels of the largest register tile. A tile holds a panel's vectors of sums for each pixel,
+    /// two of weights and one of input.
     pub tile_rows: usize,
     /// Cost of reading one weight from memory, for one of two threads that share 19 GB/s.
     pub weight_load_cost: f64,
@@ -136,7 +139,8 @@ mod tests {
     fn tiles_fit_the_registers() {
         for level in Level::ALL {
             let isa = level.isa();
-            assert!(2 * isa.tile_rows + 3 <= isa.registers, "{level}");
+            assert!([2, 4].contains(&isa.panel_vectors), "{level}");
+            assert!(isa.panel_vectors * isa.tile_rows + 3 <= isa.registers, "{level}");
         }
     }
 

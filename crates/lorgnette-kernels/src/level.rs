@@ -15,7 +15,8 @@ pub enum Level {
     /// AVX-512 with AVX-512 BF16 and AMX's products of bf16 tiles (Intel servers since 2023), which
     /// the operating system must permit.
     Amx,
-    /// 64-bit Arm with NEON, as all of them have it.
+    /// 64-bit Arm with NEON, as all of them have it. bf16 are multiplied as matrices where the CPU
+    /// has the instructions.
     Neon,
     /// WebAssembly with fixed-width SIMD (browsers since 2021 to 2023).
     Simd128,
@@ -26,12 +27,9 @@ impl Level {
     pub const ALL: [Self; 6] =
         [Self::Portable, Self::Avx2, Self::Avx512, Self::Amx, Self::Neon, Self::Simd128];
 
-    /// Returns the widest level of this CPU. NEON has to be asked for by name: its kernels have not
-    /// been compared with the reference yet.
+    /// Returns the widest level of this CPU.
     pub fn best() -> Self {
-        let mut levels = Self::available();
-        levels.retain(|&level| level != Self::Neon);
-        levels.pop().unwrap_or(Self::Portable)
+        Self::available().pop().unwrap_or(Self::Portable)
     }
 
     /// Returns the levels of this CPU, narrowest first.

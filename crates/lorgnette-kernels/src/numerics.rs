@@ -37,10 +37,10 @@ pub enum Precision {
     #[default]
     Float32,
     /// Inputs and weights rounded to bf16 wherever that is estimated to be faster, with AMX tiles
-    /// if available. The CPU must have AVX-512 BF16.
+    /// if available. The CPU must have AVX-512 BF16 or Arm's BF16.
     Bf16,
     /// As [`Precision::Bf16`], but only for layers whose time it is estimated to reduce by a
-    /// quarter; float32 where the CPU has no AVX-512 BF16. Results therefore depend on the CPU.
+    /// quarter; float32 where the CPU has neither. Results therefore depend on the CPU.
     Auto,
 }
 

@@ -6,7 +6,7 @@
 //! vectorises plain loops in such a kernel for the level.
 
 #[cfg(target_arch = "aarch64")]
-mod neon;
+pub(crate) mod neon;
 mod portable;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
@@ -63,6 +63,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     const LEVEL: Level;
     /// Float32 values of a vector.
     const LANES: usize = Self::LEVEL.isa().lanes;
+    /// Vectors of a panel; see [`Isa::panel_vectors`](crate::Isa::panel_vectors).
+    const PANEL_VECTORS: usize = Self::LEVEL.isa().panel_vectors;
     /// Pixels of the largest register tile; see [`Isa::tile_rows`](crate::Isa::tile_rows).
     const TILE_ROWS: usize = Self::LEVEL.isa().tile_rows;
     /// True if an instruction rounds vectors to bf16.
@@ -228,6 +230,23 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
         // SAFETY: caller guarantees it.
         let x = self.splat(unsafe { *from.wrapping_add(k) });
         [self.add_product(x, weights[0], sums[0]), self.add_product(x, weights[1], sums[1])]
+    }
+    /// Adds a large tile's products with the first of `depth` input channels, `sums[r][v] +=
+    /// inputs[r][k] · weights[k][v]`, and returns how many they are. A level does it for the tiles
+    /// for which it has instructions in a fixed order; others return 0.
+    ///
+    /// # Safety
+    /// Caller guarantees `depth` values at each of `inputs`, and as many rows of a panel's width at
+    /// `weights`.
+    #[inline(always)]
+    unsafe fn add_tile_products<const ROWS: usize, const VECS: usize>(
+        self,
+        _inputs: &[*const f32; ROWS],
+        _weights: *const f32,
+        _depth: usize,
+        _sums: &mut [[Self::F; VECS]; ROWS],
+    ) -> usize {
+        0
     }
     /// Expands groups of three of the first lanes to groups of four, with a zero after each.
     #[inline(always)]

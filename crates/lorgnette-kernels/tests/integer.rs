@@ -475,9 +475,9 @@ fn packed_is_reference<T: Byte>(seed: u64) -> usize {
 #[test]
 fn packed_kernels_have_the_reference_s_bytes() {
     let compared = packed_is_reference::<u8>(1) + packed_is_reference::<i8>(2);
-    if Level::best() != Level::Portable {
-        assert!(compared > 300, "{compared} comparisons");
-    }
+    // Elsewhere the compiler's vectors are best.
+    let has_packed = cfg!(target_arch = "x86_64") && Level::best() != Level::Portable;
+    assert_eq!(compared > 300, has_packed, "{compared} comparisons");
 }
 
 #[test]

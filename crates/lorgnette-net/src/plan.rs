@@ -306,7 +306,7 @@ fn check_numerics(options: &PlanOptions) -> Result<()> {
     let why = if lorgnette_kernels::numerics::has_bf16() {
         format!("it needs the CPU level avx512 or amx, and {level} is asked for")
     } else {
-        "this CPU has no AVX-512 BF16".to_owned()
+        "this CPU has no products of bf16".to_owned()
     };
     let advice = "take precision auto, which is bf16 where that is faster, or float32";
     Err(Error::Input(format!("precision {precision}: {why}: {advice}")))

@@ -298,7 +298,9 @@ fn staleness(
     if header.rounds != rounds(level, numerics) {
         let [with, without] = ["with", "without"];
         let (then, now) = if header.rounds { (with, without) } else { (without, with) };
-        return Some(format!("it was packed for a CPU {then} AVX-512 BF16, and this is one {now}"));
+        return Some(format!(
+            "it was packed for a CPU {then} products of bf16, and this is one {now}"
+        ));
     }
     let now = stamp(Path::new(&origin.path))?;
     (now != (origin.length, origin.modified)).then(|| "the model it is from has changed".into())

@@ -3,7 +3,10 @@
 //!
 //! A pair is as wide as a float32. With the input rounded to pairs of neighbouring channels, and
 //! the weights packed the same way, this is the direct convolution of half the channels, run by the
-//! same tile with another product.
+//! same tile with another product. `matrix` is the same where instructions multiply matrices.
+
+#[cfg(target_arch = "aarch64")]
+pub(super) mod matrix;
 
 use std::ops::Range;
 
@@ -32,11 +35,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         algorithm: Algorithm::direct("bf16"),
         layout: PackedLayout::new("pairs of bf16", WeightFormat::Bf16),
         fits: |_| true,
-        cost: |shape| {
-            let inputs = shape.input.pixels() * shape.input.channels.div_ceil(S::LANES);
-            let rounding = if input_is_bf16(shape) { 0.0 } else { ROUNDING_COST * inputs as f64 };
-            direct_cost::<S>(&paired_shape(shape)) + rounding
-        },
+        cost: |shape| direct_cost::<S>(&paired_shape(shape)) + rounding_cost::<S>(shape),
         packed_len: |shape| pack::packed_len::<S>(&paired_shape(shape)),
         scan_weights: None,
         pack_rows: pack_rows::<S>,
@@ -50,6 +49,12 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         },
         run: run::<S>,
     }
+}
+
+/// Returns the cost of rounding the input.
+fn rounding_cost<S: Simd>(shape: &ConvShape) -> f64 {
+    let inputs = shape.input.pixels() * shape.input.channels.div_ceil(S::LANES);
+    if input_is_bf16(shape) { 0.0 } else { ROUNDING_COST * inputs as f64 }
 }
 
 /// True if the input is stored as bf16.

@@ -50,8 +50,21 @@ impl Epilogue<'_> {
                 simd.store_slice(&mut spilled[r][v][..S::LANES], sums[r][v]);
             }
         }
-        let sums = spilled.as_flattened();
-        simd.call(Spilled { epilogue: self, pixel, channel, vecs: VECS, sums });
+        self.store_spilled(simd, pixel, channel, VECS, spilled.as_flattened());
+    }
+
+    /// Stores sums in memory: `vecs` vectors of channels from `channel` on, as far as the output
+    /// has them, for each of some pixels.
+    #[inline(always)]
+    pub(super) fn store_spilled<S: Simd>(
+        &self,
+        simd: S,
+        pixel: usize,
+        channel: usize,
+        vecs: usize,
+        sums: &[[f32; MAX_LANES]],
+    ) {
+        simd.call(Spilled { epilogue: self, pixel, channel, vecs, sums });
     }
 
     /// Stores sums whose vectors are whole, except the last if `PARTIAL`.

@@ -55,7 +55,7 @@ pub(super) fn run<S: Simd, W: Weight>(
     }
     // Several panels at once: independent sums hide the latency of additions, independent streams
     // that of memory.
-    let panels_per_call = if pixels == 1 { 4 } else { 2 };
+    let panels_per_call = if pixels == 1 { 8 } else { 4 } / S::PANEL_VECTORS;
     let tasks = panels.div_ceil(panels_per_call).min(pool.threads() * TASKS_PER_THREAD);
     pool.run(tasks, &|_, index| {
         let panels = chunk(panels, tasks, index);
@@ -69,10 +69,19 @@ pub(super) fn run<S: Simd, W: Weight>(
             panel += panels_per_call;
         }
         for panel in panel..panels.end {
-            match pixels {
-                1 => job.gemv_tile::<S, W, 1, 2>(&rows, panel),
-                2 => job.gemv_tile::<S, W, 2, 2>(&rows, panel),
-                _ => job.gemv_tile::<S, W, 3, 2>(&rows, panel),
+            // A constant, so that only one of the two is compiled.
+            if S::PANEL_VECTORS == 2 {
+                match pixels {
+                    1 => job.gemv_tile::<S, W, 1, 2>(&rows, panel),
+                    2 => job.gemv_tile::<S, W, 2, 2>(&rows, panel),
+                    _ => job.gemv_tile::<S, W, 3, 2>(&rows, panel),
+                }
+            } else {
+                match pixels {
+                    1 => job.gemv_tile::<S, W, 1, 4>(&rows, panel),
+                    2 => job.gemv_tile::<S, W, 2, 4>(&rows, panel),
+                    _ => job.gemv_tile::<S, W, 3, 4>(&rows, panel),
+                }
             }
         }
     });

@@ -1,5 +1,5 @@
-//! The register tile: `ROWS` output pixels by `VECS` vectors of output channels, with all sums in
-//! registers.
+//! The register tile: `ROWS` output pixels by `VECS` vectors of output channels, mostly those of a
+//! panel, with all sums in registers.
 //!
 //! For each tap and input channel, the tile loads the weights of its output channels once; for each
 //! pixel it broadcasts one input value and multiplies and adds. Each output value's products are
@@ -72,10 +72,10 @@ impl<'a> Job<'a> {
         let next = self.packed.as_ptr().cast::<W>().wrapping_add((panel + 1) * self.panel_len);
         let ahead = next.cast::<f32>().wrapping_add(turn * self.prefetch_share::<S>());
         let position = TilePosition { pixel: inputs.pixel, panel, ahead };
-        if self.epilogue.layout.channels - panel * panel_width::<S>() > S::LANES {
-            self.dispatch_rows::<S, W, 2>(simd, inputs, position);
-        } else {
-            self.dispatch_rows::<S, W, 1>(simd, inputs, position);
+        match vectors_of_panel::<S>(self.epilogue.layout.channels, panel) {
+            1 => self.dispatch_rows::<S, W, 1>(simd, inputs, position),
+            4 if S::PANEL_VECTORS == 4 => self.dispatch_rows::<S, W, 4>(simd, inputs, position),
+            _ => self.dispatch_rows::<S, W, 2>(simd, inputs, position),
         }
     }
 
@@ -106,7 +106,8 @@ impl<'a> Job<'a> {
         choose!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
     }
 
-    /// Computes `ROWS` pixels of `VECS / 2` panels, reading weights at memory speed.
+    /// Computes `ROWS` pixels of the panels that `VECS` vectors are, reading weights at memory
+    /// speed.
     pub(super) fn gemv_tile<S: Simd, W: Weight, const ROWS: usize, const VECS: usize>(
         &self,
         rows: &dyn Rows,
@@ -117,6 +118,12 @@ impl<'a> Job<'a> {
         let position = TilePosition { pixel: 0, panel, ahead: std::ptr::null() };
         S::dispatch(Tile::<W, ROWS, VECS>::new(self, &inputs, position));
     }
+}
+
+/// Returns the vectors of a tile for a panel's output channels: 1, 2, or 4.
+pub(super) fn vectors_of_panel<S: Simd>(channels: usize, panel: usize) -> usize {
+    let vectors = (channels - panel * panel_width::<S>()).div_ceil(S::LANES);
+    vectors.next_power_of_two().min(S::PANEL_VECTORS)
 }
 
 /// A tile's position.
@@ -205,7 +212,7 @@ impl<W: Weight, const ROWS: usize, const VECS: usize> SimdOp for Tile<'_, W, ROW
         // Stores that miss the cache are made one after the other; prefetched now, their lines are
         // in L1 at the end.
         job.epilogue.prefetch::<S, ROWS, VECS>(simd, position.pixel, position.panel);
-        let mut cursor = WeightCursor::<W, VECS>::new(job, position);
+        let mut cursor = WeightCursor::<W, VECS>::new::<S>(job, position);
         let mut sums = [[simd.splat(0.0); VECS]; ROWS];
         let taps = job.taps[0] * job.taps[1];
         // More pointers are initialised only if needed: that takes as long as a short tile's
@@ -242,9 +249,9 @@ struct WeightCursor<W, const VECS: usize> {
 
 impl<W: Weight, const VECS: usize> WeightCursor<W, VECS> {
     #[inline(always)]
-    fn new(job: &Job<'_>, position: TilePosition) -> Self {
+    fn new<S: Simd>(job: &Job<'_>, position: TilePosition) -> Self {
         let available = size_of_val(job.packed) / size_of::<W>();
-        let last = position.panel + VECS.div_ceil(2);
+        let last = position.panel + VECS.div_ceil(S::PANEL_VECTORS);
         assert!(available >= last * job.panel_len, "a tile has more panels than there are");
         let weights = job.packed.as_ptr().cast::<W>().wrapping_add(position.panel * job.panel_len);
         Self { weights, panel_len: job.panel_len, ahead: position.ahead }
@@ -265,8 +272,13 @@ impl<W: Weight, const VECS: usize> WeightCursor<W, VECS> {
     ) {
         let unrolled_depth = depth / UNROLL * UNROLL;
         let mut k = 0;
+        if W::IS_FLOAT32 {
+            // SAFETY: caller guarantees inputs and weights.
+            k = unsafe { simd.add_tile_products(inputs, self.weights.cast(), depth, sums) };
+            self.weights = self.weights.wrapping_add(k * panel_width::<S>());
+        }
         while k < unrolled_depth {
-            if VECS <= 2 {
+            if VECS <= S::PANEL_VECTORS {
                 for line in 0..PREFETCHES {
                     simd.prefetch(self.ahead.wrapping_add(line * CACHE_LINE));
                 }
@@ -373,8 +385,9 @@ impl<W: Weight, const VECS: usize> WeightCursor<W, VECS> {
         for v in 0..VECS {
             let at = self
                 .weights
-                .wrapping_add(v / 2 * self.panel_len + v % 2 * S::LANES + row * panel_width::<S>());
-            if VECS > 2 {
+                .wrapping_add(v / S::PANEL_VECTORS * self.panel_len)
+                .wrapping_add(v % S::PANEL_VECTORS * S::LANES + row * panel_width::<S>());
+            if VECS > S::PANEL_VECTORS {
                 simd.prefetch(at.wrapping_add(PREFETCH_DISTANCE * panel_width::<S>()).cast());
             }
             // SAFETY: caller guarantees the weights.

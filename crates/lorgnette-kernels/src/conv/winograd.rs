@@ -34,6 +34,7 @@ pub(super) use self::transform::{F11, F23, F25, F27, F43, F47};
 use self::transform::{MAX_OUTPUTS, MAX_POINTS, Transform1d};
 use self::weights::points;
 use super::epilogue::Epilogue;
+use super::tile::vectors_of_panel;
 use super::{Algorithm, Conv, ConvKernel, ConvShape, ErrorClass, panel_width, with_weight_loads};
 use crate::blocks::{SharedSlice, chunk};
 use crate::isa::CACHE_LINE;
@@ -410,13 +411,15 @@ impl<V: Transform1d, H: Transform1d> SimdOp for MultiplyPanels<'_, V, H> {
         assert!(products.len() >= job.schedule.products_len(), "room for products is missing");
         for panel in panels {
             let channels = job.shape.output.channels - panel * panel_width::<S>();
-            if channels > S::LANES {
-                job.multiply::<S, 2>(simd, block.len(), values, panel, products);
-            } else {
-                job.multiply::<S, 1>(simd, block.len(), values, panel, products);
+            match vectors_of_panel::<S>(job.shape.output.channels, panel) {
+                1 => job.multiply::<S, 1>(simd, block.len(), values, panel, products),
+                4 if S::PANEL_VECTORS == 4 => {
+                    job.multiply::<S, 4>(simd, block.len(), values, panel, products);
+                }
+                _ => job.multiply::<S, 2>(simd, block.len(), values, panel, products),
             }
             for tile in block.clone() {
-                for v in 0..if channels > S::LANES { 2 } else { 1 } {
+                for v in 0..channels.div_ceil(S::LANES).min(S::PANEL_VECTORS) {
                     let from = (tile - block.start) * panel_width::<S>() + v * S::LANES;
                     job.outputs(simd, tile, &products[from..], panel, v);
                 }

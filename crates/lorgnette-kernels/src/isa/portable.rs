@@ -8,6 +8,7 @@ pub(super) static PORTABLE: Isa = Isa {
     base: Level::Portable,
     lanes: 4,
     registers: 16,
+    panel_vectors: 2,
     tile_rows: 4,
     weight_load_cost: 1.5,
     caches: X86_CACHES,

@@ -10,6 +10,7 @@ pub(super) static SIMD128: Isa = Isa {
     base: Level::Simd128,
     lanes: 4,
     registers: 16,
+    panel_vectors: 2,
     tile_rows: 5,
     weight_load_cost: 1.5,
     caches: X86_CACHES,

@@ -1,5 +1,8 @@
 //! Vectors of Arm's Advanced SIMD (NEON).
 
+pub(crate) mod matrix;
+pub(crate) mod tile;
+
 use std::arch::aarch64::*;
 
 use super::{Simd, SimdOp};
@@ -95,6 +98,21 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    unsafe fn store_partial_bf16(self, to: *mut u16, value: Self::F, count: usize) {
+        // SAFETY: NEON is on; caller guarantees the numbers.
+        unsafe {
+            let halves = round_to_bf16(value);
+            if count == Self::LANES {
+                return vst1_u16(to, halves);
+            }
+            let mut lanes = [0; Self::LANES];
+            vst1_u16(lanes.as_mut_ptr(), halves);
+            lanes[count..].fill(0);
+            std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count.next_multiple_of(2));
+        }
+    }
+
+    #[inline(always)]
     unsafe fn load_f16(self, from: *const u16) -> Self::F {
         let value: float32x4_t;
         // SAFETY: caller guarantees the numbers; no alignment is needed. The conversion is one of
@@ -144,6 +162,28 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    unsafe fn add_tile_products<const ROWS: usize, const VECS: usize>(
+        self,
+        inputs: &[*const f32; ROWS],
+        weights: *const f32,
+        depth: usize,
+        sums: &mut [[Self::F; VECS]; ROWS],
+    ) -> usize {
+        let groups = depth / Self::LANES;
+        if VECS != 4 || ROWS > Self::TILE_ROWS || groups == 0 {
+            return 0;
+        }
+        // SAFETY: caller guarantees inputs and weights. The pointers' types are the arguments' own,
+        // as `VECS` is 4.
+        unsafe {
+            let inputs = &*std::ptr::from_ref(inputs).cast::<[*const u8; ROWS]>();
+            let sums = &mut *std::ptr::from_mut(sums).cast::<[[Self::F; 4]; ROWS]>();
+            tile::add_floats(inputs, weights.cast(), groups, sums);
+        }
+        groups * Self::LANES
+    }
+
+    #[inline(always)]
     fn has_nan(self, a: Self::F) -> bool {
         // SAFETY: NEON is on.
         unsafe { vminvq_u32(vceqq_f32(a, a)) == 0 }
@@ -172,5 +212,23 @@ impl Simd for Neon {
                 options(nomem, nostack, preserves_flags),
             );
         }
+    }
+}
+
+/// Rounds to the nearest bf16, ties to even; magnitudes below 2^-126 become zero, which they do not
+/// by the instruction of CPUs with BF16.
+#[inline(always)]
+fn round_to_bf16(value: float32x4_t) -> uint16x4_t {
+    // SAFETY: NEON is on.
+    unsafe {
+        let bits = vreinterpretq_u32_f32(value);
+        let odd = vandq_u32(vshrq_n_u32::<16>(bits), vdupq_n_u32(1));
+        let rounded = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7FFF)));
+        let quiet = vorrq_u32(bits, vdupq_n_u32(0x40_0000));
+        let rounded = vbslq_u32(vceqq_f32(value, value), rounded, quiet);
+        let magnitude = vandq_u32(bits, vdupq_n_u32(0x7FFF_FFFF));
+        let sign = vandq_u32(bits, vdupq_n_u32(0x8000_0000));
+        let is_tiny = vcltq_u32(magnitude, vdupq_n_u32(0x80_0000));
+        vshrn_n_u32::<16>(vbslq_u32(is_tiny, sign, rounded))
     }
 }

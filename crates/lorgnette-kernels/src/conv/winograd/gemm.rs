@@ -93,7 +93,10 @@ impl<const ROWS: usize, const VECS: usize> SimdOp for GemmTile<ROWS, VECS> {
             }
         }
         let mut sums = [[simd.splat(0.0); VECS]; ROWS];
-        let (unrolled_depth, mut k) = (depth / UNROLL * UNROLL, 0);
+        let unrolled_depth = depth / UNROLL * UNROLL;
+        // SAFETY: there are `depth` words in each row, and as many rows of a panel's width.
+        let mut k = unsafe { simd.add_tile_products(&rows, b, depth, &mut sums) };
+        b = b.wrapping_add(k * panel_width::<S>());
         while k < unrolled_depth {
             for line in 0..PREFETCHES {
                 simd.prefetch(ahead.wrapping_add(line * CACHE_LINE));
