@@ -34,7 +34,7 @@ def check(sidecar, answer):
     read = json.loads(lines('exiftool', '-json', '-struct', '-validate', '-warning', '-all', sidecar))[0]
     if read.get('Warning') or read.get('Error'):
         sys.exit(f'{sidecar}: exiftool says {read.get("Warning")} {read.get("Error")}')
-    certain = [finding for finding in answer['detections'] if finding['probability'] >= PROBABILITY and finding['source'] != 'refuted']
+    certain = [finding for finding in answer['findings'] if finding['probability'] >= PROBABILITY and finding['source'] != 'refuted']
     first = [finding['name'].split(',')[0].strip() for finding in certain]
     subject = read.get('Subject', [])
     keywords = [str(word) for word in (subject if isinstance(subject, list) else [subject])]
