@@ -118,7 +118,7 @@ mod tests {
     fn graph_node(name: &str, op: &str, inputs: &[&str], value: Option<TensorProto>) -> NodeDef {
         let dtype = value.as_ref().map_or(FLOAT, |tensor| tensor.dtype);
         let mut attributes = vec![("dtype", Attribute::Type(dtype)), ("T", Attribute::Type(FLOAT))];
-        attributes.extend(value.map(|tensor| ("value", Attribute::Tensor(tensor))));
+        attributes.extend(value.map(|tensor| ("value", Attribute::Tensor(Box::new(tensor)))));
         let attribute =
             |(name, value): (&str, Attribute)| (name.to_owned(), AttrValue { value: Some(value) });
         NodeDef {
