@@ -12,7 +12,7 @@ use crate::model;
 use crate::stream::WorkSplit;
 use crate::verbs::faces::FaceArguments;
 
-/// What is looked for in photos, and how they are opened.
+/// Options of analyses: the model, faces, maps, and how photos are opened.
 #[derive(Debug, Args)]
 pub(crate) struct AnalysisArguments {
     /// Side in pixels of the square that has the area at which a photo is mapped for regions; 0 for

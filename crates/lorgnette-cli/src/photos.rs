@@ -39,7 +39,7 @@ pub(crate) struct Photo {
     relative_dir: PathBuf,
     /// The named folder it was found in, if any.
     folder: Option<PathBuf>,
-    /// What was passed over in that folder, if this is its first photo and there was anything.
+    /// The files passed over in that folder, if this is its first photo and there was anything.
     passed_over: Option<PassedOver>,
 }
 
@@ -93,7 +93,7 @@ impl Photo {
         (!is_within).then_some(folder)
     }
 
-    /// What was passed over in the named folder whose first photo this is.
+    /// Returns the files passed over in the named folder whose first photo this is.
     pub(crate) fn passed_over(&self) -> Option<&PassedOver> {
         self.passed_over.as_ref()
     }

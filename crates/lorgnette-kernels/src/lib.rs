@@ -15,7 +15,7 @@
 //! | a batch normalisation that no convolution absorbed | [`affine`] |
 //! | a function of each element, or of pairs | [`unary`], [`binary`] |
 //! | logits | [`softmax`] |
-//! | an image of another size | [`resize_bilinear`], [`resize_bicubic`], [`resize_nearest`], [`pad`] |
+//! | another size | [`resize_bilinear`], [`resize_bicubic`], [`resize_nearest`], [`pad`] |
 //! | parts of a concatenation | [`copy_strided`] |
 //! | 8-bit integers of a quantised network | [`mod@integer`] |
 //! | several kernels that an image passes through in blocks of rows | [`RowTasks`] |

@@ -40,8 +40,8 @@ impl Resize {
 
     /// Returns the four input coordinates around output coordinate `at`, and their weights: those
     /// of Keys ("Cubic convolution interpolation for digital image processing", 1981) with a = −0.5
-    /// if pixel centres are at half-integers, where coordinates beyond the edge have no weight; else
-    /// with a = −0.75 and the edge repeated.
+    /// if pixel centres are at half-integers, where coordinates beyond the edge have no weight;
+    /// else with a = −0.75 and the edge repeated.
     pub fn cubic(self, from: usize, to: usize, at: usize) -> CubicTaps {
         let scale = self.scale(from, to);
         let source = if self.half_pixel_centers {

@@ -5,8 +5,8 @@
 //!             (each on any machine, in any order, as often as it takes)
 //! ```
 //!
-//! A shard is a range of a manifest's photos. Its part depends on the photos, the model, the options
-//! and the instruction set alone, so a shard that runs twice gives the same bytes, and files appear
+//! A shard is a range of a manifest's photos. Its part depends on the photos, the model, the
+//! options and the instruction set alone, so a shard that runs twice gives the same bytes, and files appear
 //! whole or not at all. The scheduler can be anything that starts processes.
 
 mod analyse;

@@ -272,7 +272,7 @@ impl Model {
         let network = self.network.with_head(name, head, size)?;
         let signature = network.signature()?;
         let scores = scores_shape(&network, &signature, &self.info.preprocess)?;
-        // What is said of the base's scores is not said of the head's.
+        // A note on the base's scores does not hold for the head's.
         let of_base = bounded_note(&self.info.signature);
         let notes =
             self.info.label_source.notes.iter().filter(|&note| Some(note) != of_base.as_ref());

@@ -63,7 +63,7 @@ struct FineScale {
     /// The mantissa in two parts, of which the lower has `31 − ADD_SHIFT` bits.
     high: i32,
     low: i32,
-    /// What rounds the shift.
+    /// Rounds the shift.
     half: i32,
     /// All bits where a half of a negative number is rounded downward: unless nothing is shifted.
     ties: i32,
@@ -92,12 +92,12 @@ impl FineScale {
     }
 }
 
-/// What [`Multiplier::apply`] does, with one addition and one shift.
+/// [`Multiplier::apply`] with one addition and one shift.
 #[derive(Clone, Copy, Debug)]
 struct OneShift {
     mantissa: i32,
     left: i32,
-    /// What rounds both shifts.
+    /// Rounds both shifts.
     half: i64,
     ties: i32,
     shift: i32,
@@ -201,7 +201,7 @@ impl IntegerBinary for IntegerMul {
 #[derive(Clone, Copy, Debug)]
 pub struct XnnpackAdd {
     factors: [i32; 2],
-    /// What zero points amount to, and a half of what is shifted out.
+    /// The zero points' share of the sum, and half of the part that is shifted out.
     bias: i32,
     shift: i32,
     range: OutputRange,

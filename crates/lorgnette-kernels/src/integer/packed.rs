@@ -68,7 +68,7 @@ impl Instructions {
 struct ZeroPoints {
     /// From 0 to 255.
     input: i32,
-    /// What is left of the filter's after the change, from −128 to 127.
+    /// The filter's zero point after the change, from −128 to 127.
     filter: i32,
     /// The bits in which a stored activation differs from the unsigned one.
     flip: u8,

@@ -123,7 +123,7 @@ impl<T: Byte> Values<'_, T> {
 
 /// How the values of a window become one.
 trait Fold: Sync {
-    /// What is kept of the values so far.
+    /// The result for the values so far.
     type Partial<T: Byte>: Copy;
     /// Returns the partial result of no values.
     fn first<T: Byte>(&self) -> Self::Partial<T>;

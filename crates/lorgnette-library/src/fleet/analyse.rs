@@ -19,7 +19,7 @@ pub struct FleetWorker<'a> {
     pub faces: Option<Box<dyn PhotoAnalyser + 'a>>,
 }
 
-/// What a fleet's machines have in common: the model, the face detector, the options.
+/// The common part of a fleet's machines: the model, the face detector, the options.
 #[derive(Clone, Debug)]
 pub struct FleetAnalyser {
     /// The model.
@@ -78,7 +78,7 @@ impl FleetAnalyser {
         Description::new(&self.model, self.faces.as_ref(), &self.level, &self.open)
     }
 
-    /// Analyses a photo of a manifest, which is in a file that begins at `root`, or in the manifest.
+    /// Analyses a photo of a manifest: in a file whose path begins at `root`, or in the manifest.
     pub(super) fn analyse(
         &self,
         number: usize,

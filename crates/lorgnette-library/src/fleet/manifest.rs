@@ -57,7 +57,7 @@ pub(super) struct Listing {
     pub(super) contents: Option<Vec<u8>>,
 }
 
-/// What a manifest of folders was made of.
+/// The counts of a manifest made from folders.
 #[derive(Debug)]
 pub struct Listed {
     /// Number of photos.

@@ -24,7 +24,7 @@ pub struct MergeOptions {
     pub partial: bool,
 }
 
-/// What a library was made of.
+/// The counts of a merged library.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MergeSummary {
     /// Number of shards; 0 for parts of another scheduler.
@@ -47,8 +47,8 @@ struct Group {
 }
 
 /// Builds a library from parts, which are files, or in folders. The library is that of
-/// [`index`](crate::index()) with the same photos, model and options, but for the folders. `None` if
-/// the observer cancels the call; there is no library then.
+/// [`index`](crate::index()) with the same photos, model and options, but for the folders. `None`
+/// if the observer cancels the call; there is no library then.
 ///
 /// # Errors
 /// If the library exists or cannot be written; if parts are missing, damaged, or of different

@@ -24,7 +24,7 @@ const KEY: &str = "lorgnette.part";
 /// Version of parts.
 const VERSION: u32 = 1;
 
-/// What the rows of a part have in common.
+/// The common facts of a part's rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Description {
     pub(super) version: u32,

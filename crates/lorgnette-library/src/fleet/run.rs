@@ -22,7 +22,7 @@ const CHUNK: usize = 4096;
 /// The same for each worker, of a manifest with the photos' contents.
 const LOADED_PER_WORKER: usize = 32;
 
-/// What becomes of a part that exists.
+/// The treatment of a part that exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Existing {
     /// It stays.
@@ -43,11 +43,11 @@ pub struct FleetRun<'a> {
     pub out: &'a Path,
     /// The folder at which relative paths begin; by default the manifest's.
     pub root: Option<PathBuf>,
-    /// What becomes of a part that exists.
+    /// The treatment of a part that exists.
     pub existing: Existing,
 }
 
-/// What became of a shard.
+/// The outcome of a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardSummary {
     /// File of the photos that were analysed.

@@ -17,7 +17,7 @@ pub(crate) struct Answer {
     pub(crate) logits: NodeId,
     /// The probabilities, if the graph computes them.
     pub(crate) probabilities: Option<NodeId>,
-    /// What keeps the scores within a range, if they are no probabilities.
+    /// The operation that keeps the scores within a range, if they are no probabilities.
     pub(crate) bounded_by: Option<&'static str>,
 }
 

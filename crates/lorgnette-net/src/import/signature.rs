@@ -42,8 +42,8 @@ pub struct Signature {
     /// Whether the output is a class that the graph chooses in a way that cannot be followed back
     /// to scores.
     pub chooses_class: bool,
-    /// What keeps the scores within a range, such as `tanh`, where they are no probabilities: their
-    /// softmax orders the classes, and does not say how sure they are.
+    /// The operation that keeps the scores within a range, such as `tanh`, where they are no
+    /// probabilities: their softmax orders the classes, and does not say how sure they are.
     pub bounded_by: Option<&'static str>,
 }
 

@@ -61,7 +61,7 @@ pub(super) fn without_fake_quantization(graph: &Graph, def: &GraphDef) -> Result
         let Some(rounded) = rounded_value(graph, node) else { continue };
         let range = def.trained_range(&node.name);
         let range = range.map_err(|what| Error::node(&node.name, "FakeQuant", what))?;
-        // What is rounded may be the result of another rounding.
+        // The rounded value may be the result of another rounding.
         let rounded = replaced.get(&rounded).copied().unwrap_or(rounded);
         trained.ranges.insert(graph.node(rounded).name.clone(), range);
         for reader in graph.ids().filter(|reader| *reader > id) {

@@ -32,7 +32,7 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
 
 /// Checks the size that the file states for its primary image, before memory is asked for.
 fn check_size(source: &Source<'_>) -> Result<(), PictureError> {
-    // What is damaged is told by the decoder.
+    // The decoder tells of damage.
     let Ok(file) = HeifFile::parse(source.bytes) else { return Ok(()) };
     match file.image_size(file.primary_id) {
         Ok(Some((width, height))) => source.check_size(width as usize, height as usize),

@@ -51,7 +51,7 @@ pub(super) struct Tile<'a> {
     pub(super) row_stride: usize,
     /// A panel's weights.
     pub(super) weights: *const i8,
-    /// What is added to the sums of each of the panel's channels.
+    /// Added to the sums of each of the panel's channels.
     pub(super) constants: *const i32,
     /// Products of a pixel, in fours.
     pub(super) quads: usize,

@@ -38,7 +38,7 @@ fn frame(data: Vec<u8>, max_pixels: u64) -> Result<Picture, Error> {
     settings.set_frame_size_limit(u32::try_from(max_pixels).unwrap_or(u32::MAX));
     let mut decoder = Decoder::with_settings(&settings)?;
     match decoder.send_data(data, None, None, None) {
-        // What is left is of later frames.
+        // The rest is of later frames.
         Ok(()) | Err(Error::Again) => decoder.get_picture(),
         Err(error) => Err(error),
     }

@@ -14,8 +14,8 @@ impl Crop {
         Self { left: 0, top: 0, width, height }
     }
 
-    /// Returns the part of this size, in fractions of pixels, whose middle is so far from this one's
-    /// (ISO/IEC 14496-12, 12.1.4). `None` if it is empty or juts out.
+    /// Returns the part of this size, in fractions of pixels, whose middle is so far from this
+    /// one's (ISO/IEC 14496-12, 12.1.4). `None` if it is empty or juts out.
     pub(super) fn clean_aperture(
         &self,
         size: [(u32, u32); 2],

@@ -91,7 +91,7 @@ impl Model {
         Ok(Self { model, model_ref, options, detector: OnceLock::new() })
     }
 
-    /// What is known about the model.
+    /// Returns the facts about the model.
     fn facts(&self) -> savvy::Result<Sexp> {
         let (preprocess, signature) = (self.model.preprocess(), self.model.signature());
         answers::to_r(&json!({

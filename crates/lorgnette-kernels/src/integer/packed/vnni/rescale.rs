@@ -46,7 +46,7 @@ pub(in crate::integer) struct Rescale<const ROUNDING: u8> {
     mantissas: __m512i,
     /// Of each pair of channels, the second one's mantissa.
     odd_mantissas: __m512i,
-    /// What is added to products, of channels of even and of odd index.
+    /// Added to products, of channels of even and of odd index.
     rounding: [__m512i; 2],
     /// The bits of shifts: of channels of even and of odd index, or to the left and to the right.
     shifts: [__m512i; 2],
