@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A shard is a range of a manifest's photos. Its part depends on the photos, the model, the
-//! options and the instruction set alone, so a shard that runs twice gives the same bytes, and files appear
-//! whole or not at all. The scheduler can be anything that starts processes.
+//! options and the instruction set alone, so a shard that runs twice gives the same bytes, and
+//! files appear whole or not at all. The scheduler can be anything that starts processes.
 
 mod analyse;
 mod columns;

@@ -106,11 +106,6 @@ impl GraphDef {
     /// only output that retraining adds, or the only softmax. Else the only softmax of the graph.
     fn output(&self) -> Result<usize> {
         let ends = self.named_outputs().unwrap_or_else(|| self.ends());
-        if ends.is_empty() {
-            let what =
-                "the graph has no output: another node reads each of its nodes, as in a loop";
-            return Err(Error::Format { path: self.path().into(), what: what.into() });
-        }
         let leads_to_softmax =
             |&i: &usize| self.back_to(i, is_softmax, SCORE_PASS_THROUGH).is_some();
         let retrained = |&i: &usize| self.nodes[i].name == "final_result";
@@ -124,7 +119,15 @@ impl GraphDef {
             .or_else(|| only(&ends, retrained))
             .or_else(|| only(&ends, leads_to_softmax))
             .or_else(|| only(&softmaxes(), |_| true))
-            .ok_or_else(|| self.unclear(Choice::Output, "the graph has several outputs", &ends))
+            .ok_or_else(|| self.without_output(&ends))
+    }
+
+    fn without_output(&self, ends: &[usize]) -> Error {
+        if !ends.is_empty() {
+            return self.unclear(Choice::Output, "the graph has several outputs", ends);
+        }
+        let what = "the graph has no output: another node reads each of its nodes, as in a loop";
+        Error::Format { path: self.path().into(), what: what.into() }
     }
 
     /// Returns the only input that the file names, if it takes pictures.
