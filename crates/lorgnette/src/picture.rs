@@ -27,7 +27,7 @@ pub use self::error::PictureError;
 pub use self::exif::exif_block;
 pub use self::format::PictureFormat;
 pub use self::metadata::Metadata;
-pub use self::open::{OpenOptions, is_decoding};
+pub use self::open::{OpenOptions, catch_decoder, is_decoding};
 pub use self::picture_ref::PictureRef;
 pub(crate) use self::picture_ref::PixelsRef;
 pub use lorgnette_jpeg::Transform;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use lorgnette::picture::catch_decoder;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::DataType;
 use parquet::errors::ParquetError;
@@ -49,7 +50,7 @@ impl Columns {
         let file = lorgnette::net::file::open_regular(path)
             .map_err(|source| Error::File { name: name(path), source })?;
         let length = file.metadata().map_or(0, |metadata| metadata.len());
-        let reader = SerializedFileReader::new(file).map_err(|error| unreadable(path, &error))?;
+        let reader = decode(path, || SerializedFileReader::new(file))?;
         let columns = Self { path: path.to_owned(), reader };
         // Memory is taken for rows before they are read.
         let max_rows = length.saturating_mul(MAX_ROWS_PER_BYTE);
@@ -191,8 +192,7 @@ impl Columns {
                 _ => return Ok(None),
             }))
         };
-        let leaf = read().map_err(|error| unreadable(&self.path, &error))?;
-        leaf.ok_or_else(|| {
+        decode(&self.path, read)?.ok_or_else(|| {
             let schema = self.metadata().file_metadata().schema_descr();
             let name = schema.column(index).name().to_owned();
             self.wrong(&format!("its column '{name}' has a type that is not read"))
@@ -217,6 +217,13 @@ fn read<T: DataType>(
         left -= records;
     }
     Ok(Leaf { values: values.into_iter().map(value).collect(), definition, repetition })
+}
+
+/// Runs Parquet's reader, which panics at some damaged pages.
+fn decode<T>(path: &Path, read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
+    let panicked = |_| ParquetError::General("it is damaged".to_owned());
+    let decoded = catch_decoder(read).map_err(panicked).flatten();
+    decoded.map_err(|error| unreadable(path, &error))
 }
 
 fn unreadable(path: &Path, error: &ParquetError) -> Error {

@@ -1,5 +1,6 @@
 //! ONNX files from networks: operator set 18, float32 or [8-bit integers](quantized), images in
-//! TensorFlow's layout (`[batch, rows, columns, channels]`), any batch size where the network allows it.
+//! TensorFlow's layout (`[batch, rows, columns, channels]`), any batch size where the network
+//! allows it.
 //!
 //! ```text
 //! Shaped, rewritten (batch norms folded, identities gone) ─▶ Translation: NodeProtos, weights

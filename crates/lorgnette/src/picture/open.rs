@@ -240,8 +240,11 @@ pub fn is_decoding() -> bool {
     IS_DECODING.get()
 }
 
-/// Runs a decoder, which may panic at a damaged file.
-pub(super) fn catch_decoder<T>(decode: impl FnOnce() -> T) -> std::thread::Result<T> {
+/// Runs a decoder, which may panic at a damaged file; [`is_decoding`] is true in it.
+///
+/// # Errors
+/// The decoder's panic.
+pub fn catch_decoder<T>(decode: impl FnOnce() -> T) -> std::thread::Result<T> {
     // The closure only reads the file, and its partial result is lost with the panic: no broken
     // state remains.
     let was_decoding = IS_DECODING.replace(true);
