@@ -1,10 +1,12 @@
 //! Times a network in float32, in bf16 and in 8-bit integers, in turns in one process, and prints
 //! how many times faster than float32 the others are.
 //!
-//!     lorgnette models quantise resnet_v1_50 --random-weights --net-option num_classes=1000 \
-//!         --calibrate photos --min-agreement 0 --out resnet_v1_50.tflite
-//!     lorgnette-integers resnet_v1_50=resnet_v1_50.tflite... [--threads N] [--rounds N]
-//!         [--level L]
+//! ```sh
+//! lorgnette models quantise resnet_v1_50 --random-weights --net-option num_classes=1000 \
+//!     --calibrate photos --min-agreement 0 --out resnet_v1_50.tflite
+//! lorgnette-integers resnet_v1_50=resnet_v1_50.tflite... [--threads N] [--rounds N]
+//!     [--level L]
+//! ```
 //!
 //! Each line of JSON is a network: milliseconds, at best and as the median, and medians of the
 //! ratios of neighbouring runs, which hold on a machine that other work shares.

@@ -43,10 +43,13 @@ struct State {
     closed: bool,
 }
 
+/// Computes an answer and sends it.
+type Work = Box<dyn FnOnce(&Turn) + Send>;
+
 struct Job {
     id: u64,
     turn: Turn,
-    work: Box<dyn FnOnce(&Turn) + Send>,
+    work: Work,
     /// Answers the request with a failure, unless it is answered.
     fail: Box<dyn FnOnce(Failure) + Send>,
 }
@@ -212,7 +215,7 @@ impl Shared {
     fn enqueue(
         self: &Arc<Self>,
         deadline: Instant,
-        work: Box<dyn FnOnce(&Turn) + Send>,
+        work: Work,
         fail: Box<dyn FnOnce(Failure) + Send>,
     ) -> Outcome<CancelOnDrop> {
         let mut state = self.state();
@@ -271,10 +274,7 @@ impl Shared {
     }
 
     /// Waits for a request and notes that it runs; `None` when the queue is closed and empty.
-    fn next(
-        &self,
-        containment: &Arc<Containment>,
-    ) -> Option<(Turn, Box<dyn FnOnce(&Turn) + Send>)> {
+    fn next(&self, containment: &Arc<Containment>) -> Option<(Turn, Work)> {
         let mut state = self.state();
         loop {
             if let Some(Job { mut turn, work, fail, .. }) = state.queue.pop_front() {
