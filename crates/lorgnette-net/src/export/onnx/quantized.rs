@@ -314,10 +314,17 @@ impl<'a> Translation<'a> {
 
     /// Adds the pair that rounds the real numbers `from` to the integers of the value `id`; `to` is
     /// the name of the numbers that these stand for.
+    ///
+    /// Signed integers become unsigned, 128 more, which stand for the same numbers: ONNX Runtime
+    /// 1.32 leaves layers in float that read signed ones, where a shortcut changes their type.
     pub(super) fn rounded(&mut self, id: NodeId, from: String, to: &str) {
         let fact = self.source.one.fact(id);
         let Some(Scale { scale, zero_point }) = fact.quantization else { return };
-        let zero_point = Tensor::from_i64(fact.dtype, &[], &[zero_point.into()]);
+        let (dtype, zero_point) = match fact.dtype {
+            DType::I8 => (DType::U8, zero_point + 128),
+            dtype => (dtype, zero_point),
+        };
+        let zero_point = Tensor::from_i64(dtype, &[], &[zero_point.into()]);
         let parameters = [
             self.floats(id, "quantization/scale", Vec::new(), vec![scale]),
             self.zero_point(id, "quantization/zero_point", zero_point),
