@@ -143,7 +143,9 @@ def read_beside(args, folder, rng):
     asking = [('library', 'statistics'), ('library', 'similar', folder / '0001.bmp', '--threshold', '-1')]
     if subprocess.run([program.lorgnette, 'search', '--help'], capture_output=True).returncode == 0:
         asking.append(('search', 'window screen OR vehicle'))
-    writer = subprocess.Popen(program.index(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # Slowly, so that there is time to ask.
+    slowly = program.command('index', folder, '--map-side', 448, '--threads', 1)
+    writer = subprocess.Popen(slowly, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not pathlib.Path(program.library).exists() or not seen(program):
         time.sleep(0.01)
     asked = 0
