@@ -247,10 +247,14 @@ def exported(lorgnette, file, work):
     reference, optimised = (one.run([output], {name: picture})[0] for one in (plain, found))
     distances = []
     for model in (file, path):
-        run(lorgnette, 'run', model, '--feed', f'{name}={work / "x.npy"}', '--fetch', output, '--out', work / 'answers')
+        # ONNX Runtime rounds a sum once, as XNNPACK does.
+        run(lorgnette, 'run', '--epilogue', 'xnnpack', model, '--feed', f'{name}={work / "x.npy"}',
+            '--fetch', output, '--out', work / 'answers')
         ours = np.load(work / 'answers' / (output.replace('/', '_') + '.npy'))
         if ours.dtype.kind in 'iu':
-            ours = (ours.astype(np.float64) - zero_point) * scale
+            # The export's integers are unsigned, 128 more than signed ones of the file.
+            signed = 128 if ours.dtype == np.int8 else 0
+            ours = (ours.astype(np.float64) + signed - zero_point) * scale
         distances.append(steps(ours, reference, scale))
     theirs = steps(optimised, reference, scale)
     integer = sum(count for operator, count in counts.items() if operator.startswith('QLinear') or operator == 'QGemm')

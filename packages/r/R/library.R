@@ -63,7 +63,7 @@ lg_index <- function(library, folders = character(), model = NULL, map_side = 64
   if (length(folders)) {
     folders <- path.expand(check_texts(folders))
   }
-  native_model <- check_model(if (is.null(model)) lg_model() else model)
+  native_model <- check_model(if (is.null(model)) lg_model(precision = "auto") else model)
   options <- open_options(FALSE, reduced, max_pixels)
   options$map_side <- check_count(map_side, least = 0, null = FALSE)
   options$retry <- check_flag(retry)

@@ -75,7 +75,8 @@ class Library:
         Args:
             folders: folders, including their subfolders, or photos; none for those that were
                 indexed before.
-            model: analyses the photos; None for the embedded MobileNet V1.
+            model: analyses the photos; None for the embedded MobileNet V1, with the precision
+                "auto", as the program has it.
             map_side: side in pixels of the square that has the area at which photos are mapped; 0
                 for no map.
             retry: tries again the photos that could not be decoded.
@@ -87,7 +88,7 @@ class Library:
             KeyboardInterrupt: after Ctrl-C; what is finished is kept.
         """
         paths = [folders] if isinstance(folders, (str, os.PathLike)) else list(folders)
-        network = load() if model is None else model
+        network = load(precision="auto") if model is None else model
         open_arguments: dict[str, Any] = {
             "ignore_orientation": False,
             "reduced": reduced,

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -53,7 +53,8 @@ class Analyse:
     ``error`` is null where all went well; photos whose bytes are null have an error as well.
 
     Args:
-        model: a name or path that `lorgnette.load` takes, or None for the embedded MobileNet V1.
+        model: a name or path that `lorgnette.load` takes, or None for the embedded MobileNet V1,
+            with the precision "auto", as the program has it.
         map_side: side in pixels of the square that has the area at which photos are mapped; 0 for
             no map.
         faces: searches for faces, too.
@@ -73,7 +74,8 @@ class Analyse:
         bytes_column: str = "bytes",
     ) -> None:
         opening = {"ignore_orientation": False, "reduced": reduced, "max_pixels": None}
-        opened = load(model, threads=1)._inner
+        precision: Literal["float32", "auto"] = "auto" if model is None else "float32"
+        opened = load(model, threads=1, precision=precision)._inner
         self.analyser = FleetAnalyser(opened, map_side, faces, opening)
         self.path_column = path_column
         self.bytes_column = bytes_column
