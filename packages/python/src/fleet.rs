@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use lorgnette::ModelOptions;
 use lorgnette::faces::{FaceDetector, FaceOptions};
 use lorgnette::picture::OpenOptions;
 use lorgnette_library::fleet::{self, FleetWorker, LoadedPhoto};
@@ -43,8 +44,10 @@ impl FleetAnalyser {
             let record = ModelRecord::new(&network, &open).or_raise()?;
             let (mut detector, mut face_record) = (None, None);
             if faces {
-                let options = model.options();
-                let faces = FaceDetector::embedded(options, FaceOptions::default()).or_raise()?;
+                // The network's precision is chosen for it alone.
+                let numerics = ModelOptions::default().numerics;
+                let options = ModelOptions { numerics, ..model.options().clone() };
+                let faces = FaceDetector::embedded(&options, FaceOptions::default()).or_raise()?;
                 let faces = FaceAnalyser::new(faces);
                 let whole = OpenOptions { min_decode_size: None, ..open.clone() };
                 face_record = Some(faces.record(&whole).or_raise()?);
