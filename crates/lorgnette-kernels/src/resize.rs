@@ -23,15 +23,17 @@ impl Resize {
         }
     }
 
+    /// Returns the input coordinate of output coordinate `at`, of which interpolation takes the
+    /// pixels around.
+    fn source(self, from: usize, to: usize, at: usize) -> f32 {
+        let scale = self.scale(from, to);
+        if self.half_pixel_centers { (at as f32 + 0.5) * scale - 0.5 } else { at as f32 * scale }
+    }
+
     /// Returns the two input coordinates around output coordinate `at`, and the distance from the
     /// first.
     pub fn between(self, from: usize, to: usize, at: usize) -> (usize, usize, f32) {
-        let scale = self.scale(from, to);
-        let source = if self.half_pixel_centers {
-            (at as f32 + 0.5) * scale - 0.5
-        } else {
-            at as f32 * scale
-        };
+        let source = self.source(from, to, at);
         let floor = source.floor();
         let lower = (floor.max(0.0) as usize).min(from - 1);
         let upper = (source.ceil().max(0.0) as usize).min(from - 1);
@@ -43,12 +45,7 @@ impl Resize {
     /// if pixel centres are at half-integers, where coordinates beyond the edge have no weight;
     /// else with a = −0.75 and the edge repeated.
     pub fn cubic(self, from: usize, to: usize, at: usize) -> CubicTaps {
-        let scale = self.scale(from, to);
-        let source = if self.half_pixel_centers {
-            (at as f32 + 0.5) * scale - 0.5
-        } else {
-            at as f32 * scale
-        };
+        let source = self.source(from, to, at);
         let floor = source.floor();
         // TensorFlow looks the weights up in a table of so many distances.
         let distance = ((source - floor) * CUBIC_STEPS).round_ties_even() / CUBIC_STEPS;
@@ -117,21 +114,8 @@ impl CubicTaps {
     }
 }
 
-/// Interpolates between the sixteen nearest pixels (TensorFlow's `ResizeBicubic`).
-pub fn resize_bicubic(level: Level, resize: Resize, images: ImagePair<'_>, pool: &ThreadPool) {
-    let ImagePair { input_layout, input, output_layout, output } = images;
-    check(&input_layout, &output_layout);
-    let width = output_layout.width;
-    for_blocks(&output_layout, width, output, pool, &|pixels, chunk| {
-        for (i, row) in (pixels.start / width..pixels.end / width).enumerate() {
-            let output = &mut chunk[i * width * output_layout.word_stride()..];
-            let (input_layout, output_layout) = (&input_layout, &output_layout);
-            level.dispatch(BicubicRow { resize, input_layout, input, output_layout, row, output });
-        }
-    });
-}
-
-struct BicubicRow<'a> {
+/// A row of the result, and the images that it is of.
+struct ImageRow<'a> {
     resize: Resize,
     input_layout: &'a ImageLayout,
     input: &'a [f32],
@@ -141,10 +125,36 @@ struct BicubicRow<'a> {
     output: &'a mut [f32],
 }
 
+/// Calls `task` for each row of the result.
+fn for_rows(
+    resize: Resize,
+    images: ImagePair<'_>,
+    pool: &ThreadPool,
+    task: &(dyn Fn(ImageRow<'_>) + Sync),
+) {
+    let ImagePair { input_layout, input, output_layout, output } = images;
+    check(&input_layout, &output_layout);
+    let width = output_layout.width;
+    for_blocks(&output_layout, width, output, pool, &|pixels, chunk| {
+        for (i, row) in (pixels.start / width..pixels.end / width).enumerate() {
+            let output = &mut chunk[i * width * output_layout.word_stride()..];
+            let (input_layout, output_layout) = (&input_layout, &output_layout);
+            task(ImageRow { resize, input_layout, input, output_layout, row, output });
+        }
+    });
+}
+
+/// Interpolates between the sixteen nearest pixels (TensorFlow's `ResizeBicubic`).
+pub fn resize_bicubic(level: Level, resize: Resize, images: ImagePair<'_>, pool: &ThreadPool) {
+    for_rows(resize, images, pool, &|row| level.dispatch(BicubicRow(row)));
+}
+
+struct BicubicRow<'a>(ImageRow<'a>);
+
 impl SimdOp for BicubicRow<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let Self { resize, input_layout, input, output_layout, row, output } = self;
+        let ImageRow { resize, input_layout, input, output_layout, row, output } = self.0;
         let (n, y) = (row / output_layout.height, row % output_layout.height);
         let rows = resize.cubic(input_layout.height, output_layout.height, y);
         let pixel = |row: usize, x: usize| {
@@ -168,32 +178,15 @@ impl SimdOp for BicubicRow<'_> {
 
 /// Interpolates between the four nearest pixels (TensorFlow's `ResizeBilinear`).
 pub fn resize_bilinear(level: Level, resize: Resize, images: ImagePair<'_>, pool: &ThreadPool) {
-    let ImagePair { input_layout, input, output_layout, output } = images;
-    check(&input_layout, &output_layout);
-    let width = output_layout.width;
-    for_blocks(&output_layout, width, output, pool, &|pixels, chunk| {
-        for (i, row) in (pixels.start / width..pixels.end / width).enumerate() {
-            let output = &mut chunk[i * width * output_layout.word_stride()..];
-            let (input_layout, output_layout) = (&input_layout, &output_layout);
-            level.dispatch(BilinearRow { resize, input_layout, input, output_layout, row, output });
-        }
-    });
+    for_rows(resize, images, pool, &|row| level.dispatch(BilinearRow(row)));
 }
 
-struct BilinearRow<'a> {
-    resize: Resize,
-    input_layout: &'a ImageLayout,
-    input: &'a [f32],
-    output_layout: &'a ImageLayout,
-    /// Counted over all images.
-    row: usize,
-    output: &'a mut [f32],
-}
+struct BilinearRow<'a>(ImageRow<'a>);
 
 impl SimdOp for BilinearRow<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let Self { resize, input_layout, input, output_layout, row, output } = self;
+        let ImageRow { resize, input_layout, input, output_layout, row, output } = self.0;
         let (n, y) = (row / output_layout.height, row % output_layout.height);
         let (above, below, down) = resize.between(input_layout.height, output_layout.height, y);
         let at = |y, x| {

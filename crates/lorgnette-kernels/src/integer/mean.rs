@@ -9,8 +9,10 @@ use crate::{Level, ThreadPool};
 /// The values of each mean.
 #[derive(Clone, Debug)]
 pub struct MeanSources {
-    /// For each result the indices of its values.
+    /// For each result the indices of its values; empty where `inner` says them.
     table: Vec<u32>,
+    /// The number of indices.
+    len: usize,
     /// The number of neighbouring results whose values are neighbours too, `inner` apart from one
     /// to the next: as of means over rows and columns, where it is the channels.
     inner: Option<usize>,
@@ -31,7 +33,8 @@ impl MeanSources {
             inner > 0 && table.iter().enumerate().all(|(i, &source)| source as usize == place(i))
         };
         let inner = (count > 0 && is_regular(inner)).then_some(inner);
-        Self { table, inner }
+        let len = table.len();
+        Self { table: if inner.is_some() { Vec::new() } else { table }, len, inner }
     }
 }
 
@@ -128,8 +131,8 @@ impl IntegerMean {
         output: &mut [T],
         pool: &ThreadPool,
     ) {
-        let MeanSources { table, inner } = sources;
-        assert_eq!(table.len(), output.len() * self.count, "the sources of a mean");
+        let MeanSources { table, len, inner } = sources;
+        assert_eq!(*len, output.len() * self.count, "the sources of a mean");
         for_chunks(output, 1, pool, &|range, chunk| {
             if let Some(inner) = *inner {
                 let (mut first, mut chunk) = (range.start, chunk);

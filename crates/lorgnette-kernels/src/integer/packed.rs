@@ -1,15 +1,17 @@
 //! Convolutions whose filters are packed for vector instructions, with the bytes of
 //! [`convolve`](super::convolve) and [`convolve_depthwise`](super::convolve_depthwise).
 //!
-//! The instructions multiply unsigned by signed bytes. So int8 activations are stored 128 higher
-//! and uint8 weights 128 lower, with their zero points, and the zero points are folded:
+//! The instructions multiply unsigned by signed bytes. So int8 activations are taken 128 higher
+//! with their zero point. uint8 weights are stored as their distances from the zero point where
+//! these fit int8, else 128 lower; the distances of a depthwise filter are sums of two int8 where
+//! they do not fit one. The zero points are folded:
 //!
 //! ```text
 //! Σ (a − za)(w − zw) = Σ a·w − zw · Σ a − za · Σ w + depth · za · zw
 //! ```
 //!
-//! The last two terms are constants of an output channel. The second is zero for int8 weights;
-//! otherwise `Σ a` is computed once for a pixel. All arithmetic wraps, so the order is free.
+//! The last two terms are constants of an output channel. The second is zero for int8 weights and
+//! for distances; otherwise `Σ a` is computed once for a pixel. All arithmetic wraps, so the order is free.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -85,17 +85,19 @@ pub(super) unsafe fn store(sums: &Sums, rows: usize, epilogue: &Epilogue<'_>) {
         let of_zeros = row_sums.get(row).map_or(0, |sum| filter_zero.wrapping_mul(*sum));
         let mut results = [0; PANEL];
         let constants = &factors.constants[channels.clone()];
-        let mantissas = &factors.mantissas[channels.clone()];
-        let shifts = factors.left[channels.clone()].iter().zip(&factors.right[channels.clone()]);
-        let parameters = constants.iter().zip(mantissas).zip(shifts);
-        for ((to, sum), ((constant, &mantissa), (left, right))) in
-            results.iter_mut().zip(sums).zip(parameters)
-        {
-            let factor = Multiplier { mantissa, shift: left - right };
-            let sum = sum.wrapping_add(constant.wrapping_sub(of_zeros));
-            *to = limits.store(factor.apply(sum));
-        }
-        if !factors.floats.is_empty() {
+        if factors.floats.is_empty() {
+            let mantissas = &factors.mantissas[channels.clone()];
+            let left = &factors.left[channels.clone()];
+            let shifts = left.iter().zip(&factors.right[channels.clone()]);
+            let parameters = constants.iter().zip(mantissas).zip(shifts);
+            for ((to, sum), ((constant, &mantissa), (left, right))) in
+                results.iter_mut().zip(sums).zip(parameters)
+            {
+                let factor = Multiplier { mantissa, shift: left - right };
+                let sum = sum.wrapping_add(constant.wrapping_sub(of_zeros));
+                *to = limits.store(factor.apply(sum));
+            }
+        } else {
             let parameters = constants.iter().zip(&factors.floats[channels.clone()]);
             for ((to, sum), (constant, &factor)) in results.iter_mut().zip(sums).zip(parameters) {
                 let sum = sum.wrapping_add(constant.wrapping_sub(of_zeros));

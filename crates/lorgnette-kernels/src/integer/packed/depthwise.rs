@@ -34,8 +34,6 @@ pub struct PackedDepthwise {
     factors: ChannelFactors,
     /// A pixel of zeros, as they are stored: the input's zero point.
     padding: Vec<u8>,
-    /// Where each tap is among the taps of all groups.
-    slots: Vec<usize>,
     /// True if a group is a column of taps.
     by_columns: bool,
 }
@@ -106,11 +104,6 @@ impl PackedDepthwise {
         let by_columns = window.kernel == [COLUMN_ROWS; 2]
             && window.dilation[1] == 1
             && (1..=MAX_COLUMN_STRIDE).contains(&window.stride[1]);
-        let slot = |tap: usize| match by_columns {
-            true => tap % COLUMN_ROWS * TAP_GROUP + tap / COLUMN_ROWS,
-            false => tap,
-        };
-        let slots: Vec<usize> = (0..taps).map(slot).collect();
         let padded = channels.next_multiple_of(BLOCK);
         let bytes = padded * taps.next_multiple_of(TAP_GROUP) * weight_sets;
         let mut packed = Self {
@@ -121,7 +114,6 @@ impl PackedDepthwise {
             weight_sets,
             factors: ChannelFactors::zeroed(padded),
             padding: vec![zeros.input as u8 ^ zeros.flip; channels],
-            slots,
             by_columns,
         };
         packed.pack(filter);
@@ -135,7 +127,12 @@ impl PackedDepthwise {
             let lane = lane(channel);
             let (block, lane_of_block) = (lane / BLOCK, lane % BLOCK);
             let mut sum = 0i32;
-            for (tap, slot) in self.slots.iter().enumerate() {
+            for tap in 0..taps {
+                // Its place among the taps of all groups.
+                let slot = match self.by_columns {
+                    true => tap % COLUMN_ROWS * TAP_GROUP + tap / COLUMN_ROWS,
+                    false => tap,
+                };
                 let weight =
                     filter.values[tap * channels + channel].widen() - self.zeros.filter_offset;
                 sum += weight;
@@ -197,11 +194,17 @@ impl PackedDepthwise {
 
     /// Computes a line of pixels, each by itself.
     fn line(&self, input: &[u8], line: usize, output: &mut [u8]) {
-        let taps = self.slots.len();
+        let window = self.shape.window;
+        let taps = window.taps();
+        let mut starts = [None; MAX_TAPS];
+        let starts = &mut starts[..window.kernel[0]];
+        for (tap, start) in starts.iter_mut().enumerate() {
+            *start = self.row_start(line, tap);
+        }
         let mut pointers = [self.padding.as_ptr(); MAX_TAPS];
         let parameters = self.parameters();
         for (x, output) in output.chunks_exact_mut(parameters.channels).enumerate() {
-            self.find_taps(input, line, x, &mut pointers[..taps]);
+            self.find_taps(input, starts, x, &mut pointers[..taps]);
             let pointers = &pointers[..taps.next_multiple_of(TAP_GROUP)];
             #[cfg(target_arch = "x86_64")]
             // SAFETY: filters are only packed where the CPU has the instructions; each pointer has
@@ -214,17 +217,15 @@ impl PackedDepthwise {
         }
     }
 
-    /// Finds the values under a pixel's window.
-    fn find_taps(&self, input: &[u8], line: usize, x: usize, taps: &mut [*const u8]) {
+    /// Finds the values under a pixel's window, whose rows begin at `starts`.
+    fn find_taps(&self, input: &[u8], starts: &[Option<usize>], x: usize, taps: &mut [*const u8]) {
         let IntegerConvShape { input_shape, window, .. } = &self.shape;
         let across = window.valid_taps(1, input_shape[2], x);
-        for tap_y in 0..window.kernel[0] {
-            let start = self.row_start(line, tap_y);
-            for tap_x in 0..window.kernel[1] {
+        for (start, taps) in starts.iter().zip(taps.chunks_exact_mut(window.kernel[1])) {
+            for (tap_x, tap) in taps.iter_mut().enumerate() {
                 let pixel = start.filter(|_| across.contains(&tap_x));
                 let at = pixel.map(|start| start + window.input_index(1, x, tap_x));
-                let slot = self.slots[tap_y * window.kernel[1] + tap_x];
-                taps[slot] = self.pixel(input, at);
+                *tap = self.pixel(input, at);
             }
         }
     }

@@ -277,7 +277,7 @@ impl Task<'_> {
                 shape: &conv.shape,
                 input: self.input,
                 pixels: pixels.clone(),
-                zero: conv.zeros.input as u8 ^ conv.zeros.flip,
+                zero: conv.zeros.input as u8,
                 flip: conv.zeros.flip,
                 row_stride,
                 rows,

@@ -12,7 +12,7 @@ pub(super) struct RowCopy<'a> {
     pub(super) shape: &'a IntegerConvShape,
     pub(super) input: &'a [u8],
     pub(super) pixels: Range<usize>,
-    /// The value of padding, as it is stored.
+    /// The value of padding in rows.
     pub(super) zero: u8,
     /// The bits in which stored values differ from those of rows.
     pub(super) flip: u8,
@@ -87,16 +87,15 @@ impl RowCopy<'_> {
         let (to, rest) = to.split_at_mut(run_len * window.kernel[0]);
         let blank = rest.len().min(super::gemm::QUAD);
         rest[..blank].fill(0);
-        let padding = self.zero ^ self.flip;
         for tap in 0..window.kernel[0] {
             let run = &mut to[tap * run_len..][..run_len];
             if !place.down.contains(&tap) || place.across.is_empty() {
-                run.fill(padding);
+                run.fill(self.zero);
                 continue;
             }
             if place.across != (0..window.kernel[1]) {
-                run[..place.across.start * channels].fill(padding);
-                run[place.across.end * channels..].fill(padding);
+                run[..place.across.start * channels].fill(self.zero);
+                run[place.across.end * channels..].fill(self.zero);
             }
             let line = place.image * rows + window.input_index(0, place.row, tap);
             let line = &self.input[line * columns * channels..][..columns * channels];
