@@ -45,8 +45,6 @@ pub enum RangeRule {
     Percentile(f64),
     /// The range whose rounding and saturation have the least squared error.
     LeastError,
-    /// As quantisation-aware training left it in the graph.
-    Trained,
 }
 
 impl std::fmt::Display for RangeRule {
@@ -55,7 +53,6 @@ impl std::fmt::Display for RangeRule {
             Self::Whole => f.write_str("smallest to largest"),
             Self::Percentile(percentile) => write!(f, "percentile {percentile}"),
             Self::LeastError => f.write_str("least squared error"),
-            Self::Trained => f.write_str("as trained"),
         }
     }
 }

@@ -33,20 +33,23 @@ pub fn top_k(scores: &[f32], k: usize) -> Vec<Ranked> {
 /// # Panics
 /// If `best` is longer than `scores`.
 pub fn top_k_into(scores: &[f32], best: &mut [Ranked]) {
+    rank_into(scores, best, |a, b| without_nan(scores[a]) > without_nan(scores[b]));
+}
+
+/// Writes the highest scores by `is_above`, which compares two positions, to `best`; those of which
+/// neither is above come in the order of their positions. Allocates nothing.
+fn rank_into(scores: &[f32], best: &mut [Ranked], is_above: impl Fn(usize, usize) -> bool) {
     assert!(best.len() <= scores.len(), "{} of {} scores", best.len(), scores.len());
     let mut filled = 0;
     for (index, &score) in scores.iter().enumerate() {
         if filled == best.len() {
-            // False for NaN, too.
-            let is_high = best.last().is_some_and(|last| score > without_nan(last.score));
-            if !is_high {
+            if !best.last().is_some_and(|last| is_above(index, last.index)) {
                 continue;
             }
         } else {
             filled += 1;
         }
-        let rank = best[..filled - 1]
-            .partition_point(|ranked| without_nan(ranked.score) >= without_nan(score));
+        let rank = best[..filled - 1].partition_point(|ranked| !is_above(index, ranked.index));
         best[rank..filled].rotate_right(1);
         best[rank] = Ranked { index, score };
     }
@@ -60,20 +63,14 @@ pub fn top_k_into(scores: &[f32], best: &mut [Ranked]) {
 #[must_use]
 pub fn top_k_with_ties(scores: &[f32], ties: &[f32], k: usize) -> Vec<Ranked> {
     assert_eq!(scores.len(), ties.len(), "scores of the same classes");
-    let descending = |values: &[f32], a: usize, b: usize| {
-        // Zeros of either sign are equal.
-        (without_nan(values[b]) + 0.0).total_cmp(&(without_nan(values[a]) + 0.0))
+    let is_above = |a: usize, b: usize| {
+        let pair = |values: &[f32]| (without_nan(values[a]), without_nan(values[b]));
+        let ((score, other), (tie, other_tie)) = (pair(scores), pair(ties));
+        score > other || score == other && tie > other_tie
     };
-    let rank = |a: &usize, b: &usize| {
-        descending(scores, *a, *b).then_with(|| descending(ties, *a, *b)).then(a.cmp(b))
-    };
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    if k < order.len() {
-        order.select_nth_unstable_by(k, rank);
-        order.truncate(k);
-    }
-    order.sort_unstable_by(rank);
-    order.into_iter().map(|index| Ranked { index, score: scores[index] }).collect()
+    let mut best = vec![Ranked::default(); k.min(scores.len())];
+    rank_into(scores, &mut best, is_above);
+    best
 }
 
 fn without_nan(score: f32) -> f32 {

@@ -44,8 +44,8 @@ impl Default for QuantizationOptions {
 pub struct Quantization {
     /// The `.tflite` file.
     pub bytes: Vec<u8>,
-    /// How ranges were chosen.
-    pub range: RangeRule,
+    /// How ranges were chosen; `None` for those of quantisation-aware training.
+    pub range: Option<RangeRule>,
     /// Whether channels were equalised across layers.
     pub is_equalized: bool,
     /// The layers, in the order they are computed in.
@@ -127,7 +127,7 @@ pub fn quantize_trained(model: &Model) -> Result<Option<Quantization>> {
     let quantized = net::quantize_trained(network, &[end], [height, width], input, &options)?;
     Ok(quantized.map(|quantized| Quantization {
         bytes: quantized.bytes,
-        range: RangeRule::Trained,
+        range: None,
         is_equalized: false,
         layers: quantized
             .layers
@@ -238,7 +238,7 @@ impl<'a> Search<'a> {
         let layers = quantized.layers.into_iter().zip(signal_to_noise);
         Ok(Quantization {
             bytes: quantized.bytes,
-            range: best.range,
+            range: Some(best.range),
             is_equalized: best.is_equalized,
             layers: layers
                 .map(|(layer, signal_to_noise)| LayerQuantization {

@@ -72,7 +72,7 @@ fn layers_are_kept_in_float_by_name_and_ranges_as_asked() {
     options.range = Some(RangeRule::LeastError);
     options.min_agreement = 0.0;
     let quantization = quantize(&model, &photos, &options, &mut ()).unwrap();
-    assert_eq!(quantization.range, RangeRule::LeastError);
+    assert_eq!(quantization.range, Some(RangeRule::LeastError));
     let floats = quantization.layers.iter().filter(|layer| layer.is_float);
     assert_eq!(floats.map(|layer| layer.name.as_str()).collect::<Vec<_>>(), [layer]);
 }
@@ -97,7 +97,7 @@ fn the_best_class_stays_for_nearly_all_of_a_hundred_photos() {
         .collect();
     let Quantization { range, best_agreement, five_best_agreement, tried, .. } = &quantization;
     println!(
-        "{range}; best {best_agreement:.3}, five best {five_best_agreement:.3}, {float:?}, \
+        "{range:?}; best {best_agreement:.3}, five best {five_best_agreement:.3}, {float:?}, \
          {tried:?}"
     );
     assert!(*best_agreement >= 0.98, "{best_agreement}");

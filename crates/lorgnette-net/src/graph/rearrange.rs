@@ -55,6 +55,30 @@ pub fn strides(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
+/// Returns the source index of each element of a permuted tensor: its dimension `d` is dimension
+/// `order[d]` of the source.
+pub(crate) fn places(shape: &[usize], order: &[usize]) -> impl Iterator<Item = usize> {
+    let strides = strides(shape);
+    let turned: Vec<(usize, usize)> = order.iter().map(|&d| (shape[d], strides[d])).collect();
+    let count = shape.iter().product();
+    let mut at = vec![0; order.len()];
+    let mut place = 0;
+    (0..count).map(move |_| {
+        let here = place;
+        for d in (0..at.len()).rev() {
+            let (length, stride) = turned[d];
+            at[d] += 1;
+            place += stride;
+            if at[d] < length {
+                break;
+            }
+            place -= stride * length;
+            at[d] = 0;
+        }
+        here
+    })
+}
+
 /// Resolves an axis that may count from the end.
 pub fn axis(axis: i64, rank: usize) -> Result<usize, String> {
     let from_start = if axis < 0 { axis + rank as i64 } else { axis };
@@ -493,6 +517,12 @@ fn space_to_depth(x: &[usize], block: [usize; 2]) -> Result<Rearrangement, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_those_of_a_transposition() {
+        assert_eq!(places(&[2, 3], &[1, 0]).collect::<Vec<_>>(), [0, 3, 1, 4, 2, 5]);
+        assert_eq!(places(&[], &[]).collect::<Vec<_>>(), [0]);
+    }
 
     fn sources(r: Result<Rearrangement, String>) -> (Vec<usize>, Vec<Option<usize>>) {
         let r = r.unwrap();

@@ -114,7 +114,7 @@ pub(super) fn shared_inputs(node: &Node) -> &[NodeId] {
 /// Returns the range of each observed value, by node.
 pub(super) fn ranges(statistics: &[Option<Statistics>], rule: RangeRule) -> Vec<Option<Range>> {
     let range = |statistics: &Statistics| match rule {
-        RangeRule::Whole | RangeRule::Trained => statistics.whole(),
+        RangeRule::Whole => statistics.whole(),
         RangeRule::Percentile(percentile) => statistics.without_tails(1.0 - percentile / 100.0),
         RangeRule::LeastError => statistics.least_error(),
     };

@@ -53,7 +53,7 @@ pub(super) struct Trained {
 /// Takes the fake quantisations out of a graph that was imported from `def`; `None` if it has none.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for ranges that TensorFlow Lite has no integers for.
+/// [`Error::Node`] for ranges that TensorFlow Lite has no integers for.
 pub(super) fn without_fake_quantization(graph: &Graph, def: &GraphDef) -> Result<Option<Trained>> {
     let mut trained = Trained { graph: graph.clone(), ranges: HashMap::new() };
     let mut replaced: HashMap<NodeId, NodeId> = HashMap::new();

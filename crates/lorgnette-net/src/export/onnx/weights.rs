@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::TensorOrLazy;
+use crate::graph::rearrange::places;
 use crate::tensor::{DType, Tensor};
 
 /// A constant of the file.
@@ -138,30 +139,6 @@ fn turned(tensor: &Tensor, order: &[usize], scale: Option<&Scale>) -> Vec<u8> {
     }
 }
 
-/// Returns the source index of each element of a permuted tensor: its dimension `d` is dimension
-/// `order[d]` of the source.
-fn places(shape: &[usize], order: &[usize]) -> impl Iterator<Item = usize> {
-    let stride = |d: usize| shape[d + 1..].iter().product::<usize>();
-    let turned: Vec<(usize, usize)> = order.iter().map(|&d| (shape[d], stride(d))).collect();
-    let count = shape.iter().product();
-    let mut at = vec![0; order.len()];
-    let mut place = 0;
-    (0..count).map(move |_| {
-        let here = place;
-        for d in (0..at.len()).rev() {
-            let (length, stride) = turned[d];
-            at[d] += 1;
-            place += stride;
-            if at[d] < length {
-                break;
-            }
-            place -= stride * length;
-            at[d] = 0;
-        }
-        here
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,11 +152,5 @@ mod tests {
         let values: Vec<f32> =
             bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
         assert_eq!(values, [1.0, 4.0, 20.0, 50.0, 300.0, 600.0]);
-    }
-
-    #[test]
-    fn places_are_those_of_a_transposition() {
-        assert_eq!(places(&[2, 3], &[1, 0]).collect::<Vec<_>>(), [0, 3, 1, 4, 2, 5]);
-        assert_eq!(places(&[], &[]).collect::<Vec<_>>(), [0]);
     }
 }

@@ -464,6 +464,12 @@ fn check_factor(factor: f64) -> Result<(), String> {
     Err(format!("scales that differ by a factor of {factor}"))
 }
 
+/// Returns the limits of results of a type.
+fn output_range<T: Byte>(op: &Quantized) -> OutputRange {
+    let Quantized { output, clamp, .. } = op;
+    OutputRange::new::<T>(output.zero_point).with_activation(output.scale, clamp.low, clamp.high)
+}
+
 /// Prepares an operation on integers of one type.
 fn work<T: Byte>(
     level: Level,
@@ -475,11 +481,7 @@ fn work<T: Byte>(
     let missing = || "an input is missing".to_owned();
     let x = inputs.first().ok_or_else(missing)?;
     let scale = |i: usize| op.inputs.get(i).copied().ok_or("an input has no scale");
-    let range = OutputRange::new::<T>(op.output.zero_point).with_activation(
-        op.output.scale,
-        op.clamp.low,
-        op.clamp.high,
-    );
+    let range = output_range::<T>(op);
     Ok(match &op.kind {
         QuantizedKind::Conv2d(conv, filter) => {
             let work = reference_conv::<T>(epilogue, op, inputs, output, filter)?;
@@ -641,11 +643,7 @@ fn reference_conv<T: Byte>(
             bias.to_i64().into_iter().map(|value| value as i32).collect()
         }
     };
-    let range = OutputRange::new::<T>(op.output.zero_point).with_activation(
-        op.output.scale,
-        op.clamp.low,
-        op.clamp.high,
-    );
+    let range = output_range::<T>(op);
     let is_fully_connected = matches!(op.kind, QuantizedKind::FullyConnected(_));
     let no_shape = [0; 4];
     let shape = IntegerConvShape {
@@ -663,42 +661,34 @@ fn reference_conv<T: Byte>(
         bias,
         factors: match epilogue {
             IntegerEpilogue::TfLite => {
-                Factors::Fixed(rescale::<T>(op, scale, outputs, is_fully_connected)?)
+                // int8 convolutions have factors in float64, whether their filter has one scale or
+                // many.
+                let by_channel = T::MIN < 0 && !is_fully_connected || scale.scales.len() > 1;
+                let make =
+                    if by_channel { Multiplier::for_channel } else { Multiplier::for_tensor };
+                Factors::Fixed(factors(op, scale, outputs, make)?)
             }
-            IntegerEpilogue::Xnnpack => Factors::Float(float_factors(op, scale, outputs)?),
+            IntegerEpilogue::Xnnpack => {
+                let make = |input: f32, filter: f32, output: f32| input * filter / output;
+                Factors::Float(factors(op, scale, outputs, make)?)
+            }
         },
     })
 }
 
-/// Returns the factor from sums to results of each output channel.
-fn rescale<T: Byte>(
+/// Returns the factor from sums to results of each output channel, made of the scales of the
+/// input, the filter and the output.
+fn factors<F: Clone>(
     op: &Quantized,
     filter: &FilterScale,
     outputs: usize,
-    is_fully_connected: bool,
-) -> Result<Vec<Multiplier>, String> {
+    make: impl Fn(f32, f32, f32) -> F,
+) -> Result<Vec<F>, String> {
     let input = op.inputs.first().map_or(1.0, |input| input.scale);
-    // int8 convolutions have factors in float64, whether their filter has one scale or many.
-    let by_channel = T::MIN < 0 && !is_fully_connected || filter.scales.len() > 1;
     let factor = |scale: f32| {
         check_scale(Scale { scale, zero_point: 0 }, true)?;
         check_factor(f64::from(input) * f64::from(scale) / f64::from(op.output.scale))?;
-        let make = if by_channel { Multiplier::for_channel } else { Multiplier::for_tensor };
         Ok(make(input, scale, op.output.scale))
-    };
-    match filter.scales[..] {
-        [scale] => Ok(vec![factor(scale)?; outputs]),
-        ref scales if scales.len() == outputs => scales.iter().copied().map(factor).collect(),
-        ref scales => Err(format!("{} scales for {outputs} output channels", scales.len())),
-    }
-}
-
-/// Returns the same factors as XNNPACK computes them.
-fn float_factors(op: &Quantized, filter: &FilterScale, outputs: usize) -> Result<Vec<f32>, String> {
-    let input = op.inputs.first().map_or(1.0, |input| input.scale);
-    let factor = |scale: f32| {
-        check_scale(Scale { scale, zero_point: 0 }, true)?;
-        Ok(input * scale / op.output.scale)
     };
     match filter.scales[..] {
         [scale] => Ok(vec![factor(scale)?; outputs]),
@@ -760,21 +750,19 @@ fn function_work<T: Byte>(
     if epilogue == IntegerEpilogue::Xnnpack
         && let Some(table) = xnnpack_function::<T>(function, input, op)
     {
-        return Ok(Work::Table { table, name: "requantise" });
+        let name = match function {
+            QuantizedFunction::LeakyRelu(_) => "leaky relu, integers",
+            _ => "requantise",
+        };
+        return Ok(Work::Table { table, name });
     }
     let (table, name) = match function {
         QuantizedFunction::Requantize => {
-            let range_of = |range: OutputRange| {
-                range.with_activation(op.output.scale, op.clamp.low, op.clamp.high)
-            };
             let scale = op.output.scale;
-            let zero_point = op.output.zero_point;
             let table = if is_signed(op.dtype)? {
-                let range = range_of(OutputRange::new::<i8>(zero_point));
-                ByteTable::requantize::<T, i8>(input, scale, range)
+                ByteTable::requantize::<T, i8>(input, scale, output_range::<i8>(op))
             } else {
-                let range = range_of(OutputRange::new::<u8>(zero_point));
-                ByteTable::requantize::<T, u8>(input, scale, range)
+                ByteTable::requantize::<T, u8>(input, scale, output_range::<u8>(op))
             };
             (table, "requantise")
         }
@@ -817,11 +805,7 @@ fn xnnpack_function<T: Byte>(
     if is_signed(op.dtype) != Ok(T::MIN < 0) {
         return None;
     }
-    let range = OutputRange::new::<T>(op.output.zero_point).with_activation(
-        op.output.scale,
-        op.clamp.low,
-        op.clamp.high,
-    );
+    let range = output_range::<T>(op);
     let factor = input.scale / op.output.scale;
     ByteTable::xnnpack_scale::<T>(input, [factor, factor * slope], range)
 }

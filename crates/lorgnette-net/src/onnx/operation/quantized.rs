@@ -18,6 +18,7 @@ use crate::graph::op::{Conv, Epilogue, Op};
 use crate::graph::quantized::{
     FilterScale, Quantized, QuantizedBinary, QuantizedFunction, QuantizedKind, Scale,
 };
+use crate::graph::rearrange::places;
 use crate::tensor::{DType, Tensor};
 
 /// Operators whose result has the elements of their first input.
@@ -448,20 +449,9 @@ impl<'a> Translator<'a> {
 /// Bytes with some bits changed and dimensions permuted: dimension `d` is dimension `order[d]` of
 /// the tensor's.
 fn permuted(tensor: &Tensor, order: &[usize], flip: u8, dtype: DType) -> Option<Tensor> {
-    let shape = tensor.shape();
-    let moved: Vec<usize> = order.iter().map(|&d| shape[d]).collect();
-    let stride = |d: usize| shape[d + 1..].iter().product::<usize>();
-    let strides: Vec<usize> = order.iter().map(|&d| stride(d)).collect();
-    let bytes = tensor.bytes();
-    let mut result = Vec::with_capacity(bytes.len());
-    for index in 0..bytes.len() {
-        let (mut rest, mut place) = (index, 0);
-        for (length, stride) in moved.iter().zip(&strides).rev() {
-            place += rest % length * stride;
-            rest /= length;
-        }
-        result.push(bytes[place] ^ flip);
-    }
+    let (shape, bytes) = (tensor.shape(), tensor.bytes());
+    let moved = order.iter().map(|&d| shape[d]).collect();
+    let result: Vec<u8> = places(shape, order).map(|place| bytes[place] ^ flip).collect();
     Tensor::from_bytes(dtype, moved, result.into())
 }
 
