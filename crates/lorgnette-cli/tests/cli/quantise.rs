@@ -83,3 +83,29 @@ fn what_the_file_is_to_be_is_asked() {
     assert!(ended.err.contains("--calibrate PHOTOS"), "{}", ended.err);
     assert!(!folder.path("model.tflite").exists());
 }
+
+#[test]
+fn what_is_left_out_or_cannot_be_chosen_is_said() {
+    let folder = Folder::new();
+    let out = folder.text("model.tflite");
+    let broken = folder.text("broken.jpg");
+    fs::write(&broken, "no photo").unwrap();
+    let words = ["models", "quantise", "--ranges", "error", "--min-agreement", "0", "--out", &out];
+    let calibrate = ["--calibrate", &photo("chelsea.jpg"), &broken];
+    let ended = lorgnette(&[&words[..], &calibrate].concat());
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.err.contains("broken.jpg: not a picture"), "{}", ended.err);
+    // A graph of quantisation-aware training has its ranges.
+    let graph = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../lorgnette-net/tests/fake_quant/mobilenet_v1_quant.pb"
+    );
+    for choice in [["--keep-float", "Logits"], ["--ranges", "whole"], ["--write-ranges", "r.txt"]] {
+        let out = folder.text("trained.tflite");
+        let words = [&["models", "quantise", graph, "--out", &out][..], &choice].concat();
+        let ended = lorgnette(&words);
+        assert_eq!(ended.code, Some(2), "{choice:?}");
+        assert!(ended.err.contains("leave out --keep-float"), "{}", ended.err);
+        assert!(!folder.path("trained.tflite").exists());
+    }
+}

@@ -153,21 +153,38 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     } else {
         model::open_for_photos_by_name(named, input, global, messages)?
     };
+    let mut failed = 0;
     let quantization = match quantize_trained(&model)? {
         Some(quantization) => {
+            let has_choice = arguments.ranges.is_some() || arguments.write_ranges.is_some();
+            ensure!(
+                arguments.keep_float.is_empty() && !has_choice,
+                "{}: its ranges are those of quantisation-aware training: leave out --keep-float, \
+                 --ranges and --write-ranges",
+                model.name()
+            );
             if !arguments.calibrate.is_empty() {
                 messages.note(&"the ranges are those in the graph, not of the photos");
             }
             quantization
         }
-        None => calibrated(arguments, &model, messages)?,
+        None => {
+            ensure!(
+                !arguments.calibrate.is_empty(),
+                "{}: it has no ranges of quantisation-aware training: give photos, --calibrate PHOTOS",
+                model.name()
+            );
+            let Calibration { pictures, failed: unread } = pictures(arguments, messages)?;
+            failed = unread;
+            calibrated(arguments, &model, &pictures, messages)?
+        }
     };
     check_names(arguments, &quantization)?;
     let bytes = write_model(arguments, format, &model, &quantization, global)?;
     if let Some(ranges) = &arguments.write_ranges {
         write(ranges, quantization.ranges.as_bytes())?;
     }
-    let report = Report { bytes, ..Report::new(&quantization) };
+    let report = Report::new(&quantization, bytes);
     match arguments.format {
         ReportFormat::Json => write_report(|out| write_json(out, &report))?,
         ReportFormat::Text => {
@@ -185,17 +202,16 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
             100.0 * arguments.min_agreement
         ));
     }
-    Ok(Outcome::Done)
+    Ok(Outcome::of_inputs(quantization.photos + failed, failed))
 }
 
 /// Quantises a model with ranges that are calibrated on the photos.
-fn calibrated(arguments: &Arguments, model: &Model, messages: Messages) -> Result<Quantization> {
-    ensure!(
-        !arguments.calibrate.is_empty(),
-        "{}: it has no ranges of quantisation-aware training: give photos, --calibrate PHOTOS",
-        model.name()
-    );
-    let pictures = pictures(arguments, messages)?;
+fn calibrated(
+    arguments: &Arguments,
+    model: &Model,
+    pictures: &[Picture],
+    messages: Messages,
+) -> Result<Quantization> {
     let mut options = QuantizationOptions::default();
     options.range = arguments.ranges.map(|Ranges(rule)| rule);
     options.keep_float = arguments.keep_float.iter().cloned().collect::<BTreeSet<_>>();
@@ -206,7 +222,7 @@ fn calibrated(arguments: &Arguments, model: &Model, messages: Messages) -> Resul
         bar.set_position(progress.done);
         ControlFlow::Continue(())
     };
-    let quantization = quantize(model, &pictures, &options, &mut observer)?;
+    let quantization = quantize(model, pictures, &options, &mut observer)?;
     drop(bar);
     Ok(quantization)
 }
@@ -220,17 +236,14 @@ fn write_model(
     global: &Global,
 ) -> Result<u64> {
     let path = &arguments.out;
-    if format == Format::TensorFlowLite {
-        write(path, &quantization.bytes)?;
-        return Ok(quantization.bytes.len() as u64);
-    }
     let ModelOptions { threads, level, memory_limit, .. } = global.model_options()?;
     let options = ModelOptions { threads, level, memory_limit, ..ModelOptions::default() };
     let name = format!("{}.tflite", model.name());
-    let quantized = Model::from_bytes(quantization.bytes.clone(), &name, &options)?;
+    let quantized = || Model::from_bytes(quantization.bytes.clone(), &name, &options);
     match format {
-        Format::Plan => quantized.write_plan_file(path)?,
-        Format::TensorFlowLite | Format::Onnx => quantized.write_onnx(path)?,
+        Format::TensorFlowLite => write(path, &quantization.bytes)?,
+        Format::Plan => quantized()?.write_plan_file(path)?,
+        Format::Onnx => quantized()?.write_onnx(path)?,
     }
     Ok(path.metadata()?.len())
 }
@@ -239,8 +252,15 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_atomically(path, bytes).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
+/// The photos to calibrate with.
+struct Calibration {
+    pictures: Vec<Picture>,
+    /// Number of photos that cannot be opened.
+    failed: usize,
+}
+
 /// Opens the photos. Those that fail are left out, with a message each.
-fn pictures(arguments: &Arguments, messages: Messages) -> Result<Vec<Picture>> {
+fn pictures(arguments: &Arguments, messages: Messages) -> Result<Calibration> {
     let walk = Walk::new(&arguments.calibrate, &WalkOptions::default());
     for entry in &walk.entries {
         if let Some(error) = entry.error() {
@@ -260,7 +280,8 @@ fn pictures(arguments: &Arguments, messages: Messages) -> Result<Vec<Picture>> {
     }
     ensure!(!pictures.is_empty(), "no photo to calibrate with can be opened");
     messages.detail(&format_args!("calibrating with {}", count(pictures.len(), "photo")));
-    Ok(pictures)
+    let failed = taken - pictures.len();
+    Ok(Calibration { pictures, failed })
 }
 
 /// Checks that there are layers of the names that the user gave.
@@ -299,7 +320,7 @@ struct Layer<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn new(quantization: &'a Quantization) -> Self {
+    fn new(quantization: &'a Quantization, bytes: u64) -> Self {
         let layer = |layer: &'a LayerQuantization| Layer {
             name: &layer.name,
             operator: layer.operator,
@@ -307,8 +328,8 @@ impl<'a> Report<'a> {
             signal_to_noise_db: Some(layer.signal_to_noise).filter(|ratio| ratio.is_finite()),
         };
         Self {
-            bytes: quantization.bytes.len() as u64,
-            ranges: quantization.range.to_string(),
+            bytes,
+            ranges: rule_text(quantization),
             equalized: quantization.is_equalized,
             photos: quantization.photos,
             best_agreement: Some(quantization.best_agreement).filter(|_| quantization.photos > 0),
@@ -318,6 +339,10 @@ impl<'a> Report<'a> {
             layers: quantization.layers.iter().map(layer).collect(),
         }
     }
+}
+
+fn rule_text(quantization: &Quantization) -> String {
+    quantization.range.map_or_else(|| "as trained".to_owned(), |rule| rule.to_string())
 }
 
 /// The layers with weights that compute with floats.
@@ -336,7 +361,7 @@ fn write_text(out: &mut dyn Write, quantization: &Quantization, explain: bool) -
         }
     }
     let equalized = if quantization.is_equalized { ", channels equalised" } else { "" };
-    writeln!(out, "ranges: {}{equalized}", quantization.range)?;
+    writeln!(out, "ranges: {}{equalized}", rule_text(quantization))?;
     let float = float_layers(quantization);
     match float.as_slice() {
         [] => writeln!(out, "kept in float: nothing")?,
