@@ -19,6 +19,9 @@ use tokio::sync::oneshot;
 
 use crate::failure::{Code, Failure, Outcome};
 
+/// Time between two looks at threads that are to end.
+const END_POLL: Duration = Duration::from_millis(5);
+
 /// The queue and its threads.
 pub(crate) struct Scheduler {
     shared: Arc<Shared>,
@@ -41,6 +44,8 @@ struct State {
     threads: Vec<JoinHandle<()>>,
     next_id: u64,
     closed: bool,
+    /// Set once there are no threads to watch.
+    is_ended: bool,
 }
 
 /// Computes an answer and sends it.
@@ -188,10 +193,16 @@ impl Drop for Scheduler {
         self.shared.state().closed = true;
         self.shared.changed.notify_all();
         loop {
-            let thread = self.shared.state().threads.pop();
-            let Some(thread) = thread else { break };
-            let _ = thread.join();
+            // The watcher takes out those that are given up in the meantime.
+            let mut state = self.shared.state();
+            state.threads.retain(|thread| !thread.is_finished());
+            if state.threads.is_empty() {
+                break;
+            }
+            drop(state);
+            thread::sleep(END_POLL);
         }
+        self.shared.state().is_ended = true;
         if let Some(watcher) = self.watcher.take() {
             watcher.thread().unpark();
             let _ = watcher.join();
@@ -295,12 +306,12 @@ impl Shared {
         }
     }
 
-    /// Answers requests that are given up for their memory, until the queue is closed.
+    /// Answers requests that are given up for their memory, until the threads have ended.
     fn watch(self: &Arc<Self>) {
         loop {
             thread::park();
             let mut state = self.state();
-            if state.closed {
+            if state.is_ended {
                 return;
             }
             let is_given_up = |running: &mut Running| running.containment.is_given_up();
@@ -453,6 +464,37 @@ mod tests {
             assert_eq!(runtime.block_on(scheduler.run(soon(), move |_| Ok(number))), Ok(number));
         }
         assert_eq!((scheduler.running(), scheduler.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn a_request_that_is_given_up_at_the_end_is_not_waited_for() {
+        const MANY_BYTES: usize = 64 << 30;
+        memory::set_limit(8 << 30);
+        let (scheduler, runtime) = (Arc::new(Scheduler::new(1, 4)), runtime());
+        let (release, gate) = mpsc::channel::<()>();
+        let (started, has_started) = mpsc::channel();
+        let request = {
+            let scheduler = scheduler.clone();
+            runtime.spawn(async move {
+                let work = move |_: &Turn| {
+                    started.send(()).expect("the test waits");
+                    gate.recv().expect("the test sends");
+                    Ok(std::hint::black_box(Vec::<u8>::with_capacity(MANY_BYTES)).len())
+                };
+                scheduler.run(soon(), work).await
+            })
+        };
+        has_started.recv().expect("it starts");
+        request.abort();
+        assert!(runtime.block_on(request).is_err(), "it was aborted");
+        let (ended, has_ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            drop(scheduler);
+            ended.send(()).expect("the test waits");
+        });
+        assert!(has_ended.recv_timeout(Duration::from_millis(100)).is_err(), "it waits");
+        release.send(()).expect("it waits");
+        has_ended.recv_timeout(Duration::from_secs(20)).expect("it ends");
     }
 
     #[test]
