@@ -376,6 +376,18 @@ fn alpha_and_grey_are_channels_of_the_file() {
     assert_eq!(names.map(channels), [3, 1, 4]);
 }
 
+/// The decoder is not let take memory for more pixels than the file says that it has.
+#[cfg(feature = "avif")]
+#[test]
+fn an_avif_of_another_size_than_it_says_is_refused() {
+    let mut file = container("bt709.avif");
+    let at = file.windows(4).position(|kind| kind == b"ispe").unwrap() + 8;
+    assert_eq!(file[at..at + 4], 95u32.to_be_bytes(), "the width");
+    file[at..at + 4].copy_from_slice(&40u32.to_be_bytes());
+    let error = Picture::from_bytes(&file, "small.avif").unwrap_err().to_string();
+    assert!(error.contains("another size than it says"), "{error}");
+}
+
 #[cfg(any(feature = "heic", feature = "avif", feature = "jxl"))]
 #[test]
 fn every_cut_of_a_container_is_a_picture_or_an_error() {

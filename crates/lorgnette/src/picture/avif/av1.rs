@@ -22,7 +22,10 @@ pub(super) fn decode(
             let length = source.bytes.len();
             source.ends_early(format!("it stops at {length} bytes, within the picture"))
         }
-        Error::NotEnoughMemory => source.damaged("its picture has another size than it says"),
+        // The decoder's word for a frame beyond the limit (ERANGE), which is the size in the file.
+        Error::UnknownError(_) if error.to_string().ends_with("ERANGE") => {
+            source.damaged("its picture has another size than it says")
+        }
         error => source.damaged(format!("its picture cannot be decoded ({error})")),
     })?;
     planes(&picture).ok_or_else(|| source.damaged("its picture is incomplete"))
