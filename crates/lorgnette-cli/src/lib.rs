@@ -4,6 +4,7 @@
 //! |---|---|
 //! | a verb's arguments and output | `verbs/`, one file each |
 //! | options of every verb | `arguments` |
+//! | options of what a library keeps of photos | `analysis` |
 //! | `--model` | `model` |
 //! | `PHOTO...` | `photos` |
 //! | workers and the order of answers | `stream` |

@@ -114,6 +114,16 @@ impl Vocabulary {
         matching.next().map(|classes| classes.into_iter().collect())
     }
 
+    /// Parses a query of these names.
+    ///
+    /// # Errors
+    /// At the word that cannot be read, or at the first name that means nothing.
+    pub fn parse(&self, text: &str) -> Result<Query, QueryError> {
+        let query = Query::parse_with(text, &self.phrases())?;
+        self.check(&query, text)?;
+        Ok(query)
+    }
+
     /// Refuses a query with a name that means nothing, at that name.
     ///
     /// # Errors

@@ -19,11 +19,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lorgnette::Observer;
 use lorgnette::parallel::par_map_ordered;
 use lorgnette::photos::{Exclusion, PassedOver};
 use lorgnette::picture::{OpenOptions, PictureError};
+use lorgnette::{Observer, Picture};
 use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::Serialize;
 
 pub(crate) use self::discover::{Discovered, File, discover, modified as modified_time};
 pub(crate) use self::read::{CaptureInfo, Contents, Digest};
@@ -78,8 +79,8 @@ pub enum Event<'a> {
     },
 }
 
-/// Counts of photos by outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Counts of photos by outcome; the JSON of what indexing reports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// Photos found in the folders.
     pub found: usize,
@@ -96,8 +97,10 @@ pub struct Summary {
     /// Those of `unchanged` that could not be decoded before.
     pub still_unreadable: usize,
     /// Photos whose files are gone.
+    #[serde(rename = "vanished")]
     pub missing: usize,
     /// Folders that could not be read, and broken links.
+    #[serde(rename = "closed")]
     pub inaccessible: usize,
 }
 
@@ -461,15 +464,24 @@ fn analyse_photo(
             return Record::unreadable(Some(digest), error);
         }
     };
-    let outcome = match analyser.analyse(&picture) {
-        Ok(detections) => Outcome::Analysed(detections),
-        Err(error) => Outcome::AnalysisFailed(format!("{}: {error}", picture.name())),
-    };
-    let size = Some(picture.source_size().into());
-    Record { digest: Some(digest), capture: contents.capture(), size, outcome }
+    Record::analysed(&contents, &picture, analyser)
 }
 
 impl Record {
+    /// Analyses a photo.
+    pub(crate) fn analysed(
+        contents: &Contents,
+        picture: &Picture,
+        analyser: &mut (impl PhotoAnalyser + ?Sized),
+    ) -> Self {
+        let outcome = match analyser.analyse(picture) {
+            Ok(detections) => Outcome::Analysed(detections),
+            Err(error) => Outcome::AnalysisFailed(format!("{}: {error}", picture.name())),
+        };
+        let size = Some(picture.source_size().into());
+        Self { digest: Some(contents.digest), capture: contents.capture(), size, outcome }
+    }
+
     pub(crate) fn unreadable(digest: Option<Digest>, why: String) -> Self {
         Self {
             digest,

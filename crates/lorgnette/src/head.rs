@@ -42,7 +42,6 @@ mod matmul;
 mod objective;
 mod out_of_fold;
 mod progressive;
-mod random;
 mod select_penalty;
 mod sgd;
 mod watcher;

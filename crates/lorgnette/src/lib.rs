@@ -121,6 +121,7 @@ pub mod preprocess;
 #[cfg(feature = "pull")]
 pub mod pull;
 pub mod quantize;
+mod random;
 mod record_photo;
 pub mod report;
 mod scores;

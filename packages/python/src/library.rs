@@ -6,11 +6,8 @@ use lorgnette::parallel::WorkSplit;
 use lorgnette_library::answer::HitAnswer;
 use lorgnette_library::query::Query;
 use lorgnette_library::search::{self, SearchOptions};
-use lorgnette_library::{
-    Analysers, Event, IndexOptions, ModelRecord, NetworkAnalyser, Summary, index,
-};
+use lorgnette_library::{Analysers, Event, IndexOptions, ModelRecord, NetworkAnalyser, index};
 use pyo3::prelude::*;
-use serde_json::json;
 
 use crate::error::{LorgnetteError, OrRaise as _};
 use crate::model::{Model, json};
@@ -90,7 +87,7 @@ impl Library {
             };
             let summary =
                 index(&mut library, &folders, analysers, &options, &mut observer).or_raise()?;
-            Ok((summary_json(&summary), failed))
+            Ok((json(&summary), failed))
         })
     }
 
@@ -115,29 +112,8 @@ impl Library {
     }
 }
 
-/// The counts by the program's names.
-fn summary_json(summary: &Summary) -> String {
-    let Summary { found, analysed, copied, moved, unchanged, failed, .. } = *summary;
-    let Summary { still_unreadable, missing, inaccessible, .. } = *summary;
-    json!({
-        "found": found,
-        "analysed": analysed,
-        "copied": copied,
-        "moved": moved,
-        "unchanged": unchanged,
-        "failed": failed,
-        "still_unreadable": still_unreadable,
-        "vanished": missing,
-        "closed": inaccessible,
-    })
-    .to_string()
-}
-
 /// Parses a query; an error points at the word.
 fn parse(library: &lorgnette_library::Library, text: &str) -> PyResult<Query> {
     let vocabulary = search::vocabulary(library, None).or_raise()?;
-    let query = Query::parse_with(text, &vocabulary.phrases())
-        .map_err(|error| LorgnetteError::new_err(error.to_string()))?;
-    vocabulary.check(&query, text).map_err(|error| LorgnetteError::new_err(error.to_string()))?;
-    Ok(query)
+    vocabulary.parse(text).map_err(|error| LorgnetteError::new_err(error.to_string()))
 }

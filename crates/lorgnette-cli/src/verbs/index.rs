@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
@@ -78,17 +78,8 @@ Examples:
 struct Report {
     library: String,
     model: String,
-    found: usize,
-    analysed: usize,
-    copied: usize,
-    moved: usize,
-    unchanged: usize,
-    failed: usize,
-    still_unreadable: usize,
-    #[serde(rename = "vanished")]
-    missing: usize,
-    #[serde(rename = "closed")]
-    inaccessible: usize,
+    #[serde(flatten)]
+    summary: Summary,
     /// Number of files that are no photos, by extension.
     skipped: BTreeMap<String, usize>,
     seconds: f64,
@@ -151,10 +142,13 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         messages.note(&format_args!("{} written", count(sidecars.written, "sidecar")));
     }
     let report = Report {
+        library: path.display().to_string(),
+        model: model_record.name,
+        summary,
+        seconds: started.elapsed().as_secs_f64(),
         skipped: printer.passed_over.files.clone(),
         passed_over: printer.passed_over,
         searched_for_faces,
-        ..Report::new(path.display().to_string(), model_record.name, &summary, started.elapsed())
     };
     write_report(|out| match arguments.format {
         ReportFormat::Json => write_json(out, &report),
@@ -227,56 +221,25 @@ impl Observer<Event<'_>> for ProgressPrinter {
 }
 
 impl Report {
-    fn new(library: String, model: String, summary: &Summary, time: Duration) -> Self {
-        let Summary {
-            found,
-            analysed,
-            copied,
-            moved,
-            unchanged,
-            failed,
-            still_unreadable,
-            missing,
-            inaccessible,
-        } = *summary;
-        let seconds = time.as_secs_f64();
-        Self {
-            library,
-            model,
-            found,
-            analysed,
-            copied,
-            moved,
-            unchanged,
-            failed,
-            still_unreadable,
-            missing,
-            inaccessible,
-            skipped: BTreeMap::new(),
-            seconds,
-            passed_over: PassedOver::default(),
-            searched_for_faces: 0,
-        }
-    }
-
     /// Writes a line of totals, and a line for each outcome that occurred.
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let looked = count(self.analysed, "photo");
-        let speed = self.analysed as f64 / self.seconds.max(1e-3);
-        write!(out, "{} found, {looked} looked at", count(self.found, "photo"))?;
-        if self.analysed > 0 {
+        let Self { summary, .. } = self;
+        let looked = count(summary.analysed, "photo");
+        let speed = summary.analysed as f64 / self.seconds.max(1e-3);
+        write!(out, "{} found, {looked} looked at", count(summary.found, "photo"))?;
+        if summary.analysed > 0 {
             write!(out, " in {:.1} s, {speed:.1} photos/s", self.seconds)?;
         }
         writeln!(out)?;
         let kinds = [
-            (self.unchanged, "unchanged"),
-            (self.moved, "moved"),
-            (self.copied, "copies of others"),
-            (self.missing, "vanished"),
+            (summary.unchanged, "unchanged"),
+            (summary.moved, "moved"),
+            (summary.copied, "copies of others"),
+            (summary.missing, "vanished"),
             (self.searched_for_faces, "searched for faces"),
-            (self.failed, "failed"),
+            (summary.failed, "failed"),
             (
-                self.still_unreadable,
+                summary.still_unreadable,
                 "of the unchanged are still unreadable: `lorgnette library list --state \
                  unreadable`",
             ),

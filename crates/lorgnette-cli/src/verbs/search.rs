@@ -187,8 +187,5 @@ fn searched_model(library: &Library, global: &Global) -> Result<Option<i64>> {
 fn read(library: &Library, text: &str, model: Option<i64>) -> Result<Query> {
     let vocabulary = search::vocabulary(library, model)?;
     ensure!(!vocabulary.is_empty(), "{}: nothing was indexed yet", library.path().display());
-    let query =
-        Query::parse_with(text, &vocabulary.phrases()).map_err(|error| anyhow!("{error}"))?;
-    vocabulary.check(&query, text).map_err(|error| anyhow!("{error}"))?;
-    Ok(query)
+    vocabulary.parse(text).map_err(|error| anyhow!("{error}"))
 }

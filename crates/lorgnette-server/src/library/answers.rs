@@ -87,9 +87,7 @@ pub(super) fn search(library: &Library, text: &str, limit: usize, all: bool) -> 
     if vocabulary.is_empty() {
         return Err(Failure::invalid("nothing was indexed yet: `lorgnette index FOLDER` does it"));
     }
-    let parsed = Query::parse_with(text, &vocabulary.phrases());
-    let checked = parsed.and_then(|query| vocabulary.check(&query, text).map(|()| query));
-    let query = match checked {
+    let query = match vocabulary.parse(text) {
         Ok(query) => query,
         Err(error) => return Ok(query_fault(text, &error)),
     };

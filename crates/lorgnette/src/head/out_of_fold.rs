@@ -3,9 +3,9 @@
 
 use super::layers::Layers;
 use super::lbfgs_trainer::LbfgsTrainer;
-use super::random::Random;
 use super::watcher::{HeadObserver, Watcher};
 use super::{Checkpoint, Examples, Recipe, TrainOptions, TrainingTask};
+use crate::random::Random;
 
 /// Maximum number of products of a pass; more examples are sampled.
 const MAX_PRODUCTS: usize = 1 << 31;

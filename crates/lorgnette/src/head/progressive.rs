@@ -7,9 +7,9 @@ use super::examples::Examples;
 use super::lbfgs::{Function, Lbfgs};
 use super::lbfgs_trainer::LbfgsTrainer;
 use super::objective::Measured;
-use super::random::Random;
 use super::select_penalty::WarmStart;
 use super::watcher::Watcher;
+use crate::random::Random;
 
 /// Maximum number of products of a pass through the first sample.
 const MAX_FIRST_PRODUCTS: usize = 1 << 31;

@@ -8,10 +8,10 @@ use super::examples::{Examples, Scaling};
 use super::layers::{DenseLayer, Layers};
 use super::matmul::{PackedMatrix, Product, transpose};
 use super::objective::{Criterion, Measured};
-use super::random::Random;
 use super::watcher::Watcher;
 use super::{ClassWeights, HeadError, Recipe, TrainOptions, Trained, TrainingTask};
 use crate::metrics::Epoch;
+use crate::random::Random;
 use lorgnette_net::head::OutputKind;
 
 /// Settings of a recipe, with the options applied.

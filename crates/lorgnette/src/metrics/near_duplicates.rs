@@ -15,6 +15,8 @@
 //! ```
 //! The work is at most proportional to n log n for n photos, whatever they show.
 
+use crate::random::Random;
+
 /// The cosine from which two photos are nearly the same, for features of a network trained on
 /// ImageNet. With the embedded one's, of copies of 100 photos it finds 99 that were compressed
 /// again (JPEG quality 70), all that were made a fifth brighter, 91 that lost a tenth of each side
@@ -100,6 +102,7 @@ struct Search<'a> {
     /// For each photo, the earlier ones whose features were compared with its own.
     compared: Vec<Vec<u32>>,
     /// Number of signatures that were compared or sorted.
+    #[cfg(test)]
     work: usize,
 }
 
@@ -111,6 +114,7 @@ impl<'a> Search<'a> {
             max_differing: max_differing_bits(threshold),
             pairs: Vec::new(),
             compared: vec![Vec::new(); finder.features.len()],
+            #[cfg(test)]
             work: 0,
         }
     }
@@ -131,7 +135,10 @@ impl<'a> Search<'a> {
             let mut order: Vec<(u16, u32)> =
                 signatures.map(|(photo, bits_of)| (key(bits_of, &bits), photo as u32)).collect();
             order.sort_unstable();
-            self.work += order.len();
+            #[cfg(test)]
+            {
+                self.work += order.len();
+            }
             for equal in order.chunk_by(|a, b| a.0 == b.0) {
                 for (at, &(_, second)) in equal.iter().enumerate() {
                     for &(_, first) in &equal[at.saturating_sub(MAX_IN_TABLE)..at] {
@@ -144,7 +151,10 @@ impl<'a> Search<'a> {
 
     /// Compares two signatures and, if they are alike, the features, once.
     fn compare(&mut self, first: usize, second: usize, are_apart: &impl Fn(usize, usize) -> bool) {
-        self.work += 1;
+        #[cfg(test)]
+        {
+            self.work += 1;
+        }
         let NearDuplicateFinder { features, signatures } = self.finder;
         if differing_bits(&signatures[first], &signatures[second]) > self.max_differing
             || self.compared[second].len() >= MAX_COMPARED
@@ -210,24 +220,6 @@ fn axes(length: usize) -> Vec<Vec<f32>> {
 
 /// The seed of the tables' bits.
 const TABLE_SEED: u64 = 1 << 32;
-
-/// Steele, Lea and Flood's splitmix64 ("Fast splittable pseudorandom number generators", 2014).
-struct Random {
-    state: u64,
-}
-
-impl Random {
-    fn new(state: u64) -> Self {
-        Self { state }
-    }
-
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-}
 
 fn signature(vector: &[f32], axes: &[Vec<f32>]) -> [u64; WORDS] {
     let mut signature = [0; WORDS];

@@ -8,7 +8,9 @@ use std::io::Read as _;
 
 use super::super::open::{Decoded, Source};
 use super::super::{OpenOptions, PictureError, PictureFormat, Pixels, Transform, jpeg, xmp};
-use super::{Directory, TiffFile, orientation};
+use super::{
+    Directory, PLANAR_CONFIGURATION, SAMPLES_PER_PIXEL, TILE_WIDTH, TiffFile, orientation,
+};
 
 const IMAGE_WIDTH: u16 = 256;
 const IMAGE_LENGTH: u16 = 257;
@@ -17,13 +19,10 @@ const COMPRESSION: u16 = 259;
 const PHOTOMETRIC: u16 = 262;
 const FILL_ORDER: u16 = 266;
 const STRIP_OFFSETS: u16 = 273;
-const SAMPLES_PER_PIXEL: u16 = 277;
 const ROWS_PER_STRIP: u16 = 278;
 const STRIP_BYTE_COUNTS: u16 = 279;
-const PLANAR_CONFIGURATION: u16 = 284;
 const PREDICTOR: u16 = 317;
 const COLOR_MAP: u16 = 320;
-const TILE_WIDTH: u16 = 322;
 const TILE_LENGTH: u16 = 323;
 const TILE_OFFSETS: u16 = 324;
 const TILE_BYTE_COUNTS: u16 = 325;

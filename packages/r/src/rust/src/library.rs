@@ -7,10 +7,10 @@ use lorgnette_library::answer::HitAnswer;
 use lorgnette_library::query::Query;
 use lorgnette_library::search::{self, SearchOptions};
 use lorgnette_library::{
-    index, Analysers, Event, IndexOptions, Library, ModelRecord, NetworkAnalyser, Summary,
+    index, Analysers, Event, IndexOptions, Library, ModelRecord, NetworkAnalyser,
 };
 use savvy::{savvy, FunctionSexp, ListSexp, OwnedListSexp, OwnedStringSexp, Sexp, StringSexp};
-use serde_json::{json, Value};
+use serde_json::json;
 
 use crate::answers::{
     columns, take_array, to_r, value, Field, Kind, BOTTOM, LEFT, NAME, PHOTO, PROBABILITY, RIGHT,
@@ -87,7 +87,7 @@ fn index_photos(
         let summary =
             index(&mut library, &folders, analysers, &options, &mut observer).or_fail()?;
         drop(observer);
-        Ok((counts(&summary), failed))
+        Ok((value(&summary), failed))
     })?;
     let mut list = OwnedListSexp::new(2, true)?;
     list.set_value(0, to_r(&counts)?)?;
@@ -118,23 +118,6 @@ fn observer<'a>(
         watch.set(done, total);
         watch.flow()
     }
-}
-
-/// The counts by the program's names.
-fn counts(summary: &Summary) -> Value {
-    let Summary { found, analysed, copied, moved, unchanged, failed, .. } = *summary;
-    let Summary { still_unreadable, missing, inaccessible, .. } = *summary;
-    json!({
-        "found": found,
-        "analysed": analysed,
-        "copied": copied,
-        "moved": moved,
-        "unchanged": unchanged,
-        "failed": failed,
-        "still_unreadable": still_unreadable,
-        "vanished": missing,
-        "closed": inaccessible,
-    })
 }
 
 /// Searches. Returns the number of photos that match, and the best as `photos` and `matches`.
@@ -175,8 +158,5 @@ fn search_photos(path: &str, query: &str, options: ListSexp) -> savvy::Result<Se
 /// Parses a query; an error points at the word.
 fn parse(library: &Library, text: &str) -> Result<Query, Failure> {
     let vocabulary = search::vocabulary(library, None).or_fail()?;
-    let query = Query::parse_with(text, &vocabulary.phrases())
-        .map_err(|error| Failure::new(error.to_string()))?;
-    vocabulary.check(&query, text).map_err(|error| Failure::new(error.to_string()))?;
-    Ok(query)
+    vocabulary.parse(text).map_err(|error| Failure::new(error.to_string()))
 }

@@ -2,11 +2,16 @@
 
 /// Numbers by SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number
 /// generators").
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
+    /// Returns the generator in a state.
+    pub(crate) fn new(state: u64) -> Self {
+        Self(state)
+    }
+
     /// Returns the generator of a stream, such as an epoch.
-    pub(super) fn at(seed: u64, point: u64) -> Self {
+    pub(crate) fn at(seed: u64, point: u64) -> Self {
         let mut random = Self(
             seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ point.wrapping_mul(0x9e37_79b9_7f4a_7c15),
         );
@@ -15,7 +20,7 @@ impl Random {
         random
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -23,18 +28,18 @@ impl Random {
     }
 
     /// Returns a number from 0 to less than 1.
-    pub(super) fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// Returns an integer from 0 to less than `count`.
-    pub(super) fn below(&mut self, count: usize) -> usize {
+    pub(crate) fn below(&mut self, count: usize) -> usize {
         (self.unit() * count as f64) as usize
     }
 
     /// Samples the standard normal distribution (Box and Muller 1958), truncated at two standard
     /// deviations by rejection, as TensorFlow's `truncated_normal`.
-    pub(super) fn truncated_normal(&mut self) -> f64 {
+    pub(crate) fn truncated_normal(&mut self) -> f64 {
         loop {
             let (radius, angle) =
                 ((-2.0 * (1.0 - self.unit()).ln()).sqrt(), std::f64::consts::TAU * self.unit());
@@ -46,7 +51,7 @@ impl Random {
     }
 
     /// Returns a permutation of the integers below `count` (Fisher and Yates).
-    pub(super) fn permutation(&mut self, count: usize) -> Vec<usize> {
+    pub(crate) fn permutation(&mut self, count: usize) -> Vec<usize> {
         let mut permutation: Vec<usize> = (0..count).collect();
         for last in (1..count).rev() {
             permutation.swap(last, self.below(last + 1));
