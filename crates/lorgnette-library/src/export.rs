@@ -7,6 +7,7 @@ mod parquet;
 use std::io;
 use std::path::Path;
 
+use lorgnette::dataset::Digest;
 use lorgnette::net::AtomicFile;
 
 pub(crate) use self::parquet::ParquetWriter;
@@ -201,9 +202,9 @@ pub(crate) fn open_table(
     open(file, columns).map_err(file_error)
 }
 
-/// Formats bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: [u8; 32]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Formats a digest as hexadecimal digits.
+pub(crate) fn hex(digest: [u8; 32]) -> String {
+    Digest(digest).to_string()
 }
 
 /// Returns the cells of a path: its text, and its bytes if it is no text.

@@ -130,6 +130,12 @@ impl Library {
         let connection = self.connection();
         connection.execute("INSERT INTO class_name (class_name) VALUES ('optimize')", [])?;
         connection.execute_batch("VACUUM; ANALYZE")?;
+        self.checkpoint()
+    }
+
+    /// Moves all that was written to the library's own file.
+    pub(crate) fn checkpoint(&self) -> Result<()> {
+        let connection = self.connection();
         connection.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()))?;
         Ok(())
     }

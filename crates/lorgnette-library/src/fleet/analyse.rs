@@ -9,7 +9,7 @@ use super::manifest::{Listing, file_path};
 use super::part::{Description, Row};
 use crate::analyse::{Detections, ModelRecord, PhotoAnalyser};
 use crate::error::{Error, Result};
-use crate::index::{CaptureInfo, Contents, Outcome, Record, modified_time};
+use crate::index::{Contents, Outcome, Record, modified_time};
 
 /// Analyses photos on one thread.
 pub struct FleetWorker<'a> {
@@ -136,16 +136,10 @@ impl FleetAnalyser {
                 return Row { number, path, bytes, modified, record, faces: None };
             }
         };
-        let outcome = match worker.network.analyse(&picture) {
-            Ok(detections) => Outcome::Analysed(detections),
-            Err(error) => Outcome::AnalysisFailed(format!("{}: {error}", picture.name())),
-        };
-        let is_analysed = matches!(outcome, Outcome::Analysed(_));
+        let record = Record::analysed(&contents, &picture, &mut *worker.network);
+        let is_analysed = matches!(record.outcome, Outcome::Analysed(_));
         let faces = worker.faces.as_mut().filter(|_| is_analysed);
         let faces = faces.map(|faces| self.find_faces(&contents, &picture, &mut **faces));
-        let size = Some(picture.source_size().into());
-        let capture: CaptureInfo = contents.capture();
-        let record = Record { digest, capture, size, outcome };
         Row { number, path, bytes, modified, record, faces }
     }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use lorgnette::net::AtomicFile;
 use lorgnette::net::file::open_regular;
-use lorgnette::photos::{Exclusion, PassedOver};
+use lorgnette::photos::{Exclusion, PassedOver, path_from_bytes};
 use sha2::{Digest as _, Sha256};
 
 use super::columns::{Columns, Value};
@@ -175,8 +175,8 @@ impl Manifest {
     /// absolute paths: Parquet, CSV or text by the ending of `path`.
     ///
     /// # Errors
-    /// If a folder does not exist, the manifest cannot be written, or a path cannot be a line of
-    /// text.
+    /// If a folder does not exist, there are no photos, the manifest cannot be written, or a path
+    /// cannot be a line of text.
     pub fn write(
         path: impl AsRef<Path>,
         folders: &[PathBuf],
@@ -184,6 +184,9 @@ impl Manifest {
     ) -> Result<Listed> {
         let path = path.as_ref();
         let discovered = discover(folders, exclude, |_| false)?;
+        if discovered.files.is_empty() {
+            return Err(Error::Request("there are no photos in these folders".into()));
+        }
         let unwritable = |source| Error::File { name: name(path), source };
         let extension = path.extension().and_then(|extension| extension.to_str());
         match extension.map(str::to_ascii_lowercase).as_deref() {
@@ -316,26 +319,19 @@ fn from_csv(path: &Path, content: &[u8]) -> Result<Vec<Listing>> {
                 .map(Some)
                 .ok_or_else(|| wrong(format!("line {line}: '{}' is not a whole number", text())))
         };
-        let exact = cell(bytes_at).and_then(from_hex);
-        let Some(bytes) = exact.or_else(|| cell(Some(path_at)).map(<[u8]>::to_vec)) else {
+        let digits = cell(bytes_at).and_then(|digits| str::from_utf8(digits).ok());
+        let exact = digits.and_then(path_from_bytes);
+        let Some(path) = exact.or_else(|| cell(Some(path_at)).map(bytes::to_path)) else {
             return Err(wrong(format!("line {line} has no path")));
         };
         listings.push(Listing {
-            path: bytes::to_path(&bytes),
+            path,
             size: number(size_at)?.and_then(|size| u64::try_from(size).ok()),
             modified: number(time_at)?,
             contents: None,
         });
     }
     Ok(listings)
-}
-
-fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
-    let pairs = digits.chunks(2).map(|pair| {
-        let text = str::from_utf8(pair).ok().filter(|text| text.len() == 2)?;
-        u8::from_str_radix(text, 16).ok()
-    });
-    pairs.collect()
 }
 
 /// Returns the SHA-256 of a Parquet file, or of its length and footer if it is large.
@@ -382,9 +378,14 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, after)) = rest.split_first() {
-        match after.get(..2).filter(|_| first == b'%').and_then(from_hex) {
-            Some(byte) => {
-                decoded.extend(byte);
+        let digit = |digit: &u8| char::from(*digit).to_digit(16);
+        let byte = match after {
+            [high, low, ..] if first == b'%' => digit(high).zip(digit(low)),
+            _ => None,
+        };
+        match byte {
+            Some((high, low)) => {
+                decoded.push((16 * high + low) as u8);
                 rest = &after[2..];
             }
             None => {
@@ -414,6 +415,7 @@ mod tests {
         assert_eq!(path("a b.jpg"), Path::new("/photos/a b.jpg"));
         assert_eq!(path("/x/a%20b.jpg"), Path::new("/x/a%20b.jpg"), "a path, not a URI");
         assert_eq!(path("file:///x/a%20b%.jpg"), Path::new("/x/a b%.jpg"));
+        assert_eq!(path("file:///x/a%+b.jpg"), Path::new("/x/a%+b.jpg"));
         assert_eq!(path("file://localhost/x.jpg"), Path::new("/x.jpg"));
         let error = file_path(Path::new("s3://bucket/a.jpg"), root).unwrap_err().to_string();
         assert!(error.starts_with("s3://bucket/a.jpg: only files of this machine"), "{error}");

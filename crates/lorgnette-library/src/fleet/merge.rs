@@ -10,7 +10,7 @@ use lorgnette::{Observer, Progress};
 
 use super::Shard;
 use super::manifest::file_path;
-use super::part::{Description, Part, Row};
+use super::part::{Answers, Description, Part, Row};
 use crate::error::{Error, Result};
 use crate::index::{self, File, Outcome, Record};
 use crate::library::{Library, name};
@@ -39,11 +39,6 @@ pub struct MergeSummary {
     pub failed: usize,
     /// Number of rows beyond the first of a photo.
     pub repeated: usize,
-}
-
-/// Parts that are merged row by row: those of a shard, or one of another scheduler.
-struct Group {
-    parts: Vec<PathBuf>,
 }
 
 /// Builds a library from parts, which are files, or in folders. The library is that of
@@ -82,16 +77,17 @@ pub fn merge(
 
 /// The parts that were found.
 struct Found {
-    groups: Vec<Group>,
+    /// Parts that are merged row by row: those of each shard, or each one of another scheduler.
+    groups: Vec<Vec<PathBuf>>,
     description: Description,
-    /// Numbers of the shards that are there, and the number of shards.
-    shards: Option<(Vec<usize>, usize)>,
+    /// The shard of each group, or 0.
+    indices: Vec<usize>,
     rows: usize,
 }
 
 impl Found {
     fn new(parts: &[PathBuf]) -> Result<Self> {
-        let mut groups: BTreeMap<(usize, PathBuf), Group> = BTreeMap::new();
+        let mut groups: BTreeMap<(usize, PathBuf), Vec<PathBuf>> = BTreeMap::new();
         let mut rows = 0;
         let files = files(parts)?;
         let (expected, other) = first_description(&files)?;
@@ -107,23 +103,19 @@ impl Found {
                 Some(shard) => (shard.index, PathBuf::new()),
                 None => (0, path.clone()),
             };
-            groups.entry(key).or_insert_with(|| Group { parts: Vec::new() }).parts.push(path);
+            groups.entry(key).or_default().push(path);
         }
-        let description = expected;
-        let shards = description
-            .shard
-            .as_ref()
-            .map(|shard| (groups.keys().map(|(index, _)| *index).collect::<Vec<_>>(), shard.count));
-        Ok(Self { groups: groups.into_values().collect(), description, shards, rows })
+        let indices = groups.keys().map(|(index, _)| *index).collect();
+        let groups = groups.into_values().collect();
+        Ok(Self { groups, description: expected, indices, rows })
     }
 
     /// Checks that every photo of the manifest is there once.
     fn check(&self, options: &MergeOptions) -> Result<MergeSummary> {
-        let (Some((indices, count)), Some(shard)) = (&self.shards, &self.description.shard) else {
-            return Ok(MergeSummary::default());
-        };
+        let Some(shard) = &self.description.shard else { return Ok(MergeSummary::default()) };
+        let (indices, count) = (&self.indices, shard.count);
         let missing: Vec<usize> =
-            (0..*count).filter(|index| indices.binary_search(index).is_err()).collect();
+            (0..count).filter(|index| indices.binary_search(index).is_err()).collect();
         if !missing.is_empty() && !options.partial {
             let some: Vec<String> =
                 missing.iter().take(10).map(|index| format!("{index}/{count}")).collect();
@@ -134,9 +126,8 @@ impl Found {
                 some.join(", "),
             )));
         }
-        let photos = indices
-            .iter()
-            .map(|&index| Shard { index, count: *count }.rows(shard.manifest_photos).len());
+        let photos =
+            indices.iter().map(|&index| Shard { index, count }.rows(shard.manifest_photos).len());
         let expected: usize = photos.sum();
         if expected != self.rows {
             return Err(Error::Request(format!(
@@ -145,11 +136,7 @@ impl Found {
                 self.rows
             )));
         }
-        Ok(MergeSummary {
-            shards: *count,
-            missing_shards: missing.len(),
-            ..MergeSummary::default()
-        })
+        Ok(MergeSummary { shards: count, missing_shards: missing.len(), ..MergeSummary::default() })
     }
 }
 
@@ -157,13 +144,6 @@ struct Merging<'a> {
     found: &'a Found,
     options: &'a MergeOptions,
     summary: &'a mut MergeSummary,
-}
-
-/// Which of a row's answers are stored.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Answers {
-    Model,
-    Faces,
 }
 
 impl Merging<'_> {
@@ -175,12 +155,14 @@ impl Merging<'_> {
             passes.push((Answers::Faces, faces.record()?));
         }
         let total = self.found.rows * passes.len();
-        let mut done = 0;
+        let (mut done, mut failed) = (0, 0);
         for (answers, record) in passes {
             let mut store = index::Store::new(&mut library, &record)?;
             for group in &self.found.groups {
-                let stored = self.group(group, &mut |row| {
+                let stored = self.group(group, answers, &mut |row| {
                     done += 1;
+                    let is_failed = answers == Answers::Model && row.error().is_some();
+                    failed += usize::from(is_failed);
                     let flow = observer.event(&Progress { done, total });
                     if let Some((file, record)) = self.options.record(row, answers)? {
                         store.push(file, record)?;
@@ -194,9 +176,11 @@ impl Merging<'_> {
             let summary = store.finish()?;
             if answers == Answers::Model {
                 self.summary.analysed = summary.analysed;
-                self.summary.failed = summary.failed;
             }
         }
+        // On closing, SQLite does not tell of a disk without room.
+        library.checkpoint()?;
+        self.summary.failed = failed;
         self.summary.photos = library.count()?;
         self.summary.repeated = self.found.rows.saturating_sub(self.summary.photos);
         Ok(ControlFlow::Continue(()))
@@ -205,12 +189,13 @@ impl Merging<'_> {
     /// Visits the rows of a group in the order of their numbers.
     fn group(
         &self,
-        group: &Group,
+        group: &[PathBuf],
+        answers: Answers,
         visit: &mut dyn FnMut(Row) -> Result<ControlFlow<()>>,
     ) -> Result<ControlFlow<()>> {
-        let mut streams = Vec::with_capacity(group.parts.len());
-        for path in &group.parts {
-            streams.push(Rows::open(path, &self.found.description)?);
+        let mut streams = Vec::with_capacity(group.len());
+        for path in group {
+            streams.push(Rows::open(path, &self.found.description, answers)?);
         }
         loop {
             let mut next: Option<(usize, usize)> = None;
@@ -258,20 +243,21 @@ impl MergeOptions {
 /// The rows of a part, one row group in memory at a time.
 struct Rows {
     part: Part,
+    answers: Answers,
     next_group: usize,
     rows: std::iter::Peekable<std::vec::IntoIter<Row>>,
 }
 
 impl Rows {
-    fn open(path: &Path, like: &Description) -> Result<Self> {
+    fn open(path: &Path, like: &Description, answers: Answers) -> Result<Self> {
         let rows = Vec::new().into_iter().peekable();
-        Ok(Self { part: Part::open_like(path, like)?, next_group: 0, rows })
+        Ok(Self { part: Part::open_like(path, like)?, answers, next_group: 0, rows })
     }
 
     /// Returns the number of the next row, 0 if it has none; `None` at the end.
     fn peek(&mut self) -> Result<Option<usize>> {
         while self.rows.peek().is_none() && self.next_group < self.part.groups() {
-            self.rows = self.part.read(self.next_group)?.into_iter().peekable();
+            self.rows = self.part.read(self.next_group, self.answers)?.into_iter().peekable();
             self.next_group += 1;
         }
         Ok(self.rows.peek().map(|row| row.number.unwrap_or(0)))

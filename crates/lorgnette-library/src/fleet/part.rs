@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::vec::IntoIter;
 
+use lorgnette::dataset;
 use lorgnette::picture::OpenOptions;
 use parquet::file::metadata::KeyValue;
 use serde::{Deserialize, Serialize};
@@ -130,7 +131,7 @@ impl ModelDescription {
     /// # Errors
     /// If the fingerprint is none.
     pub(super) fn record(&self) -> Result<ModelRecord> {
-        let fingerprint = digest_from_hex(&self.fingerprint)
+        let fingerprint = digest_of(&self.fingerprint)
             .ok_or_else(|| Error::Request(format!("{}: not a fingerprint", self.fingerprint)))?;
         Ok(ModelRecord {
             name: self.name.clone(),
@@ -317,6 +318,13 @@ impl Stage {
     }
 }
 
+/// Which of its rows' answers a part is read for; the others are empty.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answers {
+    Model,
+    Faces,
+}
+
 /// A part that is open for reading.
 pub(super) struct Part {
     columns: Columns,
@@ -384,11 +392,11 @@ impl Part {
         Ok(false)
     }
 
-    /// Reads the rows of a row group.
+    /// Reads the rows of a row group, with these answers.
     ///
     /// # Errors
     /// If the file is damaged.
-    pub(super) fn read(&self, group: usize) -> Result<Vec<Row>> {
+    pub(super) fn read(&self, group: usize, answers: Answers) -> Result<Vec<Row>> {
         let count = self.columns.group_rows()[group];
         let flat = |column| -> Result<IntoIter<Value>> {
             let values = self.columns.column(group, column, 0..count)?;
@@ -409,8 +417,11 @@ impl Part {
                  or the other parts say"
             )));
         }
-        let mut detections = self.read_detections(group)?.into_iter();
-        let mut faces = self.read_faces(group)?.into_iter();
+        let (detections, faces) = match answers {
+            Answers::Model => (self.read_detections(group)?, Vec::new()),
+            Answers::Faces => (Vec::new(), self.read_faces(group)?),
+        };
+        let (mut detections, mut faces) = (detections.into_iter(), faces.into_iter());
         let mut rows = Vec::with_capacity(count);
         for _ in 0..count {
             let next = |column: &mut IntoIter<Value>| column.next().unwrap_or(Value::Empty);
@@ -443,7 +454,7 @@ impl Part {
                 bytes: integer(next(&mut sizes)).unwrap_or(0),
                 modified: next(&mut times).integer(),
                 record: Record {
-                    digest: next(&mut digests).text().as_deref().and_then(digest_from_hex),
+                    digest: next(&mut digests).text().as_deref().and_then(digest_of),
                     capture: CaptureInfo {
                         taken: next(&mut taken).text(),
                         orientation: orientation.and_then(|number| u32::try_from(number).ok()),
@@ -562,15 +573,8 @@ fn face(numbers: &[f64]) -> Region {
     }
 }
 
-fn digest_from_hex(text: &str) -> Option<Digest> {
-    let mut digest = [0; 32];
-    if text.len() != 2 * digest.len() || !text.is_ascii() {
-        return None;
-    }
-    for (at, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(digest)
+fn digest_of(text: &str) -> Option<Digest> {
+    text.parse::<dataset::Digest>().ok().map(|digest| digest.0)
 }
 
 /// Returns the paths of a shard's part and of its failures.

@@ -46,7 +46,8 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is no SHA-256 of 64 hexadecimal digits");
         let mut digest = [0; 32];
-        if text.len() != 2 * digest.len() || !text.is_ascii() {
+        let is_hexadecimal = text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if text.len() != 2 * digest.len() || !is_hexadecimal {
             return Err(wrong());
         }
         for (byte, digits) in digest.iter_mut().zip(text.as_bytes().chunks(2)) {

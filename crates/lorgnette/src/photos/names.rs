@@ -63,7 +63,8 @@ pub fn path_bytes(path: &Path) -> Option<String> {
 #[must_use]
 pub fn path_from_bytes(digits: &str) -> Option<PathBuf> {
     let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let byte = |&[high, low]: &[u8; 2]| Some((16 * digit(high)? + digit(low)?) as u8);
     let bytes: Vec<u8> = pairs.iter().map(byte).collect::<Option<_>>()?;
     path_of(bytes).filter(|_| rest.is_empty() && !digits.is_empty())
 }
