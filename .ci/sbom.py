@@ -122,7 +122,7 @@ def check(path, program):
     """Compares a bill of materials with the crates whose source files the program names, and looks for missing licences."""
     bill = json.loads(path.read_text())
     listed = {each["bom-ref"] for each in bill["components"]}
-    pattern = rb"registry/src/[^/]+/([A-Za-z0-9_-]+?)-(\d+\.\d+\.\d+[A-Za-z0-9.+-]*)/"
+    pattern = rb"registry[/\\]src[/\\][^/\\]+[/\\]([A-Za-z0-9_-]+?)-(\d+\.\d+\.\d+[A-Za-z0-9.+-]*)[/\\]"
     named = {f"pkg:cargo/{name.decode()}@{version.decode()}" for name, version in re.findall(pattern, program.read_bytes())}
     wrong = [f"in the program and not listed: {each}" for each in sorted(named - listed)]
     wrong += [f"without a licence: {each['bom-ref']}" for each in bill["components"] if not each.get("licenses")]
