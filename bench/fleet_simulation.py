@@ -1,7 +1,7 @@
 """How long a fleet takes, and what it costs: shards on machines that differ, are slow at times, and are taken away.
 
     python3 bench/fleet_simulation.py --photos 100000000 --rate 20 --workers 1000
-    python3 bench/fleet_simulation.py --sweep            the table of docs/fleet.md
+    python3 bench/fleet_simulation.py --sweep            the table of docs/fleet_cost.md
 
 A shard is run by `lorgnette fleet run`: it is done at once or not at all, so a worker that is taken away loses the shard it was at, and
 somebody else begins that shard anew. Rates are photos a second of one core, as `bench/fleet_ray.py` or `fleet run --format json` measure
@@ -194,7 +194,7 @@ def simulate(fleet):
 
 
 def sweep(fleet):
-    """The rows of docs/fleet.md."""
+    """The rows of docs/fleet_cost.md."""
     print("| photos of a shard | taken away, times an hour | again where slow | hours | core hours | useful | $ |")
     print("|--:|--:|---|--:|--:|--:|--:|")
     for per_shard in (1_000, 5_000, 25_000, 100_000):
