@@ -197,7 +197,7 @@ impl std::error::Error for DatabaseError {
 fn advice(kind: DatabaseErrorKind) -> Option<&'static str> {
     match kind {
         DatabaseErrorKind::DiskFull => {
-            Some("the disk is full: photos indexed so far are stored; free space and go on")
+            Some("the disk is full: free space and start again; `index` goes on where it was")
         }
         DatabaseErrorKind::Busy => {
             Some("another process is writing to the library: wait for it, and try again")
