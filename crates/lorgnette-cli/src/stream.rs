@@ -38,16 +38,24 @@ struct Output {
 /// The outcome for a photo, as it is written.
 pub(crate) type Written<'a, A> = Result<&'a A, &'a FailedPhoto>;
 
+/// How the answers of a run are written.
+#[derive(Clone, Copy)]
+pub(crate) struct OutputOptions<'a> {
+    pub(crate) format: Format,
+    /// A line before the answers; none if empty.
+    pub(crate) header: &'a str,
+    pub(crate) messages: Messages,
+}
+
 /// Maps photos to results with `workers` and writes each to standard output with `write`, after
-/// `header`. A photo that failed is a line of JSON, or a message.
+/// the header. A photo that failed is a line of JSON, or a message.
 ///
 /// # Errors
 /// If standard output cannot be written. A reader that closes its end early is not an error.
 pub(crate) fn answer_photos<A, W>(
     photos: &[Photo],
     workers: Vec<W>,
-    (format, messages): (Format, Messages),
-    header: &str,
+    options: OutputOptions<'_>,
     mut write: impl FnMut(&mut dyn Write, &Photo, &A) -> io::Result<()>,
 ) -> Result<Outcome>
 where
@@ -56,18 +64,17 @@ where
 {
     let write = |out: &mut dyn Write, photo: &Photo, answer: Written<'_, A>| match answer {
         Ok(answer) => write(out, photo, answer),
-        Err(failed) if format == Format::Json => write_json(out, failed),
+        Err(failed) if options.format == Format::Json => write_json(out, failed),
         Err(_) => Ok(()),
     };
-    answer_every_photo(photos, workers, (format, messages), header, write)
+    answer_every_photo(photos, workers, options, write)
 }
 
 /// As [`answer_photos`], with failed photos written by `write`, too.
 pub(crate) fn answer_every_photo<A, W>(
     photos: &[Photo],
     workers: Vec<W>,
-    (format, messages): (Format, Messages),
-    header: &str,
+    options: OutputOptions<'_>,
     mut write: impl FnMut(&mut dyn Write, &Photo, Written<'_, A>) -> io::Result<()>,
 ) -> Result<Outcome>
 where
@@ -75,6 +82,7 @@ where
     W: FnMut(usize, &Photo) -> Result<A> + Send,
 {
     let started = Instant::now();
+    let OutputOptions { format, header, messages } = options;
     let mut output = Output {
         out: locked_stdout(format == Format::Text),
         format,

@@ -73,8 +73,8 @@ impl GraphDef {
     ///
     /// # Errors
     /// If the bytes are not a GraphDef.
-    pub fn from_bytes(bytes: Bytes, path: &Path) -> Result<Self> {
-        Self::read(bytes.into(), path)
+    pub fn from_bytes(bytes: impl AsRef<[u8]> + Send + 'static, path: &Path) -> Result<Self> {
+        Self::read(Bytes::from_owner(bytes).into(), path)
     }
 
     /// Maps and decodes the graph of a MetaGraphDef, the `.meta` file that a saver writes with a
@@ -383,7 +383,7 @@ impl lazy_tensor::TensorSource for FileTensor {
     fn byte_range(&self) -> Result<Option<ByteRange>> {
         Ok(Some(ByteRange {
             file: self.file.clone(),
-            values: self.tensor.bytes().clone(),
+            values: self.tensor.shared_bytes().clone(),
             check: None,
         }))
     }

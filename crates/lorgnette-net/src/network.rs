@@ -172,13 +172,13 @@ impl Network {
     /// # Errors
     /// If the bytes are neither.
     pub fn from_bytes(
-        bytes: impl Into<Bytes>,
+        bytes: impl AsRef<[u8]> + Send + 'static,
         name: &str,
         load: LoadOptions,
         run: RunOptions,
     ) -> Result<Self> {
         check_no_zoo_options(&load)?;
-        let (bytes, path) = (bytes.into(), Path::new(name));
+        let (bytes, path) = (Bytes::from_owner(bytes), Path::new(name));
         let source = match is_onnx(&bytes) {
             true => ModelSource::Onnx(Box::new(OnnxModel::from_bytes(bytes, path)?)),
             false => ModelSource::Graph(GraphDef::from_bytes(bytes, path)?),

@@ -40,7 +40,7 @@ pub fn read(bytes: &[u8]) -> Result<Tensor, String> {
             content.len()
         )
     })?;
-    Tensor::from_bytes(dtype, shape, content.to_vec().into())
+    Tensor::from_shared(dtype, shape, content.to_vec().into())
         .ok_or_else(|| "an absurd shape".into())
 }
 

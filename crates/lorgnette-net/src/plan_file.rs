@@ -388,7 +388,7 @@ fn file_variable(name: String, value: &TensorOrLazy, filters: &HashSet<&str>) ->
     Ok(Variable {
         dtype: value.dtype().tensorflow(),
         shape: value.shape().iter().map(|&length| length as u64).collect(),
-        contents: if is_packed { None } else { Some(value.tensor()?.bytes().clone()) },
+        contents: if is_packed { None } else { Some(value.tensor()?.shared_bytes().clone()) },
         name,
     })
 }

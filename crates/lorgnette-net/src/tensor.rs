@@ -127,7 +127,16 @@ pub struct Tensor {
 impl Tensor {
     /// A tensor of `bytes`: little-endian, row-major, not necessarily aligned. `None` if their
     /// number does not fit the shape.
-    pub fn from_bytes(dtype: DType, shape: Vec<usize>, bytes: Bytes) -> Option<Self> {
+    pub fn from_bytes(
+        dtype: DType,
+        shape: Vec<usize>,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+    ) -> Option<Self> {
+        Self::from_shared(dtype, shape, Bytes::from_owner(bytes))
+    }
+
+    /// As [`Tensor::from_bytes`], of bytes that may be a part of a mapped file.
+    pub(crate) fn from_shared(dtype: DType, shape: Vec<usize>, bytes: Bytes) -> Option<Self> {
         let expected = elements(&shape)?.checked_mul(dtype.size())?;
         (bytes.len() == expected || dtype == DType::String).then_some(Self { dtype, shape, bytes })
     }
@@ -210,7 +219,12 @@ impl Tensor {
     }
 
     /// The elements, little-endian, row-major.
-    pub fn bytes(&self) -> &Bytes {
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The elements as [`Tensor::bytes`] has them; cloning shares them.
+    pub(crate) fn shared_bytes(&self) -> &Bytes {
         &self.bytes
     }
 

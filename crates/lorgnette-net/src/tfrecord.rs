@@ -159,9 +159,9 @@ impl Example {
     }
 
     /// Returns the only bytes of a feature.
-    pub fn bytes(&self, name: &str) -> Option<&Bytes> {
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
         match self.0.get(name)? {
-            FeatureValue::Bytes(values) if values.len() == 1 => values.first(),
+            FeatureValue::Bytes(values) if values.len() == 1 => values.first().map(|v| &v[..]),
             _ => None,
         }
     }

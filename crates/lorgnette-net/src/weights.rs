@@ -229,7 +229,7 @@ impl Weights {
             TableReader::V2(bundle) => bundle.read(at, variable, dtype)?,
         };
         let found = bytes.len();
-        Tensor::from_bytes(dtype, variable.shape.clone(), bytes).ok_or_else(|| {
+        Tensor::from_shared(dtype, variable.shape.clone(), bytes).ok_or_else(|| {
             self.refused(&variable.name, format!("has {found} bytes, not those of its shape"))
         })
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use tokio_stream::wrappers::ReceiverStream;
@@ -40,9 +40,6 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/grpc.reflection.v1.ServerReflection/{method}", post(reflection::handle))
         .route("/grpc.reflection.v1alpha.ServerReflection/{method}", post(reflection::handle))
 }
-
-/// A call: the state, the method's name, and the request.
-type Call = (State<Arc<App>>, Path<String>, Request);
 
 /// The answer to a call, when it is there.
 type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;

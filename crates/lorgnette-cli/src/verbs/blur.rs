@@ -19,7 +19,7 @@ use crate::messages::Messages;
 use crate::model;
 use crate::output_paths::{self, FIGURES, OutputPaths, PICTURES};
 use crate::photos::{self, Photo};
-use crate::stream::{WorkSplit, answer_photos, write_json};
+use crate::stream::{OutputOptions, WorkSplit, answer_photos, write_json};
 use crate::verbs::faces::FaceArguments;
 use crate::verbs::map::{MapArguments, observe_tiles};
 
@@ -154,8 +154,11 @@ pub(crate) fn run(
     let outcome = answer_photos(
         &photos,
         workers,
-        (arguments.format, messages),
-        answer::header(arguments.format),
+        OutputOptions {
+            format: arguments.format,
+            header: answer::header(arguments.format),
+            messages,
+        },
         |out, _, answer| {
             for warning in &answer.warnings {
                 messages.note(&format_args!("{}: {warning}", answer.photo));

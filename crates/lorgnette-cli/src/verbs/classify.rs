@@ -18,7 +18,8 @@ use crate::model;
 use crate::output_paths::{self, OutputPaths, PICTURES};
 use crate::photos::{self, Photo};
 use crate::stream::{
-    WorkSplit, Written, answer_every_photo, answer_photos, write_csv_lines, write_json,
+    OutputOptions, WorkSplit, Written, answer_every_photo, answer_photos, write_csv_lines,
+    write_json,
 };
 
 /// Name what is in photos
@@ -101,29 +102,24 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         let write = |out: &mut dyn Write, photo: &Photo, answer: Written<'_, ClassifyAnswer>| {
             write_wide(out, photo, answer, classes)
         };
-        return answer_every_photo(&photos, workers, (Format::Csv, messages), &header, write);
+        let options = OutputOptions { format: Format::Csv, header: &header, messages };
+        return answer_every_photo(&photos, workers, options, write);
     }
     let several = photos.len() > 1;
     let mut first = true;
-    match arguments.format {
-        Format::Json => {
-            answer_photos(&photos, workers, (Format::Json, messages), "", |out, _, answer| {
-                write_json(out, answer)
-            })
-        }
-        Format::Csv => {
-            answer_photos(&photos, workers, (Format::Csv, messages), CSV_HEADER, write_csv)
-        }
+    let header = if arguments.format == Format::Csv { CSV_HEADER } else { "" };
+    let options = OutputOptions { format: arguments.format, header, messages };
+    answer_photos(&photos, workers, options, |out, photo, answer| match arguments.format {
+        Format::Json => write_json(out, answer),
+        Format::Csv => write_csv(out, photo, answer),
         Format::Text => {
-            answer_photos(&photos, workers, (Format::Text, messages), "", |out, photo, answer| {
-                if several {
-                    let space = if std::mem::take(&mut first) { "" } else { "\n" };
-                    writeln!(out, "{space}{}", photo.name())?;
-                }
-                write_text(out, answer)
-            })
+            if several {
+                let space = if std::mem::take(&mut first) { "" } else { "\n" };
+                writeln!(out, "{space}{}", photo.name())?;
+            }
+            write_text(out, answer)
         }
-    }
+    })
 }
 
 /// The work of each thread: decode, classify, draw.

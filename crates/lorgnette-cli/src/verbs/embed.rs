@@ -16,7 +16,7 @@ use crate::messages::Messages;
 use crate::model;
 use crate::output_paths::OutputPaths;
 use crate::photos::{self, Photo};
-use crate::stream::{WorkSplit, answer_photos, write_csv_lines, write_json};
+use crate::stream::{OutputOptions, WorkSplit, answer_photos, write_csv_lines, write_json};
 
 /// Turn photos into feature vectors, which are close for photos that look alike
 #[derive(Debug, Args)]
@@ -79,8 +79,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let outcome = answer_photos(
         &photos,
         workers(&open_options, &embedder, photos.len()),
-        (arguments.format, messages),
-        "",
+        OutputOptions { format: arguments.format, header: "", messages },
         |out, photo, answer: &Answer| {
             if arguments.npy.is_some() {
                 matrix.insert(answer);

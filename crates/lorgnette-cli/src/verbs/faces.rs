@@ -14,7 +14,7 @@ use crate::arguments::{Format, Global, PhotoArguments, share};
 use crate::messages::{Messages, count};
 use crate::output_paths::{self, FIGURES, OutputPaths};
 use crate::photos::{self, Photo};
-use crate::stream::{WorkSplit, answer_photos, write_csv_lines, write_json};
+use crate::stream::{OutputOptions, WorkSplit, answer_photos, write_csv_lines, write_json};
 use crate::verbs::map::observe_tiles;
 
 /// Find faces in photos: boxes, landmarks, probabilities
@@ -80,12 +80,11 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let detector = arguments.faces.open(arguments.min_probability, global)?;
     let workers = workers(arguments, &detector, photos.len(), pictures.as_deref(), messages);
     let header = if arguments.format == Format::Csv { CSV_HEADER } else { "" };
-    answer_photos(&photos, workers, (arguments.format, messages), header, |out, _, answer| {
-        match arguments.format {
-            Format::Json => write_json(out, answer),
-            Format::Csv => write_csv(out, answer),
-            Format::Text => write_text(out, answer),
-        }
+    let options = OutputOptions { format: arguments.format, header, messages };
+    answer_photos(&photos, workers, options, |out, _, answer| match arguments.format {
+        Format::Json => write_json(out, answer),
+        Format::Csv => write_csv(out, answer),
+        Format::Text => write_text(out, answer),
     })
 }
 

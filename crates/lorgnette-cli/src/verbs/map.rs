@@ -21,7 +21,7 @@ use crate::messages::Messages;
 use crate::model;
 use crate::photos::{self, Photo};
 use crate::progress::Progress;
-use crate::stream::{WorkSplit, answer_photos, write_json};
+use crate::stream::{OutputOptions, WorkSplit, answer_photos, write_json};
 
 /// Find what is where in photos: a class for every place
 #[derive(Debug, Args)]
@@ -149,8 +149,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let outcome = answer_photos(
         &photos,
         workers,
-        (arguments.format, messages),
-        header,
+        OutputOptions { format: arguments.format, header, messages },
         |out, photo, answer: &Answer| {
             if arguments.coco.is_some() {
                 let mut coco = coco.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

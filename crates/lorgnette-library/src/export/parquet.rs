@@ -117,10 +117,14 @@ impl Table for ParquetWriter<AtomicFile> {
 
 /// Returns the Parquet schema of the columns.
 fn message(columns: &[(&'static str, ColumnType)]) -> String {
-    format!("message library {{ {} }}", columns.iter().map(field).collect::<String>())
+    format!("message library {{ {} }}", fields(columns))
 }
 
-fn field((name, column_type): &(&'static str, ColumnType)) -> String {
+fn fields(columns: &[(&'static str, ColumnType)]) -> String {
+    columns.iter().map(|(name, column_type)| field(name, column_type)).collect()
+}
+
+fn field(name: &str, column_type: &ColumnType) -> String {
     let list = |element: &str| {
         format!("REQUIRED GROUP {name} (LIST) {{ REPEATED GROUP list {{ {element} }} }}")
     };
@@ -130,9 +134,8 @@ fn field((name, column_type): &(&'static str, ColumnType)) -> String {
         ColumnType::Integer => format!("OPTIONAL INT64 {name};"),
         ColumnType::Float => format!("OPTIONAL DOUBLE {name};"),
         ColumnType::FloatList(_) => list("REQUIRED FLOAT element;"),
-        ColumnType::List(fields) => {
-            let fields: String = fields.iter().map(field).collect();
-            list(&format!("REQUIRED GROUP element {{ {fields} }}"))
+        ColumnType::List(columns) => {
+            list(&format!("REQUIRED GROUP element {{ {} }}", fields(columns)))
         }
     }
 }

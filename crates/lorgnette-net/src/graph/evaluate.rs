@@ -102,7 +102,7 @@ fn quantized_value(
     let args = IntegerArgs { inputs: [first, second], output: &mut output, scratch: &mut [] };
     kernel.run(Level::Portable, args, &ThreadPool::new(1));
     let written = Bytes::copy_from_slice(&output);
-    Tensor::from_bytes(fact.dtype, fact.shape.clone(), written)
+    Tensor::from_shared(fact.dtype, fact.shape.clone(), written)
         .ok_or_else(|| "its result has another size".into())
 }
 
@@ -161,7 +161,7 @@ fn gather(
 }
 
 fn tensor_of(dtype: DType, fact: &Fact, bytes: Vec<u8>) -> Tensor {
-    Tensor::from_bytes(dtype, fact.shape.clone(), bytes.into())
+    Tensor::from_shared(dtype, fact.shape.clone(), bytes.into())
         .expect("as many elements as the shape has")
 }
 

@@ -146,7 +146,7 @@ impl Dataset {
                 self.assembled(file, *tree, chunk, filters)?.into()
             }
         };
-        Tensor::from_bytes(self.dtype, self.shape.clone(), content)
+        Tensor::from_shared(self.dtype, self.shape.clone(), content)
             .ok_or_else(|| "a dataset has other bytes than its shape".into())
     }
 

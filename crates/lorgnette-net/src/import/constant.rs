@@ -36,7 +36,7 @@ pub(crate) fn tensor(proto: &TensorProto, expansion: &mut Expansion) -> Result<T
     let shape = shape(proto)?;
     if dtype == DType::String {
         let text = proto.string_val.first().cloned().unwrap_or_default();
-        return Tensor::from_bytes(dtype, shape, text)
+        return Tensor::from_shared(dtype, shape, text)
             .ok_or_else(|| "the shape's product overflows".into());
     }
     let count = elements(&shape).ok_or("the shape's product overflows")?;
@@ -52,7 +52,7 @@ pub(crate) fn tensor(proto: &TensorProto, expansion: &mut Expansion) -> Result<T
         }
     };
     let found = bytes.len();
-    Tensor::from_bytes(dtype, shape.clone(), bytes).ok_or_else(|| {
+    Tensor::from_shared(dtype, shape.clone(), bytes).ok_or_else(|| {
         format!("{found} bytes of values where shape {shape:?} of {dtype:?} takes {expected}")
     })
 }

@@ -308,7 +308,7 @@ impl<'w> Translator<'w> {
         let value = TensorProto {
             dtype,
             tensor_shape: Some(shape_proto(&dims)),
-            tensor_content: tensor.bytes().clone(),
+            tensor_content: tensor.shared_bytes().clone(),
             ..TensorProto::default()
         };
         let attributes =
@@ -534,7 +534,7 @@ impl Site<'_, '_> {
         let mut tensor = self.weight(names, index)?;
         if let Some(shape) = shape {
             let changed = shape(tensor.shape()).and_then(|shape| {
-                Tensor::from_bytes(tensor.dtype(), shape, tensor.bytes().clone())
+                Tensor::from_shared(tensor.dtype(), shape, tensor.shared_bytes().clone())
             });
             tensor = changed.ok_or_else(|| self.wrong_shape(names[index], tensor.shape()))?;
         }

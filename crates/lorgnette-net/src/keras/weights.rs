@@ -96,8 +96,8 @@ impl<'f> Weights<'f> {
             let is_bf16 = || matches!(object.texts("dtype"), Ok(Some(t)) if t == ["bfloat16"]);
             match tensor.dtype() {
                 DType::U16 if is_bf16() => {
-                    let (shape, bytes) = (tensor.shape().to_vec(), tensor.bytes().clone());
-                    Tensor::from_bytes(DType::BF16, shape, bytes)
+                    let (shape, bytes) = (tensor.shape().to_vec(), tensor.shared_bytes().clone());
+                    Tensor::from_shared(DType::BF16, shape, bytes)
                         .ok_or_else(|| "it has other bytes than its shape".to_owned())
                 }
                 _ => Ok(tensor),

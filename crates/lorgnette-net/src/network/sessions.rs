@@ -198,7 +198,7 @@ impl Network {
             feeds: feeds.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec())).collect(),
             settings: settings
                 .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.bytes().clone()))
+                .map(|(name, value)| ((*name).to_owned(), value.shared_bytes().clone()))
                 .collect(),
             fetches: fetches.iter().map(|&name| name.to_owned()).collect(),
             dense: None,

@@ -140,7 +140,7 @@ impl Weight {
             (proto.raw_data.clone(), file.clone())
         };
         let found = bytes.len();
-        let tensor = Tensor::from_bytes(dtype, shape.clone(), bytes).ok_or_else(|| {
+        let tensor = Tensor::from_shared(dtype, shape.clone(), bytes).ok_or_else(|| {
             format!("{found} bytes of values where shape {shape:?} of {dtype} takes {wanted}")
         })?;
         Ok(Self { tensor, file, scale: None })

@@ -87,7 +87,7 @@ impl Variables for PlanFileVariables {
         let Variable { dtype, shape, contents } = self.find(name, shape)?;
         match contents {
             None => self.model.read(name),
-            Some(bytes) => Tensor::from_bytes(*dtype, shape.clone(), bytes.clone())
+            Some(bytes) => Tensor::from_shared(*dtype, shape.clone(), bytes.clone())
                 .ok_or_else(|| self.model.refused(name, "has not the bytes of its shape")),
         }
     }

@@ -312,7 +312,7 @@ impl<'m> Site<'_, 'm, '_> {
     fn numbers(&self, i: usize) -> Option<Vec<i64>> {
         let tensor = self.optional_tensor(i)?;
         let (dtype, bytes) = (tensor.dtype?, tensor.constant.clone()?);
-        let tensor = crate::tensor::Tensor::from_bytes(dtype, tensor.shape.clone(), bytes)?;
+        let tensor = crate::tensor::Tensor::from_shared(dtype, tensor.shape.clone(), bytes)?;
         Some(tensor.to_i64())
     }
 

@@ -103,7 +103,8 @@ impl NewModel {
             (subgraph::OPERATORS, Field::Object(Object::Tables(operators))),
             (subgraph::NAME, of_text("main")),
         ]);
-        let codes = codes.into_iter().map(code_table).collect();
+        let codes =
+            codes.into_iter().map(|(builtin, version)| code_table(builtin, version)).collect();
         let root = Object::Table(vec![
             (model::VERSION, Field::I32(3)),
             (model::OPERATOR_CODES, Field::Object(Object::Tables(codes))),
@@ -168,7 +169,7 @@ impl NewOption {
 }
 
 /// An operator code. Numbers beyond 127 have a field of their own.
-fn code_table((builtin, version): (&str, i32)) -> Object {
+fn code_table(builtin: &str, version: i32) -> Object {
     let number = schema::builtin_number(builtin).expect("a builtin operator");
     Object::Table(vec![
         (operator_code::DEPRECATED_BUILTIN, Field::U8(number.min(127) as u8)),

@@ -112,7 +112,7 @@ impl Variables for ShapeProbe<'_> {
             .or_else(|| self.infer_shape(name, expected))
             .ok_or_else(|| missing(name, expected, []))?;
         // A text tensor may have any number of bytes.
-        Tensor::from_bytes(DType::String, shape, Bytes::new())
+        Tensor::from_shared(DType::String, shape, Bytes::new())
             .ok_or_else(|| missing(name, expected, []))
     }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::messages::health::{HealthCheckRequest, HealthCheckResponse};
-use super::{Answers, Call, server_streaming, unary, unimplemented};
+use super::{Answers, server_streaming, unary, unimplemented};
 use crate::app::{App, Deadline};
 use crate::failure::{Failure, Outcome};
 
@@ -27,7 +27,11 @@ const SERVICES: [&str; 5] = [
 /// Time between two looks of a watch.
 const WATCH: Duration = Duration::from_millis(200);
 
-pub(super) async fn handle((State(app), Path(method), request): Call) -> Response {
+pub(super) async fn handle(
+    State(app): State<Arc<App>>,
+    Path(method): Path<String>,
+    request: Request,
+) -> Response {
     match method.as_str() {
         "Check" => unary(&app, request, check).await,
         "Watch" => server_streaming(&app, request, watch).await,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
 
 use super::messages::inference::{
@@ -16,7 +16,7 @@ use super::messages::inference::{
     RepositoryModelRequest, ServerLiveResponse, ServerMetadataResponse, StatisticDuration,
     TensorMetadata,
 };
-use super::{Answers, Call, each, streaming, unary, unimplemented};
+use super::{Answers, each, streaming, unary, unimplemented};
 use crate::app::{App, Deadline};
 use crate::failure::{Code, Failure, Outcome};
 use crate::metrics::Total;
@@ -31,7 +31,11 @@ const TYPE_UINT8: i32 = 2;
 const TYPE_FP32: i32 = 11;
 const FORMAT_NHWC: i32 = 1;
 
-pub(super) async fn handle((State(app), Path(method), request): Call) -> Response {
+pub(super) async fn handle(
+    State(app): State<Arc<App>>,
+    Path(method): Path<String>,
+    request: Request,
+) -> Response {
     match method.as_str() {
         "ServerLive" => unary(&app, request, server_live).await,
         "ServerReady" => unary(&app, request, server_ready).await,

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use prost::Message as _;
 
 use super::messages::serving as proto;
-use super::{Call, unary, unimplemented};
+use super::{unary, unimplemented};
 use crate::app::{App, Deadline};
 use crate::config::{ModelConfig, ModelSource, VersionPolicy};
 use crate::failure::{Code, Failure, Outcome};
@@ -20,7 +20,11 @@ use crate::tensorflow_serving::{
     input_of_examples, outputs, signature, signatures, without_batch,
 };
 
-pub(super) async fn handle((State(app), Path(method), request): Call) -> Response {
+pub(super) async fn handle(
+    State(app): State<Arc<App>>,
+    Path(method): Path<String>,
+    request: Request,
+) -> Response {
     match method.as_str() {
         "Predict" => unary(&app, request, predict).await,
         "Classify" => unary(&app, request, classify).await,
@@ -31,7 +35,11 @@ pub(super) async fn handle((State(app), Path(method), request): Call) -> Respons
     }
 }
 
-pub(super) async fn handle_model((State(app), Path(method), request): Call) -> Response {
+pub(super) async fn handle_model(
+    State(app): State<Arc<App>>,
+    Path(method): Path<String>,
+    request: Request,
+) -> Response {
     match method.as_str() {
         "GetModelStatus" => unary(&app, request, status).await,
         "HandleReloadConfigRequest" => unary(&app, request, reload).await,

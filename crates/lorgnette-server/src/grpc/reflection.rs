@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use prost::Message as _;
@@ -14,7 +14,7 @@ use super::messages::reflection::{
     ListServiceResponse, MessageRequest, MessageResponse, ServerReflectionRequest,
     ServerReflectionResponse, ServiceResponse,
 };
-use super::{Answers, Call, each, streaming, unimplemented};
+use super::{Answers, each, streaming, unimplemented};
 use crate::app::{App, Deadline};
 
 static DESCRIPTORS: &[u8] = include_bytes!("../../proto/descriptors.bin");
@@ -30,7 +30,11 @@ struct Files {
     services: Vec<String>,
 }
 
-pub(super) async fn handle((State(app), Path(method), request): Call) -> Response {
+pub(super) async fn handle(
+    State(app): State<Arc<App>>,
+    Path(method): Path<String>,
+    request: Request,
+) -> Response {
     match method.as_str() {
         "ServerReflectionInfo" => streaming(&app, request, stream).await,
         other => unimplemented(other),

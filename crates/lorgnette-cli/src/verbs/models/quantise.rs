@@ -171,7 +171,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         None => {
             ensure!(
                 !arguments.calibrate.is_empty(),
-                "{}: it has no ranges of quantisation-aware training: give photos, --calibrate PHOTOS",
+                "{}: it has no ranges of quantisation-aware training: give photos, \
+                 --calibrate PHOTOS",
                 model.name()
             );
             let Calibration { pictures, failed: unread } = pictures(arguments, messages)?;

@@ -656,7 +656,7 @@ fn reference_conv<T: Byte>(
     Ok(ReferenceConv {
         is_depthwise: false,
         shape,
-        filter: weights.bytes().clone(),
+        filter: weights.shared_bytes().clone(),
         filter_zero_point: scale.zero_point,
         bias,
         factors: match epilogue {

@@ -452,7 +452,7 @@ fn permuted(tensor: &Tensor, order: &[usize], flip: u8, dtype: DType) -> Option<
     let (shape, bytes) = (tensor.shape(), tensor.bytes());
     let moved = order.iter().map(|&d| shape[d]).collect();
     let result: Vec<u8> = places(shape, order).map(|place| bytes[place] ^ flip).collect();
-    Tensor::from_bytes(dtype, moved, result.into())
+    Tensor::from_shared(dtype, moved, result.into())
 }
 
 #[cfg(test)]

@@ -193,9 +193,11 @@ fn transposed_conv(site: &mut Site<'_, '_, '_>) -> Outcome {
     let is_same = site.u8(PADDING)? == 0;
     let (filter, input, result) =
         (&site.tensor(1)?.shape, &site.tensor(2)?.shape, &site.output().shape);
-    let sides: Option<Vec<Side>> =
-        (0..2).map(|d| Side::new(d, filter, input, result, stride[d], is_same)).collect();
-    let Some([rows, columns]) = sides.as_deref() else {
+    let side = |d: usize| {
+        let [kernel, input, result] = [filter, input, result].map(|shape| side_length(shape, d));
+        Side::new(kernel?, input?, result?, stride[d], is_same)
+    };
+    let (Some(rows), Some(columns)) = (&side(0), &side(1)) else {
         let what = format!("{input:?} by a filter of {filter:?} to {result:?}, stride {stride:?}");
         return unsupported(what);
     };
@@ -227,19 +229,9 @@ struct Side {
 }
 
 impl Side {
-    /// The side along dimension `d` of a picture; `None` if the lengths contradict one another.
-    fn new(
-        d: usize,
-        filter: &[usize],
-        input: &[usize],
-        result: &[usize],
-        stride: i32,
-        is_same: bool,
-    ) -> Option<Self> {
+    /// The side of these lengths; `None` if they contradict one another.
+    fn new(kernel: i32, input: i32, result: i32, stride: i32, is_same: bool) -> Option<Self> {
         const MAX_KERNEL: i32 = 1 << 10;
-        let length =
-            |shape: &[usize]| i32::try_from(*shape.get(d + 1).filter(|_| shape.len() == 4)?).ok();
-        let (kernel, input, result) = (length(filter)?, length(input)?, length(result)?);
         let sound = 1..=MAX_KERNEL;
         if !sound.contains(&stride) || !sound.contains(&kernel) || input < 1 {
             return None;
@@ -251,6 +243,11 @@ impl Side {
         let end = made.checked_sub(begin)?.checked_sub(result).filter(|&end| end >= 0)?;
         Some(Self { stride, kernel, taps, begin, end })
     }
+}
+
+/// Returns the rows (`d` is 0) or columns (1) of a tensor of four dimensions.
+fn side_length(shape: &[usize], d: usize) -> Option<i32> {
+    i32::try_from(*shape.get(d + 1).filter(|_| shape.len() == 4)?).ok()
 }
 
 /// The filter's taps by the place of the block that they meet: `[taps, taps, input, block ·

@@ -21,16 +21,19 @@ impl Crop {
         size: [(u32, u32); 2],
         offset: [(i32, u32); 2],
     ) -> Option<Self> {
-        let (left, width) = side(self.width, size[0], offset[0])?;
-        let (top, height) = side(self.height, size[1], offset[1])?;
+        let side = |whole, d: usize| {
+            let length = f64::from(size[d].0) / f64::from(size[d].1);
+            side(whole, length, f64::from(offset[d].0) / f64::from(offset[d].1))
+        };
+        let (left, width) = side(self.width, 0)?;
+        let (top, height) = side(self.height, 1)?;
         Some(Self { left: self.left + left, top: self.top + top, width, height })
     }
 }
 
 /// Returns the first pixel and the number of pixels.
-fn side(whole: usize, size: (u32, u32), offset: (i32, u32)) -> Option<(usize, usize)> {
-    let length = f64::from(size.0) / f64::from(size.1);
-    let middle = f64::from(offset.0) / f64::from(offset.1) + whole as f64 / 2.0;
+fn side(whole: usize, length: f64, offset: f64) -> Option<(usize, usize)> {
+    let middle = offset + whole as f64 / 2.0;
     let start = (middle - length / 2.0).round();
     let length = length.round();
     // Neither holds for a denominator of zero.
