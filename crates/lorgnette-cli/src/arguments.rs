@@ -1,11 +1,11 @@
 //! Options that several verbs have, and their values.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use lorgnette::kernels::{IntegerEpilogue, Level, NumericOptions, Precision, WeightFormat};
@@ -16,8 +16,9 @@ use lorgnette::preprocess::{ChannelOrder, Preprocessing};
 use lorgnette::{ModelOptions, ModelRef, ModelStore};
 
 use crate::messages::Messages;
-use crate::model::model_ref;
 
+/// The environment variable that replaces `--model`.
+const MODEL_VARIABLE: &str = "LORGNETTE_MODEL";
 /// Maximum of `--threads`.
 const MAX_THREADS: i64 = 1024;
 /// Minimum of `--memory-limit`, in MiB.
@@ -143,9 +144,22 @@ impl Global {
     /// These options for the photos of a library, of which there are many: the embedded network
     /// multiplies bf16 where the CPU is faster so, unless there is a precision.
     pub(crate) fn for_library(&self) -> Self {
-        let is_embedded = matches!(model_ref(None, self), Ok(ModelRef::Embedded));
+        let is_embedded = matches!(self.model_ref(None), Ok(ModelRef::Embedded));
         let auto = is_embedded.then_some(Arithmetic::Real(Precision::Auto));
         Self { precision: self.precision.or(auto), ..self.clone() }
+    }
+
+    /// Resolves the verb's argument `named`, else `--model`, else the environment's model.
+    pub(crate) fn model_ref(&self, named: Option<&OsStr>) -> Result<ModelRef> {
+        let variable = env::var_os(MODEL_VARIABLE).filter(|name| !name.is_empty());
+        let name = match (named, &self.model) {
+            (Some(named), Some(model)) if named != model => {
+                bail!("two networks are named, '{}' and '{}'", named.display(), model.display())
+            }
+            (Some(named), _) => Some(named.to_owned()),
+            (None, model) => model.clone().or(variable),
+        };
+        Ok(name.map_or(Ok(ModelRef::Embedded), ModelRef::parse)?)
     }
 
     fn zoo_options(&self) -> Result<ZooOptions> {

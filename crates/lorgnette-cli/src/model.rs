@@ -1,6 +1,5 @@
 //! Resolves and opens the network that the user names.
 
-use std::env;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -16,8 +15,6 @@ use crate::arguments::{Global, InputArguments, Size};
 use crate::messages::{Messages, count};
 use crate::printable::path_text;
 
-/// The environment variable that replaces `--model`.
-const MODEL_VARIABLE: &str = "LORGNETTE_MODEL";
 /// Height and width of the photo for which a graph that takes photos of any size is planned by
 /// default.
 pub(crate) const ANY_PHOTO: [usize; 2] = [480, 640];
@@ -30,7 +27,7 @@ pub(crate) fn open(
     options: &ModelOptions,
     messages: Messages,
 ) -> Result<Model> {
-    open_ref(&model_ref(named, global)?, options, messages)
+    open_ref(&global.model_ref(named)?, options, messages)
 }
 
 /// Opens a network, refreshes its plan file if that is stale, and prints its notes.
@@ -112,7 +109,7 @@ pub(crate) fn open_for_photos_by_name(
 /// it need not take pictures.
 pub(crate) fn open_network(named: Option<&OsStr>, global: &Global) -> Result<Network> {
     let options = global.model_options()?;
-    match model_ref(named, global)? {
+    match global.model_ref(named)? {
         ModelRef::File(path) if !TrainedModel::is_in(&path) => {
             let (load, run) = (options.network_load_options(), options.network_run_options());
             Ok(Network::open(&path, load, run)?)
@@ -130,7 +127,7 @@ pub(crate) fn features_file() -> Result<PathBuf> {
 
 /// The path of the network that [`open`] opens; `None` for the embedded one.
 pub(crate) fn path(named: Option<&OsStr>, global: &Global) -> Result<Option<PathBuf>> {
-    Ok(model_ref(named, global)?.path(ModelStore::from_env().as_ref())?)
+    Ok(global.model_ref(named)?.path(ModelStore::from_env().as_ref())?)
 }
 
 /// The input shape for a batch. `size` is for graphs that take photos of any size; other inputs
@@ -206,19 +203,6 @@ fn describe(model: &Model) -> String {
         options.level,
         count(options.pool.threads(), "thread"),
     )
-}
-
-/// Resolves the verb's argument `named`, else `--model`, else the environment's model.
-pub(crate) fn model_ref(named: Option<&OsStr>, global: &Global) -> Result<ModelRef> {
-    let variable = env::var_os(MODEL_VARIABLE).filter(|name| !name.is_empty());
-    let name = match (named, &global.model) {
-        (Some(named), Some(model)) if named != model => {
-            bail!("two networks are named, '{}' and '{}'", named.display(), model.display())
-        }
-        (Some(named), _) => Some(named.to_owned()),
-        (None, model) => model.clone().or(variable),
-    };
-    Ok(name.map_or(Ok(ModelRef::Embedded), ModelRef::parse)?)
 }
 
 /// True if a model of that name has a file in the current folder or the model store.

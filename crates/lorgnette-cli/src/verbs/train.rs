@@ -227,7 +227,7 @@ fn base(
     if let Some(previous) = previous {
         return trained_base(previous.model(), previous.folder(), &options);
     }
-    match model::model_ref(None, global)? {
+    match global.model_ref(None)? {
         ModelRef::File(path) if TrainedModel::is_in(&path) => {
             trained_base(&TrainedModel::read(&path)?, &path, &options)
         }

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! The last two terms are constants of an output channel. The second is zero for int8 weights and
-//! for distances; otherwise `Σ a` is computed once for a pixel. All arithmetic wraps, so the order is
-//! free.
+//! for distances; otherwise `Σ a` is computed once for a pixel. All arithmetic wraps, so the order
+//! is free.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
