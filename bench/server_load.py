@@ -7,13 +7,14 @@ more than it can answer, is told to end, or has its models replaced.
     python3 bench/server_load.py replace    --lorgnette target/release/lorgnette [--times 100]
 
 `throughput` runs the servers in turns: photos as JPEG and as tensors, 1, 4 and 32 clients that each send a request when
-they have the last answer. DIR is made on the first run, with the packages of PACKAGES. The figures are of a quiet machine
+they have the last answer; OpenVINO in float32 and, as it does by itself where the CPU has it, in bf16. DIR is made on the first run, with the packages of PACKAGES. The figures are of a quiet machine
 with the clients on the same cores.
 `overload` measures what the server can answer, and sends three times as much at fixed times, whatever is answered.
 The last three exit with 1 if an answer is wrong or missing; they need nothing but Python.
 """
 import argparse
 import asyncio
+import functools
 import json
 import os
 import pathlib
@@ -64,7 +65,7 @@ class Lorgnette:
 class Peer:
     """A running FastAPI server."""
 
-    def __init__(self, environment, engine, model, workers):
+    def __init__(self, environment, engine, model, workers, precision):
         with socket.socket() as probe:
             probe.bind(('127.0.0.1', 0))
             self.port = probe.getsockname()[1]
@@ -72,7 +73,8 @@ class Peer:
         words = ['-m', 'uvicorn', 'fastapi_server:app', '--port', self.port, '--workers', workers, '--no-access-log', '--log-level', 'warning']
         self.process = subprocess.Popen(
             [str(environment / 'bin' / 'python'), *map(str, words)], cwd=ROOT / 'bench' / 'peers',
-            env={**os.environ, 'SERVER_ENGINE': engine, 'SERVER_MODEL': str(model), 'SERVER_THREADS': str(threads)})
+            env={**os.environ, 'SERVER_ENGINE': engine, 'SERVER_MODEL': str(model), 'SERVER_THREADS': str(threads),
+                 'SERVER_PRECISION': {'float32': 'f32'}.get(precision, precision)})
         deadline = time.monotonic() + 120
         while True:
             try:
@@ -178,20 +180,24 @@ def throughput(arguments):
     model = arguments.model or GRAPH
     onnx = environment / f'{pathlib.Path(model).stem}.onnx'
     if not onnx.exists():
-        subprocess.run([arguments.lorgnette, 'export', '--model', model, onnx], check=True)
+        subprocess.run([arguments.lorgnette, 'export', model, '--to', 'onnx', '--out', onnx], check=True)
     name = pathlib.Path(model).stem
     own = {'jpeg': photo_request(), 'tensor': request(f'/v2/models/{name}/infer', tensor(), 'Inference-Header-Content-Length: 0')}
     peers = {'jpeg': request('/jpeg', PHOTO.read_bytes()), 'tensor': request('/tensor', tensor())}
-    servers = {'lorgnette': lambda: Lorgnette(arguments.lorgnette, model, '--log', os.devnull)}
-    for engine in ('onnxruntime', 'openvino'):
-        for workers in (1, len(os.sched_getaffinity(0))):
-            servers[f'{engine}, {workers} workers'] = lambda engine=engine, workers=workers: Peer(environment, engine, onnx, workers)
+    servers = {}
+    for precision in arguments.precisions:
+        servers[f'lorgnette {precision}'] = functools.partial(
+            Lorgnette, arguments.lorgnette, model, '--log', os.devnull, '--precision', precision)
+        for engine in ('onnxruntime', 'openvino') if precision == 'float32' else ('openvino',):
+            for workers in (1, len(os.sched_getaffinity(0))):
+                servers[f'{engine} {precision}, {workers} workers'] = functools.partial(
+                    Peer, environment, engine, onnx, workers, precision)
     rows = {}
     for _ in range(arguments.rounds):
         for title, start in servers.items():
             server = start()
             for kind in ('jpeg', 'tensor'):
-                data = (own if title == 'lorgnette' else peers)[kind]
+                data = (own if title.startswith('lorgnette') else peers)[kind]
                 asyncio.run(closed_loop(server.port, data, 4, 2))
                 for clients in CLIENTS:
                     times = asyncio.run(closed_loop(server.port, data, clients, arguments.seconds))
@@ -199,10 +205,10 @@ def throughput(arguments):
                     rows.setdefault((kind, clients, title), []).append(
                         (rate, 1e3 * quantile(times, 0.5), 1e3 * quantile(times, 0.99), server.memory()))
             server.stop()
-    print(f'{"":8} {"clients":>7}  {"server":26} {"requests/s":>10} {"p50 ms":>8} {"p99 ms":>8} {"MiB":>6}')
+    print(f'{"":8} {"clients":>7}  {"server":29} {"requests/s":>10} {"p50 ms":>8} {"p99 ms":>8} {"MiB":>6}')
     for (kind, clients, title), rounds in sorted(rows.items()):
         rate, p50, p99, memory = (statistics.median(column) for column in zip(*rounds))
-        print(f'{kind:8} {clients:7}  {title:26} {rate:10.1f} {p50:8.1f} {p99:8.1f} {memory:6.0f}')
+        print(f'{kind:8} {clients:7}  {title:29} {rate:10.1f} {p50:8.1f} {p99:8.1f} {memory:6.0f}')
 
 
 # Overload.
@@ -433,6 +439,7 @@ def main():
             part.add_argument('--environment', type=pathlib.Path, required=True)
             part.add_argument('--model', type=pathlib.Path, help='a network [default: MobileNet V1]')
             part.add_argument('--rounds', type=int, default=3)
+            part.add_argument('--precisions', nargs='+', choices=('float32', 'bf16'), default=['float32', 'bf16'])
     arguments = parser.parse_args()
     arguments.run(arguments)
 
