@@ -34,7 +34,7 @@ pub use elementwise::{
 pub use mean::{IntegerMean, MeanSources};
 pub use movement::{ByteGather, copy_rows, dequantize, quantize, quantize_to_even};
 pub use multiplier::Multiplier;
-pub use packed::{PackedConv, PackedDepthwise};
+pub use packed::{PackedConv, PackedDepthwise, SharedPanels};
 pub use pooling::{IntegerPool, average_pool, max_pool};
 pub use resize::IntegerResize;
 pub use softmax::IntegerSoftmax;

@@ -6,7 +6,7 @@ use crate::WeightFormat;
 
 /// Version of the layouts of packed weights. A file with packed weights stores it, and is not used
 /// with another version.
-pub const PACKED_LAYOUTS: u32 = 4;
+pub const PACKED_LAYOUTS: u32 = 5;
 
 /// How a kernel stores its packed weights. Kernels of the same level and layout share them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! (`oracle/tflite_integers.py` writes the cases).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lorgnette_kernels::integer::{
     Byte, ByteTable, IntegerAdd, IntegerConv, IntegerConvShape, IntegerFilter, IntegerMean,
@@ -296,7 +297,10 @@ fn by_packing<T: Byte>(
     if is_depthwise {
         PackedDepthwise::new(level, shape, filter)?.run(input, &mut output, pool);
     } else {
-        let conv = PackedConv::new(level, shape, filter)?;
+        let packed = Arc::new(PackedConv::pack(level, shape, filter)?);
+        // Packed weights need no others.
+        let filter = IntegerFilter { values: &[], ..*filter };
+        let conv = PackedConv::with_panels::<T>(level, shape, &filter, packed)?;
         let mut scratch = Buffer::zeroed(conv.scratch_len(pool.threads())).unwrap();
         scratch.fill(0xA5);
         conv.run(input, &mut output, &mut scratch, pool);
@@ -515,6 +519,38 @@ fn a_large_layer_has_the_reference_s_bytes() {
                 }
             }
         }
+    }
+}
+
+/// A packed filter comes from a file, which may hold anything.
+#[test]
+fn a_packed_filter_of_another_shape_is_refused() {
+    let shape = IntegerConvShape {
+        input_shape: [1, 1, 1, 9],
+        input_zero_point: 3,
+        window: Window::POINTWISE,
+        range: OutputRange::new::<u8>(100),
+        output_shape: [1, 1, 1, 40],
+    };
+    let factors = vec![Multiplier::for_tensor(0.1, 0.1, 1.0); 40];
+    let values: Vec<u8> = (0..9 * 40).map(|i| (i * 7 % 256) as u8).collect();
+    let rescale = Rescaling::Fixed(&factors);
+    let filter = IntegerFilter { values: &values, zero_point: 17, bias: &[], rescale };
+    for level in Level::available() {
+        let Some(packed) = PackedConv::pack(level, &shape, &filter) else { continue };
+        let open = |packed: Vec<u8>| {
+            PackedConv::with_panels::<u8>(level, &shape, &filter, Arc::new(packed)).is_some()
+        };
+        let bytes = packed.to_vec();
+        assert_eq!(Some(bytes.len()), PackedConv::packed_len(level, &shape));
+        assert!(open(bytes.clone()), "{level}");
+        assert!(!open(bytes[..bytes.len() - 64].to_vec()) && !open(Vec::new()), "{level}");
+        // What was subtracted from the weights is behind the sums of 64 channels.
+        let mut other = bytes.clone();
+        let offset = bytes.len() - 64;
+        assert_eq!(other[offset..offset + 4], 128i32.to_le_bytes(), "{level}");
+        other[offset] = 5;
+        assert!(!open(other), "{level}");
     }
 }
 

@@ -12,7 +12,7 @@ use lorgnette_kernels::ThreadPool;
 use crate::checksum::Checksum;
 use crate::error::{Error, Result};
 use crate::file::MappedFile;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Tensor, elements};
 
 /// A tensor of known type and shape, and the source of its elements.
 #[derive(Clone, Debug)]
@@ -65,6 +65,13 @@ impl LazyTensor {
         self.len() == 0
     }
 
+    /// Returns the same elements under another shape; `None` if that has another number of them.
+    pub(crate) fn reshaped(&self, shape: Vec<usize>) -> Option<Self> {
+        let has_same_len = elements(&shape) == elements(&self.shape);
+        let source = Reshaped { original: self.clone(), shape: shape.clone() };
+        has_same_len.then(|| Self::new(self.dtype, shape, Arc::new(source)))
+    }
+
     /// Reads and verifies the tensor.
     ///
     /// # Errors
@@ -89,6 +96,25 @@ impl LazyTensor {
         Ok(self.source.byte_range()?.filter(|byte_range: &ByteRange| {
             self.dtype == DType::F32 && byte_range.values.len() == bytes
         }))
+    }
+}
+
+/// A tensor under another shape.
+#[derive(Debug)]
+struct Reshaped {
+    original: LazyTensor,
+    shape: Vec<usize>,
+}
+
+impl TensorSource for Reshaped {
+    fn read(&self) -> Result<Tensor> {
+        let tensor = self.original.read()?;
+        Tensor::from_shared(tensor.dtype(), self.shape.clone(), tensor.shared_bytes().clone())
+            .ok_or_else(|| Error::Input(format!("weights that are not of shape {:?}", self.shape)))
+    }
+
+    fn byte_range(&self) -> Result<Option<ByteRange>> {
+        self.original.source.byte_range()
     }
 }
 

@@ -234,6 +234,45 @@ fn an_onnx_file_of_a_quantised_network_is_the_same_network_of_integers() {
     }
 }
 
+/// A quantised network that was opened from its file.
+fn opened(quantized: QuantizedModel) -> Network {
+    let load = LoadOptions::default();
+    Network::from_bytes(quantized.bytes, "quantized.tflite", load, run()).unwrap()
+}
+
+#[test]
+fn a_plan_file_has_the_packed_weights_of_a_quantised_network_and_no_others() {
+    // The last layer of the second is fully connected.
+    for name in ["mobilenet_v1_025", "nasnet_mobile"] {
+        let quantized = quantizer(&network(name)).quantize(&QuantizeOptions::default()).unwrap();
+        let length = quantized.bytes.len() as u64;
+        let network = opened(quantized);
+        let end = network.signature().unwrap().logits;
+        let pictures = pictures();
+        let answers = |network: &Network| -> Vec<_> {
+            pictures.iter().map(|picture| logits(network, &end, picture)).collect()
+        };
+        let expected = answers(&network);
+        let map_of = |network: &Network| map(network, MapPadding::Valid, &pictures[0], [SIDE; 2]);
+        let expected_map = map_of(&network);
+        let packed = network.packed_bytes();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("network.plan");
+        network.write_plan_file(&path).unwrap();
+        drop(network);
+        assert!(path.metadata().unwrap().len() < length * 5 / 4, "{name}: {length} bytes before");
+        if packed == 0 {
+            println!("not tried: {} packs no weights of integers", run().level);
+        }
+        let opened = Network::open(&path, LoadOptions::default(), run()).unwrap();
+        assert_eq!(opened.packed_bytes(), packed, "{name}: the file has all");
+        assert_eq!(answers(&opened), expected, "{name}");
+        // A map, for which a fully connected layer is a convolution, has the same weights.
+        assert_eq!(map_of(&opened), expected_map, "{name}");
+        assert_eq!(opened.packed_bytes(), packed, "{name}: nothing is packed again");
+    }
+}
+
 /// The map of a picture of some size, and its shape.
 fn map(
     network: &Network,

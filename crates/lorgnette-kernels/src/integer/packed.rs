@@ -26,7 +26,7 @@ mod rows;
 pub(super) mod vnni;
 
 pub use depthwise::PackedDepthwise;
-pub use gemm::PackedConv;
+pub use gemm::{PackedConv, SharedPanels};
 
 use super::{Byte, OutputRange};
 use crate::Level;
@@ -85,19 +85,31 @@ impl ZeroPoints {
     /// Weights whose distances from their zero point fit int8 become these, and no zero point is
     /// left.
     fn new<T: Byte>(input: i32, filter: i32, weights: &[T]) -> Option<Self> {
+        let is_near = |weight: &T| i8::try_from(weight.widen() - filter).is_ok();
+        let is_zero_free = weights.iter().all(is_near);
+        let filter_offset = if is_zero_free { filter } else { Self::middle::<T>() };
+        Self::with_offset::<T>(input, filter, filter_offset)
+    }
+
+    /// Returns the zero points where `filter_offset` is subtracted from weights; `None` if they are
+    /// beyond their type, or no filter is packed with that offset.
+    fn with_offset<T: Byte>(input: i32, filter: i32, filter_offset: i32) -> Option<Self> {
         let range = T::MIN..=T::MAX;
-        if !range.contains(&input) || !range.contains(&filter) {
+        let is_offset = [filter, Self::middle::<T>()].contains(&filter_offset);
+        if !range.contains(&input) || !range.contains(&filter) || !is_offset {
             return None;
         }
-        let is_near = |weight: &T| i8::try_from(weight.widen() - filter).is_ok();
-        let middle = if T::MIN < 0 { 0 } else { 128 };
-        let filter_offset = if weights.iter().all(is_near) { filter } else { middle };
         Some(Self {
             input: input - T::MIN,
             filter: filter - filter_offset,
             flip: if T::MIN < 0 { 0x80 } else { 0 },
             filter_offset,
         })
+    }
+
+    /// The offset of weights of a type that makes all of them int8.
+    fn middle<T: Byte>() -> i32 {
+        if T::MIN < 0 { 0 } else { 128 }
     }
 
     /// Returns the constant of an output channel with weights of this sum.

@@ -104,15 +104,41 @@ impl Rewriter<'_> {
         let flattened = self.states[id.index()].flattened.take();
         let [height, width, channels] = flattened.unwrap_or([1, 1, inner]);
         self.states[id.index()].collapsed = true;
-        let shape = [outputs, height, width, channels].map(|n| n as i64);
-        let shape = Tensor::from_i64(DType::I32, &[4], &shape);
-        let shape = self.out.constant(format!("{}/shape", node.name), shape);
-        let filter = self.out.add(format!("{}/filter", node.name), Op::Reshape, &[weights, shape]);
+        let shape = [outputs, height, width, channels];
+        let filter = match self.reshaped_weights(node, weights, &shape) {
+            Some(op) => {
+                self.out.node_mut(weights).op = op;
+                weights
+            }
+            None => {
+                let shape = Tensor::from_i64(DType::I32, &[4], &shape.map(|n| n as i64));
+                let shape = self.out.constant(format!("{}/shape", node.name), shape);
+                self.out.add(format!("{}/filter", node.name), Op::Reshape, &[weights, shape])
+            }
+        };
         let is_point = [height, width] == [1, 1];
         let border = if is_point { Border::Valid } else { self.head_border() };
         let dilation = self.states[id.index()].rate;
         let conv = Conv { stride: [1, 1], dilation, border, epilogue: Epilogue::default() };
         Ok((conv, filter))
+    }
+}
+
+impl Rewriter<'_> {
+    /// Returns stored weights under another shape, unless `node` is not their only reader. They
+    /// keep their name, by which packed weights are found.
+    fn reshaped_weights(&self, node: &Node, weights: NodeId, shape: &[usize]) -> Option<Op> {
+        if self.typed.graph.uses()[node.inputs[1].index()] != 1 {
+            return None;
+        }
+        match &self.out.node(weights).op {
+            Op::Const(tensor) => {
+                let bytes = tensor.shared_bytes().clone();
+                Tensor::from_shared(tensor.dtype(), shape.to_vec(), bytes).map(Op::Const)
+            }
+            Op::Variable(lazy) => lazy.reshaped(shape.to_vec()).map(Op::Variable),
+            _ => None,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use lorgnette_kernels::{
 };
 
 use super::op::{self, Dequantize, Epilogue, MatMul, Op, Pool};
-use super::quantized::{IntegerArgs, IntegerKernel, Operand, Quantized};
+use super::quantized::{IntegerArgs, IntegerKernel, Operand, Quantized, Target};
 use super::rearrange::{axis, broadcast_to, indices, rearrangement, strides};
 use super::shape::{Fact, TypedGraph, picture, resolve};
 use super::{Node, NodeId};
@@ -89,8 +89,8 @@ fn quantized_value(
         .zip(inputs)
         .map(|(fact, constant)| Operand { fact, constant: Some(constant) })
         .collect();
-    let kernel =
-        IntegerKernel::new(Level::Portable, IntegerEpilogue::TfLite, quantized, &operands, fact)?;
+    let target = Target { level: Level::Portable, epilogue: IntegerEpilogue::TfLite };
+    let kernel = IntegerKernel::new(target, quantized, &operands, None, fact)?;
     // A file's floats need not be aligned.
     let aligned = inputs.first().filter(|x| x.dtype().is_float()).map(|x| x.to_f32());
     let first = match &aligned {

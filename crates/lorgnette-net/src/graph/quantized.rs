@@ -6,7 +6,7 @@
 mod dynamic_range;
 mod kernel;
 
-pub(crate) use kernel::{IntegerArgs, IntegerKernel, Operand};
+pub(crate) use kernel::{IntegerArgs, IntegerKernel, Operand, PackFilter, StoredFilter, Target};
 
 use lorgnette_kernels::Clamp;
 pub use lorgnette_kernels::integer::Scale;
@@ -121,6 +121,14 @@ pub enum QuantizedFunction {
     Elu,
     /// `x` where it is positive, else its product with a slope.
     LeakyRelu(f32),
+}
+
+impl QuantizedKind {
+    /// True if the kernel packs its filter, input number 1, so that the filter itself may stay in
+    /// its file.
+    pub(crate) fn packs_filter(&self) -> bool {
+        matches!(self, Self::Conv2d(..) | Self::FullyConnected(_))
+    }
 }
 
 impl Quantized {

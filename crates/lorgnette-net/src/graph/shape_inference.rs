@@ -115,6 +115,7 @@ fn read_variables(node: &Node, graph: &mut Graph) -> Result<()> {
         Op::Conv2d(_) | Op::DepthwiseConv2d(_) => Some(1),
         // A transposed left matrix runs in a kernel that packs nothing.
         Op::MatMul(MatMul { transpose_a: false, .. }) => Some(1),
+        Op::Quantized(ref quantized) if quantized.kind.packs_filter() => Some(1),
         _ => None,
     };
     let read = node.inputs.iter().enumerate().filter(|&(i, _)| Some(i) != packed);

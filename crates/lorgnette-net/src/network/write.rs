@@ -108,7 +108,7 @@ impl Network {
     /// read; what the system refuses.
     pub fn write_plan_file(&self, path: &Path) -> Result<()> {
         let SharedModel { name, file, source, weight_cache, plans, .. } = &*self.model;
-        // The weights of a quantised network are not packed.
+        // Small filters of integers are not packed.
         if weight_cache.entries().is_empty() && plans.is_empty() {
             return Err(Error::Input(format!(
                 "{name}: nothing is planned yet that a plan file could hold"

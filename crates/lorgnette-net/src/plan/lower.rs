@@ -93,6 +93,7 @@ pub(super) fn lower(
         numerics: options.numerics,
         budget: options.memory_limit.saturating_add(4 * constant_bytes(typed)),
         oom: None,
+        failure: None,
         pending_steps: Vec::new(),
         pack_jobs: Vec::new(),
         constants: Vec::new(),
@@ -105,6 +106,9 @@ pub(super) fn lower(
             if let Some(needed) = lowering.oom {
                 let what = format!("what '{}' and others need beside the activations", node.name);
                 return Err(Error::Memory { what, needed, limit: options.memory_limit });
+            }
+            if let Some(failure) = lowering.failure.take() {
+                return Err(failure);
             }
             unsupported.push(UnsupportedNode {
                 node: node.name.clone(),
@@ -145,6 +149,8 @@ struct Lowering<'a> {
     budget: u64,
     /// The bytes that were needed when the budget was exceeded.
     oom: Option<u64>,
+    /// Why a filter that a kernel needs could not be read.
+    failure: Option<Error>,
     pending_steps: Vec<PendingStep>,
     pack_jobs: Vec<PackJob<'a>>,
     /// The bytes of the constants that steps read unpacked.

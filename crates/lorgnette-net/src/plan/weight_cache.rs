@@ -54,6 +54,12 @@ impl PackedWeights {
     }
 }
 
+impl AsRef<[u8]> for PackedWeights {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
 type WeightCell = Arc<OnceLock<Arc<PackedWeights>>>;
 
 /// The weights packed so far.

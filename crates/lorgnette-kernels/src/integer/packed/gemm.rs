@@ -4,7 +4,9 @@
 //! together, block by block, or read in place where they are the pixel itself. The right one is
 //! packed in panels of output channels, four products of each channel side by side.
 
+use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::channel_factors::ChannelFactors;
 use super::rows::RowCopy;
@@ -12,7 +14,7 @@ use super::{Instructions, Limits, ZeroPoints};
 use crate::blocks::SharedSlice;
 use crate::conv::task_grid::{TaskGrid, Work};
 use crate::integer::{Byte, IntegerConvShape, IntegerFilter};
-use crate::{Buffer, Level, ThreadPool};
+use crate::{Buffer, Level, PackedLayout, ThreadPool, WeightFormat};
 
 /// Output channels of a panel.
 pub(super) const PANEL: usize = 32;
@@ -20,6 +22,8 @@ pub(super) const PANEL: usize = 32;
 pub(super) const QUAD: usize = 4;
 /// Maximum pixels of a tile.
 pub(super) const MAX_TILE_ROWS: usize = 14;
+/// Bytes to which packed filters are aligned and filled up.
+const CACHE_LINE: usize = 64;
 /// Bytes between rows that are a multiple of this share few sets of L1.
 const CONFLICT_STRIDE: usize = 2048;
 /// Bytes that are added to such rows.
@@ -39,8 +43,63 @@ pub struct PackedConv {
     limits: Limits,
     /// Products of one output value.
     depth: usize,
-    panels: Buffer,
+    filter: PackedFilter,
     factors: ChannelFactors,
+}
+
+/// A packed filter that several convolutions have, or that lies in a file.
+pub type SharedPanels = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// A filter as [`PackedConv::pack`] writes it: the panels, and behind them little-endian int32
+/// numbers, which are the sum of each output channel's stored weights, then what was subtracted
+/// from the weights, then zeros to the end of a cache line.
+struct PackedFilter(SharedPanels);
+
+impl PackedFilter {
+    fn bytes(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
+
+impl fmt::Debug for PackedFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.bytes().len())
+    }
+}
+
+/// The lengths of a packed filter.
+#[derive(Clone, Copy, Debug)]
+struct FilterSize {
+    /// Bytes of a panel.
+    panel: usize,
+    /// Output channels of all panels.
+    channels: usize,
+}
+
+impl FilterSize {
+    /// Returns the size of a filter; `None` if it is beyond what can be counted.
+    fn new(shape: &IntegerConvShape) -> Option<Self> {
+        let depth = shape.window.taps().checked_mul(shape.input_shape[3])?;
+        let panel = depth.checked_next_multiple_of(QUAD)?.checked_mul(PANEL)?;
+        let channels = shape.output_shape[3].checked_next_multiple_of(PANEL)?;
+        Some(Self { panel, channels })
+    }
+
+    /// Returns the bytes of all panels.
+    fn panels(self) -> Option<usize> {
+        self.panel.checked_mul(self.channels / PANEL)
+    }
+
+    /// Returns the bytes of the panels and of the numbers behind them.
+    fn bytes(self) -> Option<usize> {
+        let numbers = (self.channels + 1) * size_of::<i32>();
+        self.panels()?.checked_add(numbers.next_multiple_of(CACHE_LINE))
+    }
+}
+
+/// Returns little-endian numbers.
+fn numbers(bytes: &[u8]) -> Vec<i32> {
+    bytes.as_chunks::<4>().0.iter().map(|number| i32::from_le_bytes(*number)).collect()
 }
 
 /// A tile's arguments. The pointers are valid for its rows, its panel and its results.
@@ -76,6 +135,12 @@ pub(super) struct Epilogue<'a> {
 }
 
 impl PackedConv {
+    /// The layout of packed filters.
+    pub const LAYOUT: PackedLayout = PackedLayout {
+        alignment: CACHE_LINE,
+        ..PackedLayout::new("panels of 32 channels of four int8", WeightFormat::Int8)
+    };
+
     /// Packs a filter; `None` if the level has no instructions for it, or channels are grouped.
     ///
     /// # Panics
@@ -85,48 +150,90 @@ impl PackedConv {
         shape: &IntegerConvShape,
         filter: &IntegerFilter<'_, T>,
     ) -> Option<Self> {
+        let packed = Self::pack(level, shape, filter)?;
+        Self::with_panels(level, shape, filter, Arc::new(packed))
+    }
+
+    /// Returns the convolution with a filter that [`PackedConv::pack`] packed; `filter.values` are
+    /// not read. `None` as of [`PackedConv::new`], or if the packed filter is another shape's.
+    ///
+    /// # Panics
+    /// If the filter's other slices are not as long as the shape says.
+    pub fn with_panels<T: Byte>(
+        level: Level,
+        shape: &IntegerConvShape,
+        filter: &IntegerFilter<'_, T>,
+        packed: SharedPanels,
+    ) -> Option<Self> {
         let instructions = Instructions::for_level(level)?;
-        let zeros = ZeroPoints::new(shape.input_zero_point, filter.zero_point, filter.values)?;
-        let (channels, outputs) = (shape.input_shape[3], shape.output_shape[3]);
-        let depth = shape.window.taps().checked_mul(channels)?;
-        let is_whole = filter.values.len() == depth.checked_mul(outputs)?;
-        if !is_whole || depth == 0 || outputs == 0 || !shape.range.is_of::<T>() {
+        let packed = PackedFilter(packed);
+        let (outputs, size) = (shape.output_shape[3], FilterSize::new(shape)?);
+        let bytes = packed.bytes();
+        if bytes.len() != size.bytes()? || !can_pack::<T>(shape) {
             return None;
         }
         filter.check(outputs);
-        let mut packed = Self {
+        let numbers = numbers(&bytes[size.panels()?..]);
+        let (sums, filter_offset) = (&numbers[..size.channels], *numbers.get(size.channels)?);
+        let zeros =
+            ZeroPoints::with_offset::<T>(shape.input_zero_point, filter.zero_point, filter_offset)?;
+        let depth = shape.window.taps() * shape.input_shape[3];
+        let mut factors = ChannelFactors::zeroed(size.channels);
+        for (output, &sum) in sums[..outputs].iter().enumerate() {
+            let bias = filter.bias.get(output).copied().unwrap_or(0);
+            factors.set(output, zeros.constant(bias, sum, depth), filter.rescale, output);
+        }
+        factors.finish(shape.range.zero_point);
+        Some(Self {
             level,
             instructions,
             shape: *shape,
             zeros,
             limits: Limits::new::<T>(shape.range),
             depth,
-            panels: Buffer::zeroed(outputs.div_ceil(PANEL) * PANEL * depth.div_ceil(QUAD) * QUAD)
-                .ok()?,
-            factors: ChannelFactors::zeroed(outputs.next_multiple_of(PANEL)),
-        };
-        packed.pack(filter);
-        Some(packed)
+            filter: packed,
+            factors,
+        })
     }
 
-    fn pack<T: Byte>(&mut self, filter: &IntegerFilter<'_, T>) {
-        let (panel_bytes, zeros) = (self.panel_bytes(), self.zeros);
-        for (output, weights) in filter.values.chunks_exact(self.depth).enumerate() {
-            let (panel, channel) = (output / PANEL, output % PANEL);
-            let panel = &mut self.panels[panel * panel_bytes..][..panel_bytes];
+    /// Returns the bytes of a packed filter; `None` if the level has no instructions for it.
+    pub fn packed_len(level: Level, shape: &IntegerConvShape) -> Option<usize> {
+        Instructions::for_level(level)?;
+        FilterSize::new(shape)?.bytes()
+    }
+
+    /// Packs a filter's weights for any convolution of that depth and number of output channels;
+    /// `None` as of [`PackedConv::new`].
+    pub fn pack<T: Byte>(
+        level: Level,
+        shape: &IntegerConvShape,
+        filter: &IntegerFilter<'_, T>,
+    ) -> Option<Buffer> {
+        let len = Self::packed_len(level, shape)?;
+        let (depth, size) = (shape.window.taps() * shape.input_shape[3], FilterSize::new(shape)?);
+        let is_whole = Some(filter.values.len()) == depth.checked_mul(shape.output_shape[3]);
+        if !is_whole || !can_pack::<T>(shape) {
+            return None;
+        }
+        let zeros = ZeroPoints::new(shape.input_zero_point, filter.zero_point, filter.values)?;
+        let mut packed = Buffer::zeroed(len).ok()?;
+        let (panels, behind) = packed.split_at_mut(size.panels()?);
+        let behind = behind.as_chunks_mut::<4>().0;
+        behind[size.channels] = zeros.filter_offset.to_le_bytes();
+        let channels = filter.values.chunks_exact(depth).zip(behind);
+        for (output, (weights, sum_of_channel)) in channels.enumerate() {
+            let panel = &mut panels[output / PANEL * size.panel..][..size.panel];
             let mut sum = 0i32;
             for (quad, weights) in weights.chunks(QUAD).enumerate() {
                 for (i, weight) in weights.iter().enumerate() {
                     let weight = weight.widen() - zeros.filter_offset;
                     sum = sum.wrapping_add(weight);
-                    panel[(quad * PANEL + channel) * QUAD + i] = weight as u8;
+                    panel[(quad * PANEL + output % PANEL) * QUAD + i] = weight as u8;
                 }
             }
-            let bias = filter.bias.get(output).copied().unwrap_or(0);
-            let constant = zeros.constant(bias, sum, self.depth);
-            self.factors.set(output, constant, filter.rescale, output);
+            *sum_of_channel = sum.to_le_bytes();
         }
-        self.factors.finish(self.shape.range.zero_point);
+        Some(packed)
     }
 
     /// Returns the name in reports.
@@ -143,7 +250,7 @@ impl PackedConv {
 
     /// Returns the bytes of the packed filter and of what it takes beside it.
     pub fn weight_bytes(&self) -> usize {
-        self.panels.len() + self.factors.bytes()
+        self.filter.bytes().len() + self.factors.bytes()
     }
 
     fn panel_bytes(&self) -> usize {
@@ -222,6 +329,7 @@ impl PackedConv {
         let grid = self.grid(pool.threads());
         let [row_bytes, sum_bytes] = self.thread_scratch(&grid);
         let (output, scratch) = (SharedSlice::new(output), SharedSlice::new(scratch));
+        let panels = self.filter.bytes();
         pool.run(grid.tasks(), &|worker, index| {
             let start = worker * (row_bytes + sum_bytes);
             // SAFETY: each worker has a part of its own.
@@ -229,10 +337,17 @@ impl PackedConv {
                 let end = start + row_bytes + sum_bytes;
                 scratch.slice_mut(start..end).split_at_mut(row_bytes)
             };
-            let task = Task { conv: self, grid: &grid, input, output: &output };
+            let task = Task { conv: self, grid: &grid, panels, input, output: &output };
             task.run(index, rows, bytemuck::cast_slice_mut(sums));
         });
     }
+}
+
+/// True if a convolution computes anything, and its limits are of the type.
+fn can_pack<T: Byte>(shape: &IntegerConvShape) -> bool {
+    let is_empty =
+        shape.window.taps() == 0 || shape.input_shape[3] == 0 || shape.output_shape[3] == 0;
+    !is_empty && shape.range.is_of::<T>()
 }
 
 /// True if the values under each window are those of the pixel at its place.
@@ -256,6 +371,8 @@ fn tile_rows(instructions: Instructions) -> usize {
 struct Task<'a> {
     conv: &'a PackedConv,
     grid: &'a TaskGrid,
+    /// The packed filter.
+    panels: &'a [u8],
     input: &'a [u8],
     output: &'a SharedSlice<'a, u8>,
 }
@@ -301,7 +418,7 @@ impl Task<'_> {
                 let mut args = Tile {
                     rows: rows.as_ptr(),
                     row_stride,
-                    weights: conv.panels[panel * conv.panel_bytes()..][..conv.panel_bytes()]
+                    weights: self.panels[panel * conv.panel_bytes()..][..conv.panel_bytes()]
                         .as_ptr()
                         .cast(),
                     constants: conv.factors.constants[panel * PANEL..][..PANEL].as_ptr(),

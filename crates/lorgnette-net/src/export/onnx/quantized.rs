@@ -19,7 +19,7 @@ use crate::graph::quantized::{
     FilterScale, Quantized, QuantizedBinary, QuantizedFunction, QuantizedKind, Scale,
 };
 use crate::graph::shape::resolve;
-use crate::graph::{Node, NodeId};
+use crate::graph::{Node, NodeId, TensorOrLazy};
 use crate::tensor::{DType, Tensor};
 
 /// A convolution's filter as the network has it, and what ONNX takes of it.
@@ -107,7 +107,9 @@ impl<'a> Translation<'a> {
         scale: &FilterScale,
         order: &[usize],
     ) -> Result<Vec<String>, String> {
-        let value = self.stored_constant(node.inputs[1]).ok_or("its filter is computed")?;
+        let filter = &self.source.one.graph.node(node.inputs[1]).op;
+        let filter = TensorOrLazy::from_op(filter).ok_or("its filter is computed")?;
+        let value = filter.tensor().map_err(|error| error.to_string())?;
         let shape: Vec<usize> = order.iter().map(|&d| value.shape()[d]).collect();
         let outputs = shape[0];
         let dtype = value.dtype();

@@ -6,10 +6,10 @@ use lorgnette_kernels::integer::{
     Byte, ByteGather, ByteTable, IntegerAdd, IntegerConv, IntegerConvShape, IntegerFilter,
     IntegerMean, IntegerMul, IntegerOperand, IntegerPool, IntegerPrelu, IntegerResize,
     IntegerSoftmax, MeanSources, Multiplier, OutputRange, PackedConv, PackedDepthwise, Rescaling,
-    Scale, XnnpackAdd, XnnpackMul, average_pool, convolve, convolve_depthwise, copy_rows,
-    dequantize, integer_binary, max_pool, quantize, quantize_to_even,
+    Scale, SharedPanels, XnnpackAdd, XnnpackMul, average_pool, convolve, convolve_depthwise,
+    copy_rows, dequantize, integer_binary, max_pool, quantize, quantize_to_even,
 };
-use lorgnette_kernels::{IntegerEpilogue, Level, ThreadPool, Window};
+use lorgnette_kernels::{Buffer, IntegerEpilogue, Level, ThreadPool, Window};
 
 use super::{
     DynamicRange, FilterScale, Quantized, QuantizedBinary, QuantizedFunction, QuantizedKind,
@@ -106,9 +106,17 @@ enum ConvAlgorithm {
 /// A convolution by the reference kernels, which read the filter as the file has it.
 #[derive(Debug)]
 struct ReferenceConv {
+    parameters: ConvParameters,
+    filter: Bytes,
+}
+
+/// All of a convolution but its filter's values.
+#[derive(Debug)]
+struct ConvParameters {
     is_depthwise: bool,
     shape: IntegerConvShape,
-    filter: Bytes,
+    /// Number of the filter's values.
+    filter_len: usize,
     filter_zero_point: i32,
     bias: Vec<i32>,
     factors: Factors,
@@ -139,6 +147,37 @@ pub(crate) struct Operand<'a> {
     pub(crate) constant: Option<&'a Tensor>,
 }
 
+/// What a kernel is prepared for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) level: Level,
+    pub(crate) epilogue: IntegerEpilogue,
+}
+
+/// The filter of a convolution or of a fully connected layer.
+pub(crate) trait StoredFilter {
+    /// Returns the filter as the file has it.
+    fn tensor(&self) -> Result<Tensor, String>;
+
+    /// Returns the filter packed, which takes `len` bytes: kept from before, or as `pack` packs it
+    /// now. `None` if it is not kept.
+    fn packed(&self, len: usize, pack: PackFilter<'_>) -> Result<Option<SharedPanels>, String>;
+}
+
+/// Packs a filter; `None` if that cannot be done.
+pub(crate) type PackFilter<'a> = &'a dyn Fn(&Tensor) -> Option<Buffer>;
+
+/// A constant in memory, which is packed anew for each kernel.
+impl StoredFilter for Operand<'_> {
+    fn tensor(&self) -> Result<Tensor, String> {
+        self.value("filter").cloned()
+    }
+
+    fn packed(&self, _: usize, _: PackFilter<'_>) -> Result<Option<SharedPanels>, String> {
+        Ok(None)
+    }
+}
+
 impl Operand<'_> {
     /// Its value, which must be a constant.
     fn value(&self, what: &str) -> Result<&Tensor, String> {
@@ -147,12 +186,12 @@ impl Operand<'_> {
 }
 
 impl IntegerKernel {
-    /// Prepares an operation for a level.
+    /// Prepares an operation. `filter` is its second input, if that is kept packed.
     pub(crate) fn new(
-        level: Level,
-        epilogue: IntegerEpilogue,
+        target: Target,
         op: &Quantized,
         inputs: &[Operand<'_>],
+        filter: Option<&dyn StoredFilter>,
         output: &Fact,
     ) -> Result<Self, String> {
         let x = inputs.first().ok_or("its input is missing")?;
@@ -180,10 +219,12 @@ impl IntegerKernel {
         if is_signed != writes_signed && !may_convert {
             return Err(format!("it reads {dtype} and writes {}", op.dtype));
         }
+        let own = inputs.get(1).map(|operand| operand as &dyn StoredFilter);
+        let filter = filter.or(own);
         let work = if is_signed {
-            work::<i8>(level, epilogue, op, inputs, output)?
+            work::<i8>(target, op, inputs, filter, output)?
         } else {
-            work::<u8>(level, epilogue, op, inputs, output)?
+            work::<u8>(target, op, inputs, filter, output)?
         };
         Ok(Self { work, is_signed })
     }
@@ -356,21 +397,21 @@ impl BroadcastSources {
 
 impl ConvAlgorithm {
     /// Packs the filter where the level has a kernel for it.
-    fn new<T: Byte>(level: Level, reference: ReferenceConv) -> Self {
-        let filter = reference.filter::<T>();
-        if reference.is_depthwise {
-            if let Some(packed) = PackedDepthwise::new(level, &reference.shape, &filter) {
+    fn new<T: Byte>(level: Level, parameters: ConvParameters, filter: Bytes) -> Self {
+        let values = parameters.filter::<T>(cast_slice(&filter));
+        if parameters.is_depthwise {
+            if let Some(packed) = PackedDepthwise::new(level, &parameters.shape, &values) {
                 return Self::PackedDepthwise(packed);
             }
-        } else if let Some(packed) = PackedConv::new(level, &reference.shape, &filter) {
+        } else if let Some(packed) = PackedConv::new(level, &parameters.shape, &values) {
             return Self::Packed(packed);
         }
-        Self::Reference(reference)
+        Self::Reference(ReferenceConv { parameters, filter })
     }
 
     fn name(&self) -> &'static str {
         match self {
-            Self::Reference(conv) if conv.is_depthwise => "depthwise, integers",
+            Self::Reference(conv) if conv.parameters.is_depthwise => "depthwise, integers",
             Self::Reference(_) => "direct, integers",
             Self::Packed(conv) => conv.name(),
             Self::PackedDepthwise(conv) => conv.name(),
@@ -379,7 +420,9 @@ impl ConvAlgorithm {
 
     fn weight_bytes(&self) -> usize {
         match self {
-            Self::Reference(conv) => conv.filter.len() + size_of_val(conv.bias.as_slice()),
+            Self::Reference(conv) => {
+                conv.filter.len() + size_of_val(conv.parameters.bias.as_slice())
+            }
             Self::Packed(conv) => conv.weight_bytes(),
             Self::PackedDepthwise(conv) => conv.weight_bytes(),
         }
@@ -397,9 +440,10 @@ impl ConvAlgorithm {
             Self::Packed(packed) => packed.run(input, output, scratch, pool),
             Self::PackedDepthwise(packed) => packed.run(input, output, pool),
             Self::Reference(reference) => {
-                let (shape, filter) = (&reference.shape, reference.filter::<T>());
-                let conv = IntegerConv { shape, input, output };
-                if reference.is_depthwise {
+                let ReferenceConv { parameters, filter } = reference;
+                let filter = parameters.filter::<T>(cast_slice(filter));
+                let conv = IntegerConv { shape: &parameters.shape, input, output };
+                if parameters.is_depthwise {
                     convolve_depthwise(level, conv, &filter, pool);
                 } else {
                     convolve(level, conv, &filter, pool);
@@ -409,10 +453,11 @@ impl ConvAlgorithm {
     }
 }
 
-impl ReferenceConv {
-    fn filter<T: Byte>(&self) -> IntegerFilter<'_, T> {
+impl ConvParameters {
+    /// Returns the filter of these values.
+    fn filter<'a, T: Byte>(&'a self, values: &'a [T]) -> IntegerFilter<'a, T> {
         IntegerFilter {
-            values: cast_slice(&self.filter),
+            values,
             zero_point: self.filter_zero_point,
             bias: &self.bias,
             rescale: match &self.factors {
@@ -472,39 +517,42 @@ fn output_range<T: Byte>(op: &Quantized) -> OutputRange {
 
 /// Prepares an operation on integers of one type.
 fn work<T: Byte>(
-    level: Level,
-    epilogue: IntegerEpilogue,
+    target: Target,
     op: &Quantized,
     inputs: &[Operand<'_>],
+    filter: Option<&dyn StoredFilter>,
     output: &Fact,
 ) -> Result<Work, String> {
+    let Target { level, epilogue } = target;
     let missing = || "an input is missing".to_owned();
+    let stored = || filter.ok_or_else(missing);
     let x = inputs.first().ok_or_else(missing)?;
     let scale = |i: usize| op.inputs.get(i).copied().ok_or("an input has no scale");
     let range = output_range::<T>(op);
     Ok(match &op.kind {
-        QuantizedKind::Conv2d(conv, filter) => {
-            let work = reference_conv::<T>(epilogue, op, inputs, output, filter)?;
-            let window = filter_window(conv, inputs, false)?;
-            conv_work::<T>(level, work, window)
+        QuantizedKind::Conv2d(conv, scale) => {
+            let mut conv_parameters = parameters::<T>(epilogue, op, inputs, output, scale)?;
+            conv_parameters.shape.window = filter_window(conv, inputs, false)?;
+            conv_work::<T>(level, conv_parameters, stored()?)?
         }
-        QuantizedKind::DepthwiseConv2d(conv, filter) => {
+        QuantizedKind::DepthwiseConv2d(conv, scale) => {
             // XNNPACK takes one filter a channel.
             let has_one_filter = x.fact.channels() == output.channels();
             let epilogue = if has_one_filter { epilogue } else { IntegerEpilogue::TfLite };
-            let work = reference_conv::<T>(epilogue, op, inputs, output, filter)?;
-            let window = filter_window(conv, inputs, true)?;
-            conv_work::<T>(level, ReferenceConv { is_depthwise: true, ..work }, window)
+            let mut conv_parameters = parameters::<T>(epilogue, op, inputs, output, scale)?;
+            conv_parameters.shape.window = filter_window(conv, inputs, true)?;
+            conv_parameters.is_depthwise = true;
+            conv_work::<T>(level, conv_parameters, stored()?)?
         }
-        QuantizedKind::FullyConnected(filter) => {
-            let mut work = reference_conv::<T>(epilogue, op, inputs, output, filter)?;
+        QuantizedKind::FullyConnected(scale) => {
+            let mut conv_parameters = parameters::<T>(epilogue, op, inputs, output, scale)?;
             let &[rows, outputs] = output.shape.as_slice() else {
                 return Err("its result is no matrix".into());
             };
-            let inner = work.filter.len().checked_div(outputs).unwrap_or(0);
-            work.shape.input_shape = [rows, 1, 1, inner];
-            work.shape.output_shape = [rows, 1, 1, outputs];
-            conv_work::<T>(level, work, Window::POINTWISE)
+            let inner = conv_parameters.filter_len.checked_div(outputs).unwrap_or(0);
+            conv_parameters.shape.input_shape = [rows, 1, 1, inner];
+            conv_parameters.shape.output_shape = [rows, 1, 1, outputs];
+            conv_work::<T>(level, conv_parameters, stored()?)?
         }
         QuantizedKind::Binary(function) => {
             let scales = [scale(0)?, scale(1)?];
@@ -608,29 +656,61 @@ fn binary_work(
 }
 
 /// Chooses the algorithm of a convolution.
-fn conv_work<T: Byte>(level: Level, mut conv: ReferenceConv, window: Window) -> Work {
-    conv.shape.window = window;
-    let pixels: usize = conv.shape.output_shape[..3].iter().product();
-    let products = (pixels * conv.filter.len()) as u64;
-    let algorithm = ConvAlgorithm::new::<T>(level, conv);
-    Work::Conv(Box::new(ConvWork { algorithm, products }))
+fn conv_work<T: Byte>(
+    level: Level,
+    parameters: ConvParameters,
+    filter: &dyn StoredFilter,
+) -> Result<Work, String> {
+    let pixels: usize = parameters.shape.output_shape[..3].iter().product();
+    let products = (pixels * parameters.filter_len) as u64;
+    let algorithm = match kept_packed::<T>(level, &parameters, filter)? {
+        Some(packed) => ConvAlgorithm::Packed(packed),
+        None => ConvAlgorithm::new::<T>(level, parameters, filter.tensor()?.shared_bytes().clone()),
+    };
+    Ok(Work::Conv(Box::new(ConvWork { algorithm, products })))
+}
+
+/// Returns a convolution whose packed filter is kept for other plans and for files; `None` for
+/// those that are packed each time: depthwise filters, those of groups of channels, and small ones.
+fn kept_packed<T: Byte>(
+    level: Level,
+    parameters: &ConvParameters,
+    filter: &dyn StoredFilter,
+) -> Result<Option<PackedConv>, String> {
+    /// Below this a filter is packed within a millisecond.
+    const MIN_BYTES: usize = 64 << 10;
+    let ConvParameters { shape, filter_len, is_depthwise, .. } = parameters;
+    let depth = shape.window.taps().checked_mul(shape.input_shape[3]);
+    let is_whole =
+        depth.and_then(|depth| depth.checked_mul(shape.output_shape[3])) == Some(*filter_len);
+    if *is_depthwise || !is_whole || *filter_len < MIN_BYTES {
+        return Ok(None);
+    }
+    let Some(len) = PackedConv::packed_len(level, shape) else { return Ok(None) };
+    let pack = |tensor: &Tensor| {
+        let values = parameters.filter::<T>(cast_slice(tensor.bytes()));
+        PackedConv::pack(level, shape, &values)
+    };
+    let packed = filter.packed(len, &pack)?;
+    let without_values = parameters.filter::<T>(&[]);
+    Ok(packed.and_then(|packed| PackedConv::with_panels(level, shape, &without_values, packed)))
 }
 
 /// Returns a convolution of a pointwise window, with the parameters that do not depend on that.
-fn reference_conv<T: Byte>(
+fn parameters<T: Byte>(
     epilogue: IntegerEpilogue,
     op: &Quantized,
     inputs: &[Operand<'_>],
     output: &Fact,
     scale: &FilterScale,
-) -> Result<ReferenceConv, String> {
+) -> Result<ConvParameters, String> {
     let (Some(x), Some(filter)) = (inputs.first(), inputs.get(1)) else {
         return Err("an input is missing".into());
     };
     let input = *op.inputs.first().ok_or("its input has no scale")?;
-    let (weights, outputs) = (filter.value("filter")?, output.channels());
-    if weights.dtype() != x.fact.dtype {
-        return Err(format!("a filter of {} for values of {}", weights.dtype(), x.fact.dtype));
+    let (dtype, outputs) = (filter.fact.dtype, output.channels());
+    if dtype != x.fact.dtype {
+        return Err(format!("a filter of {dtype} for values of {}", x.fact.dtype));
     }
     check_scale(Scale { scale: 1.0, zero_point: scale.zero_point }, T::MIN < 0)?;
     let bias = match inputs.get(2) {
@@ -653,10 +733,10 @@ fn reference_conv<T: Byte>(
         range,
         output_shape: if is_fully_connected { no_shape } else { four(&output.shape)? },
     };
-    Ok(ReferenceConv {
+    Ok(ConvParameters {
         is_depthwise: false,
         shape,
-        filter: weights.shared_bytes().clone(),
+        filter_len: filter.fact.len(),
         filter_zero_point: scale.zero_point,
         bias,
         factors: match epilogue {

@@ -1,18 +1,62 @@
 //! Operations on 8-bit integers that stand for real numbers, and movements of such.
 
+use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::Arc;
 
-use lorgnette_kernels::integer::ByteGather;
+use lorgnette_kernels::Level;
+use lorgnette_kernels::integer::{ByteGather, PackedConv, SharedPanels};
 
 use super::super::layout::is_alias;
+use super::super::weight_cache::{PackedWeights, WeightCache, WeightKey};
 use super::data_movement::IndexTable;
 use super::{Lowering, PendingKernel, PendingStep};
+use crate::error::Error;
 use crate::graph::op::Op;
-use crate::graph::quantized::{IntegerKernel, Operand, Quantized};
+use crate::graph::quantized::{
+    IntegerKernel, Operand, PackFilter, Quantized, StoredFilter, Target,
+};
 use crate::graph::rearrange::axis;
-use crate::graph::{Node, NodeId};
+use crate::graph::{Node, NodeId, TensorOrLazy};
+use crate::tensor::Tensor;
 
-impl Lowering<'_> {
+/// A filter whose packed weights all plans of a network share.
+struct KeptFilter<'a> {
+    cache: &'a WeightCache,
+    level: Level,
+    name: &'a str,
+    stored: TensorOrLazy,
+    /// Why the filter could not be read.
+    failure: RefCell<Option<Error>>,
+}
+
+impl StoredFilter for KeptFilter<'_> {
+    fn tensor(&self) -> Result<Tensor, String> {
+        self.stored.tensor().map_err(|error| {
+            let what = error.to_string();
+            *self.failure.borrow_mut() = Some(error);
+            what
+        })
+    }
+
+    fn packed(&self, len: usize, pack: PackFilter<'_>) -> Result<Option<SharedPanels>, String> {
+        let (layout, shape) = (PackedConv::LAYOUT, self.stored.shape());
+        let outputs = shape.first().copied().unwrap_or(0);
+        let depth: usize = shape.iter().skip(1).product();
+        // A fully connected layer and the convolution that a map makes of it have one filter.
+        let name = format!("{} {layout} [{outputs}, {depth}]", self.level);
+        let key = WeightKey { filter: self.name.to_owned(), layout: name, scale: None };
+        let cell = self.cache.cell(key, layout, len);
+        if cell.get().is_none() {
+            let Some(packed) = pack(&self.tensor()?) else { return Ok(None) };
+            // Another plan may have packed the same meanwhile.
+            drop(cell.set(Arc::new(PackedWeights::Owned(packed))));
+        }
+        Ok(cell.get().cloned().map(|packed| packed as SharedPanels))
+    }
+}
+
+impl<'a> Lowering<'a> {
     pub(super) fn quantized(
         &mut self,
         id: NodeId,
@@ -29,11 +73,29 @@ impl Lowering<'_> {
             .collect();
         // The most that a kernel needs: an index for each value that it reads or writes.
         self.reserve(self.fact(id).len() + operands.iter().map(|x| x.fact.len()).sum::<usize>())?;
-        let epilogue = self.numerics.epilogue;
-        let kernel = IntegerKernel::new(self.level, epilogue, quantized, &operands, self.fact(id))?;
+        let target = Target { level: self.level, epilogue: self.numerics.epilogue };
+        let filter = self.kept_filter(node, quantized);
+        let stored = filter.as_ref().map(|filter| filter as &dyn StoredFilter);
+        let kernel = IntegerKernel::new(target, quantized, &operands, stored, self.fact(id))
+            .inspect_err(|_| self.failure = filter.and_then(|filter| filter.failure.take()))?;
         let inputs = node.inputs[..kernel.activations()].to_vec();
         self.integer_step(id, kernel, inputs, None);
         Ok(())
+    }
+
+    /// The filter of an operation that packs it, if it is stored in the model's file.
+    fn kept_filter(&self, node: &Node, quantized: &Quantized) -> Option<KeptFilter<'a>> {
+        if !quantized.kind.packs_filter() {
+            return None;
+        }
+        let filter = self.typed.graph.node(*node.inputs.get(1)?);
+        Some(KeptFilter {
+            cache: self.weight_cache,
+            level: self.level,
+            name: &filter.name,
+            stored: TensorOrLazy::from_op(&filter.op)?,
+            failure: RefCell::default(),
+        })
     }
 
     /// A movement of quantised values.
