@@ -7,6 +7,7 @@
 
 mod chunks;
 mod contraction;
+mod dynamic_range;
 mod elementwise;
 mod fixed_point;
 mod mean;
@@ -27,6 +28,8 @@ use bytemuck::Pod;
 pub use contraction::{
     IntegerConv, IntegerConvShape, IntegerFilter, Rescaling, convolve, convolve_depthwise,
 };
+pub use dynamic_range::DynamicRounding;
+pub(crate) use dynamic_range::Steps;
 pub use elementwise::{
     IntegerAdd, IntegerBinary, IntegerMul, IntegerOperand, IntegerPrelu, XnnpackAdd, XnnpackMul,
     integer_binary,

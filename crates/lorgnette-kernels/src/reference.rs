@@ -4,12 +4,14 @@
 //! matter.
 
 mod conv;
+mod dynamic_range;
 mod elementwise;
 mod numerics;
 mod pooling;
 mod resize;
 
 pub use conv::{conv, depthwise};
+pub use dynamic_range::round_to_dynamic_range;
 pub use elementwise::{affine, binary, copy_strided, lrn, pad, softmax, unary};
 pub use numerics::{round_input, round_weights};
 pub use pooling::{global_average_pool, pool_window};

@@ -7,6 +7,7 @@ mod bf16;
 mod bounds;
 mod conv;
 mod depthwise;
+mod dynamic_range;
 mod elementwise;
 mod fixtures;
 mod layouts;

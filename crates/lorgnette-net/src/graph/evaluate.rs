@@ -99,7 +99,8 @@ fn quantized_value(
     };
     let second = inputs.get(1).map_or(&[][..], |x| x.bytes());
     let mut output = Buffer::zeroed(fact.len() * fact.dtype.size()).map_err(|e| e.to_string())?;
-    let args = IntegerArgs { inputs: [first, second], output: &mut output, scratch: &mut [] };
+    let mut scratch = Buffer::zeroed(kernel.scratch_len(1)).map_err(|e| e.to_string())?;
+    let args = IntegerArgs { inputs: [first, second], output: &mut output, scratch: &mut scratch };
     kernel.run(Level::Portable, args, &ThreadPool::new(1));
     let written = Bytes::copy_from_slice(&output);
     Tensor::from_shared(fact.dtype, fact.shape.clone(), written)

@@ -3,7 +3,6 @@
 //! An operation has the scales of all that it reads and writes. Nothing that happens to its
 //! neighbours changes what it computes.
 
-mod dynamic_range;
 mod kernel;
 
 pub(crate) use kernel::{IntegerArgs, IntegerKernel, Operand, PackFilter, StoredFilter, Target};

@@ -9,7 +9,7 @@ mod elementwise;
 mod quantized;
 mod window;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 
@@ -33,6 +33,7 @@ pub(super) fn translate(model: &Model<'_>, file_bytes: usize) -> Result<proto::G
         nodes: Vec::new(),
         names: model.tensors.iter().map(|tensor| tensor.name.clone()).collect(),
         budget: file_bytes.saturating_mul(16).saturating_add(1 << 20),
+        rounded: HashMap::new(),
     };
     for &input in &model.inputs {
         translator.input(input)?;
@@ -53,6 +54,18 @@ struct Translator<'m> {
     names: HashSet<String>,
     /// Bytes of names and lists that nodes may still take.
     budget: usize,
+    /// The nodes that round activations to a range of their own, for all readers.
+    rounded: HashMap<Rounding, String>,
+}
+
+/// A rounding of an activation to a range of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Rounding {
+    /// The activation.
+    input: String,
+    /// The number of values that have one range; 0 for those of a picture.
+    row: usize,
+    is_symmetric: bool,
 }
 
 impl Translator<'_> {
@@ -179,6 +192,8 @@ impl Translator<'_> {
             Err(Refusal::Damaged(damage)) => return Err(damage),
             Err(Refusal::Unsupported(reason)) => {
                 self.nodes.truncate(before);
+                // Some of their nodes may be gone.
+                self.rounded.clear();
                 let inputs = operator
                     .inputs
                     .iter()

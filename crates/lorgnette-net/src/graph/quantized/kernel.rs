@@ -3,17 +3,16 @@
 use bytemuck::{cast_slice, cast_slice_mut};
 use bytes::Bytes;
 use lorgnette_kernels::integer::{
-    Byte, ByteGather, ByteTable, IntegerAdd, IntegerConv, IntegerConvShape, IntegerFilter,
-    IntegerMean, IntegerMul, IntegerOperand, IntegerPool, IntegerPrelu, IntegerResize,
-    IntegerSoftmax, MeanSources, Multiplier, OutputRange, PackedConv, PackedDepthwise, Rescaling,
-    Scale, SharedPanels, XnnpackAdd, XnnpackMul, average_pool, convolve, convolve_depthwise,
-    copy_rows, dequantize, integer_binary, max_pool, quantize, quantize_to_even,
+    Byte, ByteGather, ByteTable, DynamicRounding, IntegerAdd, IntegerConv, IntegerConvShape,
+    IntegerFilter, IntegerMean, IntegerMul, IntegerOperand, IntegerPool, IntegerPrelu,
+    IntegerResize, IntegerSoftmax, MeanSources, Multiplier, OutputRange, PackedConv,
+    PackedDepthwise, Rescaling, Scale, SharedPanels, XnnpackAdd, XnnpackMul, average_pool,
+    convolve, convolve_depthwise, copy_rows, dequantize, integer_binary, max_pool, quantize,
+    quantize_to_even,
 };
 use lorgnette_kernels::{Buffer, IntegerEpilogue, Level, ThreadPool, Window};
 
-use super::{
-    DynamicRange, FilterScale, Quantized, QuantizedBinary, QuantizedFunction, QuantizedKind,
-};
+use super::{FilterScale, Quantized, QuantizedBinary, QuantizedFunction, QuantizedKind};
 use crate::graph::evaluate::{groups, index, sources};
 use crate::graph::op::{Conv, PoolKind};
 use crate::graph::shape::{Fact, resolve};
@@ -71,9 +70,9 @@ enum Work {
     QuantizeToEven(Scale),
     Dequantize(Scale),
     DynamicRange {
-        how: DynamicRange,
-        /// Values of one range.
-        row: usize,
+        rounding: DynamicRounding,
+        /// Number of all values.
+        len: usize,
     },
     Gather(ByteGather),
     /// Rows of bytes, `stride` apart in the output.
@@ -196,8 +195,10 @@ impl IntegerKernel {
     ) -> Result<Self, String> {
         let x = inputs.first().ok_or("its input is missing")?;
         if let QuantizedKind::DynamicRange(how) = op.kind {
-            let of_picture = || x.fact.len() / x.fact.shape.first().copied().unwrap_or(1).max(1);
-            let work = Work::DynamicRange { how, row: how.row.unwrap_or_else(of_picture) };
+            let len = x.fact.len();
+            let of_picture = || len / x.fact.shape.first().copied().unwrap_or(1).max(1);
+            let (is_symmetric, row) = (how.is_symmetric, how.row.unwrap_or_else(of_picture));
+            let work = Work::DynamicRange { rounding: DynamicRounding { is_symmetric, row }, len };
             return Ok(Self { work, is_signed: true });
         }
         let dtype = match op.kind {
@@ -284,8 +285,12 @@ impl IntegerKernel {
 
     /// Bytes of scratch for a run on `threads` threads.
     pub(crate) fn scratch_len(&self, threads: usize) -> usize {
-        match self.conv().map(|conv| &conv.algorithm) {
-            Some(ConvAlgorithm::Packed(conv)) => conv.scratch_len(threads),
+        match &self.work {
+            Work::Conv(conv) => match &conv.algorithm {
+                ConvAlgorithm::Packed(conv) => conv.scratch_len(threads),
+                _ => 0,
+            },
+            Work::DynamicRange { rounding, len } => rounding.scratch_len(*len),
             _ => 0,
         }
     }
@@ -302,8 +307,9 @@ impl IntegerKernel {
         let first = args.inputs[0];
         match &self.work {
             Work::Table { table, .. } => table.run(first, args.output, pool),
-            Work::DynamicRange { how, row } => {
-                how.run(*row, cast_slice(first), cast_slice_mut(args.output));
+            Work::DynamicRange { rounding, .. } => {
+                let IntegerArgs { output, scratch, .. } = args;
+                rounding.run(level, cast_slice(first), cast_slice_mut(output), scratch, pool);
             }
             Work::Gather(gather) => gather.run(first, args.output, pool),
             Work::CopyRows { row, stride } => copy_rows(*row, *stride, first, args.output, pool),

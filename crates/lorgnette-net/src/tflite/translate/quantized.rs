@@ -4,8 +4,8 @@
 use super::activation::Activation;
 use super::window::{self, pair, window};
 use super::{
-    Attribute, LiteTensor, Outcome, Quantization, Refusal, Site, data_movement, dtype_value, int,
-    ints, unsupported,
+    Attribute, LiteTensor, Outcome, Quantization, Refusal, Rounding, Site, data_movement,
+    dtype_value, int, ints, unsupported,
 };
 use crate::import::quantized_attribute as attribute;
 use crate::proto::{ListValue, Value};
@@ -324,11 +324,17 @@ impl Site<'_, '_, '_> {
         if !is_hybrid {
             return Ok(x);
         }
+        let rounding = Rounding { input: x.clone(), row, is_symmetric };
+        if let Some(rounded) = self.translator.rounded.get(&rounding) {
+            return Ok(rounded.clone());
+        }
         let attributes = vec![
             (attribute::IS_SYMMETRIC, Value::B(is_symmetric)),
             (attribute::ROW, int(row as i64)),
         ];
-        self.step("rounded", "LiteDynamicRange", vec![x], attributes)
+        let rounded = self.step("rounded", "LiteDynamicRange", vec![x], attributes)?;
+        self.translator.rounded.insert(rounding, rounded.clone());
+        Ok(rounded)
     }
 
     /// True if the weights, input number 1, have one scale.
