@@ -524,3 +524,15 @@ mod tests {
         }
     }
 }
+
+/// The network of a verb that needs no weights of its own.
+#[derive(Debug, Args)]
+pub(crate) struct NetworkArguments {
+    /// The network, as for --model
+    #[arg(value_name = "MODEL")]
+    pub(crate) named: Option<OsString>,
+
+    /// Use random weights: MODEL is the name of one of TF-Slim's networks, and no file is needed
+    #[arg(long)]
+    pub(crate) random_weights: bool,
+}

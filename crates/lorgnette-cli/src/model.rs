@@ -11,7 +11,7 @@ use lorgnette::preprocess::Preprocessor;
 use lorgnette::trained::TrainedModel;
 use lorgnette::{Error, Labels, Model, ModelOptions, ModelRef, ModelStore, PreprocessSource};
 
-use crate::arguments::{Global, InputArguments, Size};
+use crate::arguments::{Global, InputArguments, NetworkArguments, Size};
 use crate::messages::{Messages, count};
 use crate::printable::path_text;
 
@@ -76,6 +76,20 @@ pub(crate) fn with_random_weights(
     let name = named.or(global.model.as_deref()).and_then(OsStr::to_str);
     let name = name.context("which network? Made-up weights are for TF-Slim's, such as vgg_16")?;
     Ok(Model::with_random_weights(lorgnette::net::zoo::find(name)?, options)?)
+}
+
+/// Opens a network as the verb's arguments name it, or makes it with random weights.
+pub(crate) fn open_or_make(
+    network: &NetworkArguments,
+    global: &Global,
+    options: &ModelOptions,
+    messages: Messages,
+) -> Result<Model> {
+    let named = network.named.as_deref();
+    match network.random_weights {
+        true => with_random_weights(named, global, options),
+        false => open(named, global, options, messages),
+    }
 }
 
 /// Opens the network for photos. Warns if its preprocessing is assumed.

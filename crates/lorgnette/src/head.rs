@@ -61,6 +61,7 @@ pub use checkpoint::Checkpoint;
 pub use examples::Examples;
 pub use layers::{DenseLayer, Layers, probabilities};
 pub use lorgnette_net::head::OutputKind;
+use objective::Criterion;
 pub use out_of_fold::out_of_fold_scores;
 use watcher::Watcher;
 pub use watcher::{Event, HeadObserver};
@@ -233,6 +234,22 @@ impl TrainingTask<'_> {
         let most = if by_batches { self.options.batch.unwrap_or(128) } else { usize::MAX };
         let units = self.options.hidden.unwrap_or(self.classes);
         self.training.len().min(most) * self.training.width() * units < MIN_PARALLEL_PRODUCTS
+    }
+
+    /// The criterion that validation is measured by: neither smoothed nor weighted.
+    fn plain_criterion(&self) -> Criterion {
+        let Self { classes, options, .. } = *self;
+        Criterion { classes, answer: options.answer, smoothing: 0.0, weights: None }
+    }
+
+    /// The criterion that training lowers.
+    fn training_criterion(&self) -> Criterion {
+        let balanced = self.options.class_weights == ClassWeights::Balanced;
+        Criterion {
+            smoothing: self.options.label_smoothing,
+            weights: balanced.then(|| self.training.balanced_weights(self.classes)),
+            ..self.plain_criterion()
+        }
     }
 
     /// Returns the SHA-256 of everything that the result depends on. A checkpoint is valid for a

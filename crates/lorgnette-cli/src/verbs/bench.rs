@@ -1,6 +1,5 @@
 //! `lorgnette bench`: the time of a forward pass.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{self, IsTerminal as _, Write};
 use std::num::NonZeroUsize;
@@ -15,7 +14,7 @@ use lorgnette::{Model, ModelOptions};
 use serde::Serialize;
 
 use crate::Outcome;
-use crate::arguments::{Global, ReportFormat, Size};
+use crate::arguments::{Global, NetworkArguments, ReportFormat, Size};
 use crate::messages::{Messages, count};
 use crate::model;
 use crate::stream::{write_json, write_report};
@@ -24,9 +23,8 @@ use crate::stream::{write_json, write_report};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// The network, as for --model
-    #[arg(value_name = "MODEL")]
-    named: Option<OsString>,
+    #[command(flatten)]
+    network: NetworkArguments,
 
     /// Rows and columns of the input
     #[arg(long, value_name = "N|HxW")]
@@ -35,10 +33,6 @@ pub(crate) struct Arguments {
     /// Photos in one forward pass
     #[arg(long, value_name = "N", default_value = "1")]
     batch: NonZeroUsize,
-
-    /// Use random weights: MODEL is the name of a TF-Slim network, and no file is needed
-    #[arg(long)]
-    random_weights: bool,
 
     /// Seconds to measure for
     #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = seconds)]
@@ -96,11 +90,7 @@ fn measure(arguments: &Arguments, global: &Global, messages: Messages) -> Result
     let started = Instant::now();
     let options =
         ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
-    let named = arguments.named.as_deref();
-    let model = match arguments.random_weights {
-        true => model::with_random_weights(named, global, &options)?,
-        false => model::open(named, global, &options, messages)?,
-    };
+    let model = model::open_or_make(&arguments.network, global, &options, messages)?;
     let batch = arguments.batch.get();
     let shape = model::input_shape(&model, arguments.size, batch)?;
     let input = model.signature().input.name.as_str();

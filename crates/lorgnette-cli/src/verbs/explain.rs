@@ -1,6 +1,5 @@
 //! `lorgnette explain`: a network's plan, step by step.
 
-use std::ffi::OsString;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use serde::Serialize;
 
 use super::bench::fill_with_noise;
 use crate::Outcome;
-use crate::arguments::{Global, ReportFormat, Size};
+use crate::arguments::{Global, NetworkArguments, ReportFormat, Size};
 use crate::messages::{Messages, count};
 use crate::model;
 use crate::stream::{write_json, write_report};
@@ -24,17 +23,12 @@ use crate::table::{Align, Fit, Table, width};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// The network, as for --model
-    #[arg(value_name = "MODEL")]
-    named: Option<OsString>,
+    #[command(flatten)]
+    network: NetworkArguments,
 
     /// Rows and columns of the input
     #[arg(long, value_name = "N|HxW")]
     size: Option<Size>,
-
-    /// Use random weights: MODEL is the name of one of TF-Slim's networks, and no file is needed
-    #[arg(long)]
-    random_weights: bool,
 
     /// Run the network and show how long each step takes
     #[arg(long)]
@@ -158,11 +152,7 @@ struct Total {
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let options =
         ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
-    let named = arguments.named.as_deref();
-    let model = match arguments.random_weights {
-        true => model::with_random_weights(named, global, &options)?,
-        false => model::open(named, global, &options, messages)?,
-    };
+    let model = model::open_or_make(&arguments.network, global, &options, messages)?;
     let shape = model::input_shape(&model, arguments.size, 1)?;
     let input = model.signature().input.name.as_str();
     let plan = model.network().plan(&[(input, &shape)], &[model::answer(model.signature())])?;

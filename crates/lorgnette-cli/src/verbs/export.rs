@@ -1,6 +1,5 @@
 //! `lorgnette export`: a model for other programs.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -9,7 +8,7 @@ use lorgnette::ModelOptions;
 use lorgnette::export::ExportFormat;
 
 use crate::Outcome;
-use crate::arguments::{Global, Size};
+use crate::arguments::{Global, NetworkArguments, Size};
 use crate::messages::Messages;
 use crate::model;
 
@@ -17,9 +16,8 @@ use crate::model;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// The model, as for --model
-    #[arg(value_name = "MODEL")]
-    named: Option<OsString>,
+    #[command(flatten)]
+    network: NetworkArguments,
 
     /// The form
     #[arg(long, value_enum)]
@@ -32,11 +30,6 @@ pub(crate) struct Arguments {
     /// Rows and columns of the input
     #[arg(long, value_name = "N|HxW")]
     size: Option<Size>,
-
-    /// Use made-up weights: MODEL is the name of one of TF-Slim's networks, of which no file is
-    /// needed
-    #[arg(long)]
-    random_weights: bool,
 
     /// Replace labels beside it that say something else
     #[arg(long, visible_alias = "force")]
@@ -82,11 +75,7 @@ impl From<ModelFormat> for ExportFormat {
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let options =
         ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
-    let named = arguments.named.as_deref();
-    let model = match arguments.random_weights {
-        true => model::with_random_weights(named, global, &options)?,
-        false => model::open(named, global, &options, messages)?,
-    };
+    let model = model::open_or_make(&arguments.network, global, &options, messages)?;
     let file = model.export(&arguments.out, arguments.to.into(), arguments.overwrite)?;
     messages.detail(&format_args!("{} written to {}", model.name(), file.display()));
     Ok(Outcome::Done)

@@ -45,15 +45,25 @@ fn seconds(folder: &Folder, arguments: &[String]) -> f64 {
 }
 
 /// Checks the growth of the time for inputs of `size` and of four times as much. `make` writes an
-/// input into a folder and returns the arguments.
+/// input into a folder and returns the arguments. Times are the least of up to three runs: what
+/// else the machine does adds to a run's time, and never takes from it.
 fn grows_with_the_input(what: &str, size: usize, make: impl Fn(&Folder, usize) -> Vec<String>) {
-    let [small, large] = [size, 4 * size].map(|size| {
-        let folder = Folder::new();
-        let arguments = make(&folder, size);
-        seconds(&folder, &arguments)
-    });
-    println!("{what}: {small:.2} s for {size}, {large:.2} s for {}", 4 * size);
-    assert!(large < MAX_FACTOR * small + START, "{what}: {small} s, then {large} s");
+    const RUNS: usize = 3;
+    let [mut small, mut large] = [f64::INFINITY; 2];
+    for _ in 0..RUNS {
+        // Each in a folder of its own: a second run may find what the first left.
+        let [one, four] = [size, 4 * size].map(|size| {
+            let folder = Folder::new();
+            let arguments = make(&folder, size);
+            seconds(&folder, &arguments)
+        });
+        (small, large) = (small.min(one), large.min(four));
+        if large < MAX_FACTOR * small + START {
+            println!("{what}: {small:.2} s for {size}, {large:.2} s for {}", 4 * size);
+            return;
+        }
+    }
+    panic!("{what}: {small} s, then {large} s");
 }
 
 fn words(arguments: &[&str]) -> Vec<String> {

@@ -21,7 +21,7 @@ use super::objective::{Criterion, Measured, Objective};
 use super::progressive;
 use super::select_penalty::{Chosen, WarmStart, choose, write_trials};
 use super::watcher::Watcher;
-use super::{ClassWeights, HeadError, PenaltyTrial, Trained, TrainingTask};
+use super::{HeadError, PenaltyTrial, Trained, TrainingTask};
 use crate::metrics::Epoch;
 
 /// Relative decrease of the penalised loss below which the training has converged.
@@ -65,16 +65,7 @@ pub(super) struct LbfgsTrainer<'a> {
 impl<'a> LbfgsTrainer<'a> {
     pub(super) fn new(task: &'a TrainingTask<'a>) -> Self {
         let scaling = Scaling::fit(task.training).without_shift();
-        let plain = Criterion {
-            classes: task.classes,
-            answer: task.options.answer,
-            smoothing: 0.0,
-            weights: None,
-        };
-        let balanced = task.options.class_weights == ClassWeights::Balanced;
-        let weights = balanced.then(|| task.training.balanced_weights(task.classes));
-        let criterion =
-            Criterion { smoothing: task.options.label_smoothing, weights, ..plain.clone() };
+        let (criterion, plain) = (task.training_criterion(), task.plain_criterion());
         let scaled = |examples| scaling.apply(examples, task.pool);
         let (training, validation) = (scaled(task.training), scaled(task.validation));
         let mut origin = vec![0.0; training.width() * task.classes];

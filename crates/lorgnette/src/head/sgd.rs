@@ -9,7 +9,7 @@ use super::layers::{DenseLayer, Layers};
 use super::matmul::{PackedMatrix, Product, transpose};
 use super::objective::{Criterion, Measured};
 use super::watcher::Watcher;
-use super::{ClassWeights, HeadError, Recipe, TrainOptions, Trained, TrainingTask};
+use super::{HeadError, Recipe, TrainOptions, Trained, TrainingTask};
 use crate::metrics::Epoch;
 use crate::random::Random;
 use lorgnette_net::head::OutputKind;
@@ -124,15 +124,7 @@ pub(super) fn train(
         scaling.as_ref().map_or_else(|| examples.clone(), |s| s.apply(examples, task.pool))
     };
     let (training, validation) = (scaled(task.training), scaled(task.validation));
-    let plain = Criterion {
-        classes: task.classes,
-        answer: task.options.answer,
-        smoothing: 0.0,
-        weights: None,
-    };
-    let balanced = task.options.class_weights == ClassWeights::Balanced;
-    let weights = balanced.then(|| task.training.balanced_weights(task.classes));
-    let criterion = Criterion { smoothing: task.options.label_smoothing, weights, ..plain.clone() };
+    let (criterion, plain) = (task.training_criterion(), task.plain_criterion());
     let mut descent = GradientDescent::new(task, settings, &training, &criterion);
     if let Some(state) = from {
         descent.resume(&state);

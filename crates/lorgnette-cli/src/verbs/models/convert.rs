@@ -1,6 +1,5 @@
 //! `lorgnette models convert`: writes a model in another format.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -8,7 +7,7 @@ use clap::{Args, ValueEnum};
 use lorgnette::{Model, ModelOptions};
 
 use crate::Outcome;
-use crate::arguments::{Global, Size};
+use crate::arguments::{Global, NetworkArguments, Size};
 use crate::messages::{Messages, count};
 use crate::model;
 
@@ -16,9 +15,8 @@ use crate::model;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// The network, as for --model
-    #[arg(value_name = "MODEL")]
-    named: Option<OsString>,
+    #[command(flatten)]
+    network: NetworkArguments,
 
     /// Where to write it: .pb for a graph, .ckpt for a checkpoint (the name its files begin with),
     /// .plan for a plan file
@@ -28,10 +26,6 @@ pub(crate) struct Arguments {
     /// The format, if FILE's extension does not determine it
     #[arg(long, value_enum)]
     to: Option<ModelFormat>,
-
-    /// Use random weights: MODEL is the name of one of TF-Slim's networks, and no file is needed
-    #[arg(long)]
-    random_weights: bool,
 
     /// Rows and columns of a graph's input
     #[arg(long, value_name = "N|HxW")]
@@ -85,11 +79,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     };
     let options =
         ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
-    let named = arguments.named.as_deref();
-    let model = match arguments.random_weights {
-        true => model::with_random_weights(named, global, &options)?,
-        false => model::open(named, global, &options, messages)?,
-    };
+    let model = model::open_or_make(&arguments.network, global, &options, messages)?;
     let is_index = arguments.out.extension().is_some_and(|extension| extension == "index");
     let out = if is_index { &arguments.out.with_extension("") } else { &arguments.out };
     match format {
