@@ -17,8 +17,10 @@ pub use self::coco::Coco;
 pub use self::region::{Region, RegionOptions};
 pub use self::segmentation_map::{LegendEntry, SegmentationMap};
 
+use self::scale_level::{EveryCell, MapLevels};
+pub(crate) use self::scale_level::{ScaleLevel, ScaleVisitor, WantedCells};
 use self::scores::Scores;
-use self::tiles::TileSpan;
+use self::tiles::{CropAxis, TileSpan};
 use crate::answer::MapAnswer;
 use crate::embed::features;
 use crate::error::Result;
@@ -32,6 +34,7 @@ mod axis;
 mod coco;
 mod pyramid;
 mod region;
+mod scale_level;
 mod scores;
 mod segmentation_map;
 mod tiles;
@@ -87,6 +90,8 @@ pub struct Segmenter {
     tile_budget: TileBudget,
     /// Output stride at the coarse scales of a pyramid, where the options give none.
     coarse_stride: Option<usize>,
+    /// Maximum pixels at one scale of a pyramid.
+    max_pixels: f64,
 }
 
 /// Stride, receptive field and memory per pixel, measured on a plan for an input of the network's
@@ -114,11 +119,43 @@ pub struct WholeMap {
     pub features: Option<Vec<f32>>,
 }
 
-/// A photo's map at one scale.
-struct ScaleLevel {
-    rows: Axis,
-    columns: Axis,
-    scores: Scores,
+/// A look at a picture at one scale.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    scale: f64,
+    output_stride: Option<usize>,
+    visitor: &'a dyn ScaleVisitor,
+}
+
+/// The tiles of a picture.
+struct Tiles {
+    /// The session for a tile.
+    dense: DenseSession,
+    /// Vertical and horizontal.
+    spans: [Vec<TileSpan>; 2],
+    /// The cells of the whole map that are wanted; `None` for all.
+    wanted: Option<WantedCells>,
+    output_stride: Option<usize>,
+}
+
+impl Tiles {
+    /// True if no cell is wanted.
+    fn are_unwanted(&self) -> bool {
+        self.wanted.as_ref().is_some_and(WantedCells::is_empty)
+    }
+
+    /// The part of a tile, vertical and horizontal, that has its wanted cells, in a picture of
+    /// `size`. `None` if none of them is wanted.
+    fn crop(&self, tile: [&TileSpan; 2], size: [usize; 2]) -> Option<(TileSpan, TileSpan)> {
+        let [down, across] = tile;
+        let Some(wanted) = &self.wanted else { return Some((down.clone(), across.clone())) };
+        let (rows, columns) = wanted.bounds(&down.cells, &across.cells)?;
+        let axis = |field, length| CropAxis { field, length };
+        Some((
+            down.cropped(rows, axis(self.dense.rows, size[0])),
+            across.cropped(columns, axis(self.dense.columns, size[1])),
+        ))
+    }
 }
 
 impl Segmenter {
@@ -148,15 +185,17 @@ impl Segmenter {
             has_global_context: measured.has_global_context,
             averages: measured.averages,
         };
-        Ok(Self { model, options, tile_budget, coarse_stride: None })
+        let max_pixels = pyramid::MAX_PIXELS;
+        Ok(Self { model, options, tile_budget, coarse_stride: None, max_pixels })
     }
 
-    /// Returns the same segmenter with another output stride at the coarse scales of a pyramid,
-    /// unless the options give one for all. Large things are then bounded more exactly, in little
-    /// time.
+    /// Returns the same segmenter for a search for some classes: with a pyramid of finer scales,
+    /// few places of which a visitor wants, and another output stride at the coarse scales, unless
+    /// the options give one for all. Large things are then bounded more exactly, in little time.
     #[must_use]
-    pub(crate) fn with_coarse_stride(self, output_stride: usize) -> Self {
-        Self { coarse_stride: Some(output_stride), ..self }
+    pub(crate) fn for_search(self, coarse_stride: usize) -> Self {
+        let max_pixels = pyramid::MAX_SEARCH_PIXELS;
+        Self { coarse_stride: Some(coarse_stride), max_pixels, ..self }
     }
 
     /// The output stride at a scale.
@@ -221,8 +260,9 @@ impl Segmenter {
         observer: &mut dyn Observer,
     ) -> Result<SegmentationMap> {
         let is_pyramid = self.options.scales.is_empty();
-        let mut scale_levels = Vec::new();
-        self.visit_scales(picture, observer, |_, scale_level| scale_levels.push(scale_level))?;
+        let mut levels = MapLevels::new(is_pyramid);
+        self.visit_scales(picture, observer, &mut levels)?;
+        let mut scale_levels = levels.into_levels();
         let largest = (0..scale_levels.len())
             .max_by_key(|&at| scale_levels[at].scores.cells())
             .expect("there is a scale");
@@ -252,9 +292,8 @@ impl Segmenter {
         height: usize,
         width: usize,
     ) -> Result<SegmentationMap> {
-        let resized = picture.resized(width, height);
         let ScaleLevel { rows, columns, scores } =
-            self.resized_level(picture, Some(&resized), self.options.output_stride, &mut ())?;
+            self.resized_level(picture, [height, width], self.output_look(), &mut ())?;
         Ok(SegmentationMap::new(rows, columns, scores))
     }
 
@@ -334,35 +373,26 @@ impl Segmenter {
             true => MAX_TILE_BYTES as f64 / self.tile_budget.bytes_per_pixel,
             false => f64::INFINITY,
         };
+        let max_pixels = max_pixels.min(self.max_pixels);
         let (window, padding) = (window(&self.model), self.options.padding);
         pyramid::scales(width, height, pyramid::Limits { window, padding, max_pixels })
     }
 
-    /// Calls `visit` with the map of each scale alone.
+    /// Maps the photo at each scale, in ascending order, and passes each map to `visitor`. Of
+    /// several scales, progress is in hundredths of all pixels.
     ///
     /// # Errors
     /// As [`Segmenter::segment_observed`].
-    pub(crate) fn segment_each_scale(
+    pub(crate) fn visit_scales(
         &self,
         picture: &Picture,
         observer: &mut dyn Observer,
-        mut visit: impl FnMut(f64, &SegmentationMap),
-    ) -> Result<()> {
-        self.visit_scales(picture, observer, |scale, ScaleLevel { rows, columns, scores }| {
-            visit(scale, &SegmentationMap::new(rows, columns, scores));
-        })
-    }
-
-    /// Maps the photo at each scale. Of several scales, progress is in hundredths of all pixels.
-    fn visit_scales(
-        &self,
-        picture: &Picture,
-        observer: &mut dyn Observer,
-        mut visit: impl FnMut(f64, ScaleLevel),
+        visitor: &mut dyn ScaleVisitor,
     ) -> Result<()> {
         let scales = self.scales(picture.width(), picture.height());
         if let [scale] = scales[..] {
-            visit(scale, self.scale_level(picture, scale, observer)?);
+            let level = self.scale_level(picture, scale, visitor, observer)?;
+            visitor.visit(scale, level);
             return Ok(());
         }
         let all: f64 = scales.iter().map(|scale| scale * scale).sum();
@@ -373,7 +403,8 @@ impl Segmenter {
                 let done = before + share * tiles.done as f64 / tiles.total.max(1) as f64;
                 observer.event(&Progress { done: (100.0 * done) as usize, total: 100 })
             };
-            visit(scale, self.scale_level(picture, scale, &mut in_hundredths)?);
+            let level = self.scale_level(picture, scale, visitor, &mut in_hundredths)?;
+            visitor.visit(scale, level);
             before += share;
         }
         Ok(())
@@ -383,35 +414,45 @@ impl Segmenter {
         &self,
         picture: &Picture,
         scale: f64,
+        visitor: &dyn ScaleVisitor,
         observer: &mut dyn Observer,
     ) -> Result<ScaleLevel> {
-        let scaled = if scale == 1.0 { None } else { Some(picture.scaled(scale)) };
-        self.resized_level(picture, scaled.as_ref(), self.output_stride(scale), observer)
+        let look = Look { scale, output_stride: self.output_stride(scale), visitor };
+        let size = [picture.height(), picture.width()].map(|side| scaled_side(side, scale));
+        self.resized_level(picture, size, look, observer)
     }
 
-    /// The map of `scaled`, or of the picture itself, over the picture.
+    /// A look at every cell, as the options say.
+    fn output_look(&self) -> Look<'static> {
+        Look { scale: 1.0, output_stride: self.options.output_stride, visitor: &EveryCell }
+    }
+
+    /// The map, over the picture, of the picture at `size`, height and width.
     fn resized_level(
         &self,
         picture: &Picture,
-        scaled: Option<&Picture>,
-        output_stride: Option<usize>,
+        size: [usize; 2],
+        look: Look<'_>,
         observer: &mut dyn Observer,
     ) -> Result<ScaleLevel> {
-        let (scaled_picture, size) =
-            (scaled.unwrap_or(picture), [picture.height(), picture.width()]);
-        let (mut dense, spans) =
-            self.tiles([scaled_picture.height(), scaled_picture.width()], output_stride)?;
-        let scores = self.scores(scaled_picture, &mut dense, &spans, observer)?;
+        let (dense, spans) = self.tiles(size, look.output_stride)?;
+        let own_size = [picture.height(), picture.width()];
         let axis = |axis: usize, field: ReceptiveField, spans: &[TileSpan]| {
-            let scale =
-                [scaled_picture.height(), scaled_picture.width()][axis] as f64 / size[axis] as f64;
-            Axis::new(field, spans.last().map_or(0, |span| span.cells.end), scale, size[axis])
+            let scale = size[axis] as f64 / own_size[axis] as f64;
+            Axis::new(field, spans.last().map_or(0, |span| span.cells.end), scale, own_size[axis])
         };
-        Ok(ScaleLevel {
-            rows: axis(0, dense.rows, &spans[0]),
-            columns: axis(1, dense.columns, &spans[1]),
-            scores,
-        })
+        let (rows, columns) = (axis(0, dense.rows, &spans[0]), axis(1, dense.columns, &spans[1]));
+        let wanted = match self.tile_budget.has_global_context {
+            true => None,
+            false => look.visitor.wanted(look.scale, &rows, &columns),
+        };
+        let tiles = Tiles { dense, spans, wanted, output_stride: look.output_stride };
+        let scores = if size == own_size || tiles.are_unwanted() {
+            self.scores(picture, size, tiles, observer)?
+        } else {
+            self.scores(&picture.resized(size[1], size[0]), size, tiles, observer)?
+        };
+        Ok(ScaleLevel { rows, columns, scores })
     }
 
     /// The session for the tiles of a picture of `size`, and the tiles' spans, vertical and
@@ -486,42 +527,56 @@ impl Segmenter {
         })
     }
 
-    /// Runs the session over every tile and collects the scores.
+    /// Runs the session over every tile of a picture of `size`, or what is wanted of it, and
+    /// collects the scores.
     fn scores(
         &self,
         picture: &Picture,
-        dense: &mut DenseSession,
-        [rows, columns]: &[Vec<TileSpan>; 2],
+        size: [usize; 2],
+        mut tiles: Tiles,
         observer: &mut dyn Observer,
     ) -> Result<Scores> {
         let unresized = Unresized::new(self.model.preprocess(), picture);
         let last = |spans: &[TileSpan]| spans.last().map_or(0, |span| span.cells.end);
-        let session = &mut dense.session;
-        let input = session.inputs()[0].name.clone();
-        let logits = session.outputs()[0].name.clone();
-        let shape = &session.outputs()[0].fact.shape;
-        let (tile_columns, classes) = (shape[2], shape[3]);
-        let width = last(columns);
-        let mut scores = Scores::new(last(rows) * width, classes, MAX_SCORE_BYTES)?;
-        let tiles = rows.len() * columns.len();
-        report(observer, &Progress { done: 0, total: tiles })?;
+        let [rows, columns] = std::mem::take(&mut tiles.spans);
+        let ports = tiles.dense.session.outputs();
+        let (logits, classes) = (ports[0].name.clone(), ports[0].fact.shape[3]);
+        let input = tiles.dense.session.inputs()[0].name.clone();
+        let width = last(&columns);
+        let mut scores = Scores::new(last(&rows) * width, classes, MAX_SCORE_BYTES)?;
+        let total = rows.len() * columns.len();
+        report(observer, &Progress { done: 0, total })?;
         for (number, (down, across)) in
             rows.iter().flat_map(|row| columns.iter().map(move |c| (row, c))).enumerate()
         {
-            let pixels = session.input_mut(&input)?;
-            unresized.tile(down.pixels.clone(), across.pixels.clone(), pixels);
-            session.run()?;
-            let values = session.output_at(0)?;
-            check_finite(self.model.name(), &logits, values, true)?;
-            for (row, column) in
-                down.cells.clone().flat_map(|row| across.cells.clone().map(move |c| (row, c)))
-            {
-                let at = (row - down.first) * tile_columns + (column - across.first);
-                scores.set(row * width + column, &values[at * classes..][..classes]);
+            if let Some((down, across)) = tiles.crop([down, across], size) {
+                self.fit_session(&mut tiles, [down.pixels.len(), across.pixels.len()], size)?;
+                let session = &mut tiles.dense.session;
+                let pixels = session.input_mut(&input)?;
+                unresized.tile(down.pixels.clone(), across.pixels.clone(), pixels);
+                session.run()?;
+                let tile_columns = session.outputs()[0].fact.shape[2];
+                let values = session.output_at(0)?;
+                check_finite(self.model.name(), &logits, values, true)?;
+                for (row, column) in
+                    down.cells.clone().flat_map(|row| across.cells.clone().map(move |c| (row, c)))
+                {
+                    let at = (row - down.first) * tile_columns + (column - across.first);
+                    scores.set(row * width + column, &values[at * classes..][..classes]);
+                }
             }
-            report(observer, &Progress { done: number + 1, total: tiles })?;
+            report(observer, &Progress { done: number + 1, total })?;
         }
         Ok(scores)
+    }
+
+    /// Opens another session if that of `tiles` is for tiles of another size.
+    fn fit_session(&self, tiles: &mut Tiles, tile: [usize; 2], size: [usize; 2]) -> Result<()> {
+        let shape = &tiles.dense.session.inputs()[0].fact.shape;
+        if shape[1..3] != tile {
+            tiles.dense = self.session(tile, size, tiles.output_stride)?;
+        }
+        Ok(())
     }
 }
 
@@ -529,6 +584,11 @@ impl Segmenter {
 fn window(model: &Model) -> [usize; 2] {
     let Preprocessor { height, width, .. } = *model.preprocess();
     [height, width]
+}
+
+/// The length of a side of a picture that is scaled.
+fn scaled_side(side: usize, scale: f64) -> usize {
+    (side as f64 * scale).round().max(1.0) as usize
 }
 
 /// Mean probabilities of several maps on one grid, as logarithms.

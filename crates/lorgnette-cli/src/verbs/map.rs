@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = crate::arguments::share)]
     min_probability: f32,
 
-    /// Call cells unknown whose best class is less probable [default: 0.25; 0 with --scale]
+    /// Call cells unknown whose best class is less probable [default: 0.3; 0 with --scale]
     #[arg(long, value_name = "P", value_parser = crate::arguments::share)]
     unknown_below: Option<f32>,
 

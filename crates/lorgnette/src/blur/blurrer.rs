@@ -58,7 +58,7 @@ impl Blurrer {
             true => Some(face_detector(&model)?),
             false => None,
         };
-        let segmenter = Segmenter::new(model, segmentation)?.with_coarse_stride(OUTPUT_STRIDE);
+        let segmenter = Segmenter::new(model, segmentation)?.for_search(OUTPUT_STRIDE);
         let blurrer = Self { segmenter, classes: subjects.classes, faces: None, options };
         Ok(match faces {
             Some(detector) => blurrer.with_faces(&detector),
@@ -157,12 +157,8 @@ impl Blurrer {
         }
         let (width, height) = (picture.width(), picture.height());
         let mut mask = PyramidMask::new(width, height, classes, options);
-        let mut class_count = 0;
-        self.segmenter.segment_each_scale(picture, observer, |scale, map| {
-            class_count = map.classes();
-            mask.add(scale, map);
-        })?;
-        Ok(mask.into_mask(class_count, options))
+        self.segmenter.visit_scales(picture, observer, &mut mask)?;
+        Ok(mask.into_mask(options))
     }
 
     /// A sentence about things that are too large or too small for these scales.

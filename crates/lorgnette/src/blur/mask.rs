@@ -273,6 +273,13 @@ pub(super) fn erode(levels: &mut [u8], width: usize, radius: usize) {
     }
 }
 
+/// The pixels that are selected, or at most `radius` pixels from one that is.
+pub(super) fn dilated(levels: &[u8], width: usize, radius: usize) -> Vec<u8> {
+    let reach = (radius.min(usize::from(u16::MAX / STRAIGHT_STEP) - 2)) as u16 * STRAIGHT_STEP;
+    let distances = distances(levels, width, reach + STRAIGHT_STEP);
+    distances.into_iter().map(|distance| u8::from(distance <= reach)).collect()
+}
+
 /// A probability in 255ths, at least 1.
 pub(super) fn level(probability: f32) -> u8 {
     (probability * 255.0).round().max(1.0) as u8

@@ -11,8 +11,8 @@ use std::ops::Range;
 
 use super::BlurOptions;
 use super::area::{self, Area};
-use super::mask::{Mask, erode, level};
-use crate::dense::SegmentationMap;
+use super::mask::{Mask, dilated, erode, level};
+use crate::dense::{Axis, ScaleLevel, ScaleVisitor, SegmentationMap, WantedCells};
 
 /// Maximum side of the grid on which scales are combined.
 const MAX_GRID_SIDE: usize = 1024;
@@ -20,6 +20,10 @@ const MAX_GRID_SIDE: usize = 1024;
 /// extends, unless the options give one for both.
 const MIN_PEAK: f32 = 0.5;
 const MIN_EXTENT: f32 = 0.05;
+/// Probability from which one scale alone is believed, and that another must have somewhere in the
+/// region otherwise.
+const MIN_LONE_PEAK: f32 = 0.9;
+const MIN_SUPPORT: f32 = 0.1;
 /// Pixels of the scaled photo by which a region is too large that no finer scale saw.
 const EROSION: f64 = 8.0;
 /// The same for a region that finer scales saw most of; the photo's edge counts as a border.
@@ -28,6 +32,13 @@ const FRAME_EROSION: f64 = 24.0;
 const MIN_SEEN: f64 = 0.45;
 /// Share of its longer side by which what finer scales saw may grow.
 const GROWTH: f64 = 0.05;
+
+/// Scale from which only places are looked at where the next coarser one makes the classes likely.
+const MIN_FINE_SCALE: f64 = 1.0;
+/// Probability of the classes together at such places.
+const MIN_LIKELY: f32 = 0.02;
+/// Distance from such a place, in pixels of the coarser scale, up to which is looked.
+const REACH: f64 = 64.0;
 
 /// The maps of a pyramid, as far as they concern some classes, on a grid over the photo.
 pub(super) struct PyramidMask<'a> {
@@ -38,6 +49,8 @@ pub(super) struct PyramidMask<'a> {
     min_peak: f32,
     min_extent: f32,
     scales: Vec<ScaleGrid>,
+    /// Number of classes of the maps.
+    class_count: usize,
 }
 
 /// The size of the grid.
@@ -73,11 +86,13 @@ impl<'a> PyramidMask<'a> {
             0.0 => (MIN_PEAK, MIN_EXTENT),
             given => (given.max(MIN_PEAK), given),
         };
-        Self { width, height, grid, classes, min_peak, min_extent, scales: Vec::new() }
+        let (scales, class_count) = (Vec::new(), 0);
+        Self { width, height, grid, classes, min_peak, min_extent, scales, class_count }
     }
 
     /// Adds the map of one scale.
-    pub(super) fn add(&mut self, scale: f64, map: &SegmentationMap) {
+    fn add(&mut self, scale: f64, map: &SegmentationMap) {
+        self.class_count = map.classes();
         let size = [self.grid.height, self.grid.width];
         self.scales.push(ScaleGrid {
             scale,
@@ -87,14 +102,14 @@ impl<'a> PyramidMask<'a> {
     }
 
     /// The mask of what the scales select together.
-    pub(super) fn into_mask(mut self, class_count: usize, options: &BlurOptions) -> Mask {
+    pub(super) fn into_mask(mut self, options: &BlurOptions) -> Mask {
         self.scales.sort_by(|a, b| b.scale.total_cmp(&a.scale));
         let mut accepted = vec![false; self.grid.width * self.grid.height];
         for scale in &self.scales {
             self.accept(scale, &mut accepted);
         }
         let (levels, labels) = self.levels(&accepted);
-        let mut is_selected = vec![false; class_count];
+        let mut is_selected = vec![false; self.class_count];
         self.classes.iter().for_each(|&class| is_selected[class] = true);
         let mut areas = area::find(self.grid.width, &levels, &is_selected, |visit| {
             for (y, labels) in labels.chunks_exact(self.grid.width).enumerate() {
@@ -123,8 +138,7 @@ impl<'a> PyramidMask<'a> {
         for region in regions(&is_inside, self.grid.width) {
             let seen_part: Vec<usize> = region.iter().copied().filter(|&at| seen[at]).collect();
             if seen_part.is_empty() {
-                let peak = region.iter().map(|&at| scale.probabilities[at]).fold(0.0_f32, f32::max);
-                let is_sure = peak >= self.min_peak;
+                let is_sure = self.is_sure(scale, &region);
                 region.iter().filter(|&&at| is_sure && new[at] > 0).for_each(|&at| {
                     accepted[at] = true;
                 });
@@ -142,6 +156,19 @@ impl<'a> PyramidMask<'a> {
             };
             region.iter().filter(|&&at| is_near(at)).for_each(|&at| accepted[at] = true);
         }
+    }
+
+    /// True if a scale is sure of the classes somewhere in a region, and another scale sees
+    /// something of them there, or need not: a thing is known at two sizes, a texture by chance at
+    /// one.
+    fn is_sure(&self, scale: &ScaleGrid, region: &[usize]) -> bool {
+        let peak = |scale: &ScaleGrid| {
+            region.iter().map(|&at| scale.probabilities[at]).fold(0.0_f32, f32::max)
+        };
+        let own = peak(scale);
+        let mut others = self.scales.iter().filter(|other| other.scale != scale.scale);
+        own >= self.min_peak
+            && (own >= MIN_LONE_PEAK || others.any(|other| peak(other) >= MIN_SUPPORT))
     }
 
     /// The columns and rows of the box around some points, grown by a share of its longer side.
@@ -197,6 +224,29 @@ impl<'a> PyramidMask<'a> {
             up(right, self.grid.width, self.width),
             up(bottom, self.grid.height, self.height),
         ];
+    }
+}
+
+impl ScaleVisitor for PyramidMask<'_> {
+    /// Fine scales take most of the time, and a thing that they would find is likely before.
+    fn wanted(&self, scale: f64, rows: &Axis, columns: &Axis) -> Option<WantedCells> {
+        let coarser = self.scales.last().filter(|_| scale > MIN_FINE_SCALE)?;
+        let likely: Vec<u8> = coarser
+            .probabilities
+            .iter()
+            .map(|&probability| u8::from(probability >= MIN_LIKELY))
+            .collect();
+        let radius = (REACH / coarser.scale / self.grid.step).ceil() as usize;
+        let near = dilated(&likely, self.grid.width, radius);
+        let point =
+            |position: f64, points: usize| ((position / self.grid.step) as usize).min(points - 1);
+        Some(WantedCells::new(rows, columns, |y, x| {
+            near[point(y, self.grid.height) * self.grid.width + point(x, self.grid.width)] > 0
+        }))
+    }
+
+    fn visit(&mut self, scale: f64, level: ScaleLevel) {
+        self.add(scale, &level.into_map());
     }
 }
 
@@ -315,6 +365,28 @@ mod tests {
         assert_eq!(side(&both), 84);
         let corner = eroded_from_edges(&[1; 100], 10, 2);
         assert_eq!(corner.iter().filter(|&&inside| inside > 0).count(), 36);
+    }
+
+    #[test]
+    fn what_one_scale_alone_sees_must_be_surer() {
+        let chance = |x, y| square(x, y, 40, 60) * 0.8;
+        let mut mask = PyramidMask::new(SIDE, SIDE, &[0], &BlurOptions::default());
+        let grid = |scale, probability: Probability<'_>| ScaleGrid {
+            scale,
+            probabilities: (0..SIDE * SIDE).map(|at| probability(at % SIDE, at / SIDE)).collect(),
+            labels: vec![0; SIDE * SIDE],
+        };
+        let taken = |mask: &PyramidMask<'_>| {
+            let mut accepted = vec![false; SIDE * SIDE];
+            mask.accept(&mask.scales[0], &mut accepted);
+            side(&accepted)
+        };
+        mask.scales = vec![grid(8.0, &chance), grid(4.0, &|_, _| 0.0)];
+        assert_eq!(taken(&mask), 0);
+        mask.scales[1] = grid(4.0, &|x, y| square(x, y, 45, 55) * 0.2);
+        assert!(taken(&mask) > 15);
+        mask.scales = vec![grid(8.0, &|x, y| square(x, y, 40, 60)), grid(4.0, &|_, _| 0.0)];
+        assert!(taken(&mask) > 15);
     }
 
     #[test]

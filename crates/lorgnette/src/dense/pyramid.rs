@@ -18,8 +18,10 @@ const FINEST: f64 = 1.6;
 const COARSEST_SIDE: f64 = std::f64::consts::SQRT_2;
 /// The same at the smallest halving of the finest scale.
 const SMALLEST_SIDE: f64 = 1.6;
-/// Maximum pixels of a photo at one scale.
-const MAX_PIXELS: f64 = 40e6;
+/// Maximum pixels of a photo at one scale of a map.
+pub(super) const MAX_PIXELS: f64 = 16e6;
+/// The same where only some classes are looked for, and few places at the finest scale.
+pub(super) const MAX_SEARCH_PIXELS: f64 = 40e6;
 
 /// Limits of a pyramid.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +29,7 @@ pub(super) struct Limits {
     /// Height and width of the network's own input.
     pub(super) window: [usize; 2],
     pub(super) padding: MapPadding,
-    /// Maximum pixels that can be mapped at all.
+    /// Maximum pixels at one scale.
     pub(super) max_pixels: f64,
 }
 
@@ -35,8 +37,7 @@ pub(super) struct Limits {
 pub(super) fn scales(width: usize, height: usize, limits: Limits) -> Vec<f64> {
     let (longer, shorter) = (width.max(height) as f64, width.min(height) as f64);
     let window = limits.window[0].max(limits.window[1]) as f64;
-    let pixels = MAX_PIXELS.min(limits.max_pixels);
-    let finest = FINEST.min((pixels / (longer * shorter)).sqrt());
+    let finest = FINEST.min((limits.max_pixels / (longer * shorter)).sqrt());
     let coarsest = (COARSEST_SIDE * window / longer).min(finest);
     let mut scales = Vec::new();
     let mut scale = finest;
@@ -64,11 +65,7 @@ pub(super) fn surest(levels: &[ScaleLevel], rows: &Axis, columns: &Axis) -> Resu
     let mut logits = vec![0.0; classes];
     for cell in 0..rows.cells * columns.cells {
         let (y, x) = (rows.centre(cell / columns.cells), columns.centre(cell % columns.cells));
-        let nearest = |level: &ScaleLevel| {
-            let (down, across) = (level.rows.interpolate_at(y), level.columns.interpolate_at(x));
-            down.nearest() * level.columns.cells + across.nearest()
-        };
-        let places = levels.iter().map(|level| (level, nearest(level)));
+        let places = levels.iter().map(|level| (level, level.nearest(y, x)));
         let best = places.max_by(|(a, at_a), (b, at_b)| {
             a.scores.best_probability(*at_a).total_cmp(&b.scores.best_probability(*at_b))
         });
@@ -84,7 +81,7 @@ mod tests {
     use super::*;
 
     fn limits(padding: MapPadding) -> Limits {
-        Limits { window: [224, 224], padding, max_pixels: f64::INFINITY }
+        Limits { window: [224, 224], padding, max_pixels: MAX_SEARCH_PIXELS }
     }
 
     #[test]
@@ -98,7 +95,7 @@ mod tests {
                 assert!(pair[1] / pair[0] <= 2.3, "{width}: {scales:?} has a gap");
             }
             let area = (width * height) as f64;
-            assert!(scales.iter().all(|scale| area * scale * scale <= 1.01 * MAX_PIXELS));
+            assert!(scales.iter().all(|scale| area * scale * scale <= 1.01 * MAX_SEARCH_PIXELS));
         }
         assert_eq!(scales(4000, 3000, limits(MapPadding::Same)).len(), 6);
     }

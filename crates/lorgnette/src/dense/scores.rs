@@ -32,7 +32,8 @@ pub(super) struct Scores {
 }
 
 impl Scores {
-    /// Allocates the scores of `cells`: of all `classes` if they take at most `limit` bytes.
+    /// Allocates the scores of `cells`: of all `classes` if they take at most `limit` bytes. Until
+    /// a cell is set, its probabilities are 0.
     ///
     /// # Errors
     /// If memory is insufficient.
@@ -46,7 +47,7 @@ impl Scores {
             classes,
             k,
             best: try_filled(cells * k, none)?,
-            log_sum_exp: try_filled(cells, 0.0)?,
+            log_sum_exp: try_filled(cells, f32::INFINITY)?,
             all,
         })
     }
@@ -204,6 +205,17 @@ mod tests {
         let worst = (0..40).find(|class| class * 17 % 40 == 0).unwrap();
         assert_eq!(short.probability(0, worst), 0.0);
         assert!(short.logit(0, worst) >= complete.logit(0, worst));
+    }
+
+    #[test]
+    fn a_cell_that_is_not_set_has_no_probability() {
+        for limit in [0, u64::MAX] {
+            let scores = Scores::new(1, 40, limit).unwrap();
+            assert_eq!((scores.best_probability(0), scores.probability(0, 3)), (0.0, 0.0));
+            let mut logs = vec![0.0; 40];
+            scores.copy_log_probabilities(0, &mut logs);
+            assert!(logs.iter().all(|&log| log == f32::NEG_INFINITY));
+        }
     }
 
     #[test]

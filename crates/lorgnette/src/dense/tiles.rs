@@ -20,6 +20,37 @@ pub(super) struct TileSpan {
     pub(super) first: usize,
 }
 
+/// Strides in the lengths of cropped tiles, so that few plans are needed.
+const CROP_STRIDES: usize = 8;
+
+/// One axis of the picture that a tile is cropped in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CropAxis {
+    pub(super) field: ReceptiveField,
+    /// Pixels of the whole picture.
+    pub(super) length: usize,
+}
+
+impl TileSpan {
+    /// The shortest part of the tile that has all that `cells`, some of its own, see. Its length is
+    /// one of a few.
+    pub(super) fn cropped(&self, cells: Range<usize>, axis: CropAxis) -> Self {
+        let CropAxis { field: ReceptiveField { stride, start, size }, length } = axis;
+        let begin = start + (cells.start * stride) as i64;
+        let begin = begin.max(0) as usize / stride * stride;
+        let end = start + ((cells.end - 1) * stride + size) as i64;
+        let end = end.clamp(begin as i64 + 1, length as i64) as usize;
+        let remainder = length % stride;
+        let strides = (end - begin).saturating_sub(remainder).div_ceil(stride);
+        let tile = remainder + strides.next_multiple_of(CROP_STRIDES) * stride;
+        if tile >= self.pixels.len() {
+            return Self { cells, ..self.clone() };
+        }
+        let begin = begin.min(length - tile);
+        Self { pixels: begin..begin + tile, cells, first: begin / stride }
+    }
+}
+
 /// The largest tile length for a photo of `length` pixels that is at most `max_length`: the length
 /// itself, or one with the same remainder by the stride. May exceed `max_length` if that is too
 /// short for one cell.
@@ -99,6 +130,31 @@ mod tests {
                 next = cells.end;
             }
             assert_eq!(next, length.div_ceil(32));
+        }
+    }
+
+    #[test]
+    fn a_cropped_part_has_all_that_its_cells_see() {
+        for length in [700, 701, 768, 1500, 5003] {
+            let tile = tile_length(length, 32, 1300);
+            let axis = CropAxis { field: FIELD, length };
+            for span in tile_spans(length, tile, tile.div_ceil(32), FIELD).unwrap() {
+                for (first, last) in [(0, 1), (0, span.cells.len()), (2, 5), (7, 8)] {
+                    let (start, end) = (span.cells.start + first, span.cells.start + last);
+                    let cells = start.min(span.cells.end - 1)..end.min(span.cells.end);
+                    if cells.is_empty() {
+                        continue;
+                    }
+                    let TileSpan { pixels, cells: own, first } = span.cropped(cells.clone(), axis);
+                    assert_eq!((own, pixels.start % 32), (cells.clone(), 0));
+                    assert_eq!((first, pixels.len() % 32), (pixels.start / 32, length % 32));
+                    assert!(pixels.len() <= tile && pixels.end <= length);
+                    let begin = FIELD.start + 32 * cells.start as i64;
+                    assert!(begin >= pixels.start as i64 || pixels.start == 0, "{cells:?}");
+                    let end = FIELD.start + 32 * (cells.end as i64 - 1) + 404;
+                    assert!(end <= pixels.end as i64 || pixels.end == length, "{cells:?}");
+                }
+            }
         }
     }
 

@@ -1,0 +1,195 @@
+//! The maps of single scales, and what of the next scale is looked at.
+
+use std::ops::Range;
+
+use super::axis::Axis;
+use super::scores::Scores;
+use super::segmentation_map::SegmentationMap;
+
+/// Probability of a cell's best class from which finer scales do not look there.
+const SURE: f32 = 0.9;
+
+/// A photo's map at one scale.
+pub(crate) struct ScaleLevel {
+    pub(super) rows: Axis,
+    pub(super) columns: Axis,
+    pub(super) scores: Scores,
+}
+
+/// The cells of a map that are looked at.
+pub(crate) struct WantedCells {
+    columns: usize,
+    is_wanted: Vec<bool>,
+}
+
+/// Receives the maps of a photo's scales, in ascending order.
+pub(crate) trait ScaleVisitor {
+    /// Chooses the cells of the next scale that are looked at, from the maps so far; `None` for
+    /// all. Cells that are not have a probability of 0 for every class, unless they come for free.
+    fn wanted(&self, scale: f64, rows: &Axis, columns: &Axis) -> Option<WantedCells>;
+
+    /// Receives the map of a scale.
+    fn visit(&mut self, scale: f64, level: ScaleLevel);
+}
+
+/// Looks at every cell, and keeps nothing.
+pub(super) struct EveryCell;
+
+/// The levels of a map.
+pub(super) struct MapLevels {
+    levels: Vec<ScaleLevel>,
+    /// Whether the surest scale counts, so that the finest need not look where another is sure.
+    is_pyramid: bool,
+}
+
+impl ScaleLevel {
+    /// The level as a map.
+    pub(crate) fn into_map(self) -> SegmentationMap {
+        SegmentationMap::new(self.rows, self.columns, self.scores)
+    }
+
+    /// The cell nearest to a position in the photo.
+    pub(super) fn nearest(&self, y: f64, x: f64) -> usize {
+        let (down, across) = (self.rows.interpolate_at(y), self.columns.interpolate_at(x));
+        down.nearest() * self.columns.cells + across.nearest()
+    }
+}
+
+impl WantedCells {
+    /// Wants the cells of a map for which `is_wanted`, of the position of their centre: down and
+    /// across in pixels of the photo.
+    pub(crate) fn new(rows: &Axis, columns: &Axis, is_wanted: impl Fn(f64, f64) -> bool) -> Self {
+        let mut wanted = Vec::with_capacity(rows.cells * columns.cells);
+        for row in 0..rows.cells {
+            let y = rows.centre(row);
+            wanted.extend((0..columns.cells).map(|column| is_wanted(y, columns.centre(column))));
+        }
+        Self { columns: columns.cells, is_wanted: wanted }
+    }
+
+    /// True if none is wanted.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.is_wanted.contains(&true)
+    }
+
+    /// The smallest ranges of rows and columns that hold the wanted ones among some cells; `None`
+    /// if there are none.
+    pub(super) fn bounds(
+        &self,
+        rows: &Range<usize>,
+        columns: &Range<usize>,
+    ) -> Option<(Range<usize>, Range<usize>)> {
+        let (mut top, mut bottom) = (usize::MAX, 0);
+        let (mut left, mut right) = (usize::MAX, 0);
+        for row in rows.clone() {
+            let cells = &self.is_wanted[row * self.columns..][columns.clone()];
+            let Some(first) = cells.iter().position(|&wanted| wanted) else { continue };
+            let last = cells.iter().rposition(|&wanted| wanted).unwrap_or(first);
+            (top, bottom) = (top.min(row), row + 1);
+            left = left.min(columns.start + first);
+            right = right.max(columns.start + last + 1);
+        }
+        (top < bottom).then_some((top..bottom, left..right))
+    }
+}
+
+impl ScaleVisitor for EveryCell {
+    fn wanted(&self, _: f64, _: &Axis, _: &Axis) -> Option<WantedCells> {
+        None
+    }
+
+    fn visit(&mut self, _: f64, _: ScaleLevel) {}
+}
+
+impl MapLevels {
+    pub(super) fn new(is_pyramid: bool) -> Self {
+        Self { levels: Vec::new(), is_pyramid }
+    }
+
+    pub(super) fn into_levels(self) -> Vec<ScaleLevel> {
+        self.levels
+    }
+}
+
+impl ScaleVisitor for MapLevels {
+    fn wanted(&self, _: f64, rows: &Axis, columns: &Axis) -> Option<WantedCells> {
+        if !self.is_pyramid || self.levels.len() < 2 {
+            return None;
+        }
+        let surest = |y: f64, x: f64| {
+            let levels = self.levels.iter();
+            levels
+                .map(|level| level.scores.best_probability(level.nearest(y, x)))
+                .fold(0.0, f32::max)
+        };
+        Some(WantedCells::new(rows, columns, |y, x| surest(y, x) < SURE))
+    }
+
+    fn visit(&mut self, _: f64, level: ScaleLevel) {
+        self.levels.push(level);
+    }
+}
+
+#[cfg(all(test, feature = "embedded"))]
+mod tests {
+    use super::*;
+    use crate::dense::{SegmentationOptions, Segmenter};
+    use crate::model::{Model, ModelOptions};
+    use crate::picture::Picture;
+
+    /// Wants the cells of a map whose centres are in a box: left, top, right, bottom.
+    struct Part {
+        bounds: [f64; 4],
+        level: Option<ScaleLevel>,
+    }
+
+    impl ScaleVisitor for Part {
+        fn wanted(&self, _: f64, rows: &Axis, columns: &Axis) -> Option<WantedCells> {
+            let [left, top, right, bottom] = self.bounds;
+            Some(WantedCells::new(rows, columns, |y, x| {
+                (left..right).contains(&x) && (top..bottom).contains(&y)
+            }))
+        }
+
+        fn visit(&mut self, _: f64, level: ScaleLevel) {
+            self.level = Some(level);
+        }
+    }
+
+    fn look(segmenter: &Segmenter, picture: &Picture, bounds: [f64; 4]) -> ScaleLevel {
+        let mut part = Part { bounds, level: None };
+        segmenter.visit_scales(picture, &mut (), &mut part).unwrap();
+        part.level.unwrap()
+    }
+
+    #[test]
+    fn wanted_cells_have_the_scores_of_the_whole_map() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let picture = Picture::open(path.join("../../photos/coffee.jpg")).unwrap().scaled(1.7);
+        for tile in [None, Some(620)] {
+            let options = SegmentationOptions { tile, ..SegmentationOptions::default() };
+            let model = Model::embedded(&ModelOptions::default()).unwrap();
+            let segmenter = Segmenter::new(model, options).unwrap();
+            let whole = look(&segmenter, &picture, [0.0, 0.0, 1e9, 1e9]);
+            let bounds = [300.0, 200.0, 520.0, 330.0];
+            let part = look(&segmenter, &picture, bounds);
+            assert_eq!((part.rows, part.columns), (whole.rows, whole.columns));
+            let (mut wanted, mut unseen) = (0, 0);
+            for cell in 0..whole.scores.cells() {
+                let (own, all) =
+                    (part.scores.best_probability(cell), whole.scores.best_probability(cell));
+                let y = whole.rows.centre(cell / whole.columns.cells);
+                let x = whole.columns.centre(cell % whole.columns.cells);
+                if (bounds[0]..bounds[2]).contains(&x) && (bounds[1]..bounds[3]).contains(&y) {
+                    assert!((own - all).abs() < 1e-4, "{cell}: {own}, {all}");
+                    wanted += 1;
+                } else {
+                    unseen += usize::from(own == 0.0);
+                }
+            }
+            assert!(wanted > 20 && unseen > whole.scores.cells() / 2, "{wanted}, {unseen}");
+            let none = look(&segmenter, &picture, [0.0; 4]);
+            assert!((0..whole.scores.cells()).all(|at| none.scores.best_probability(at) == 0.0));
+        }
+    }
+}
