@@ -8,10 +8,10 @@ import argparse
 import inspect
 import pathlib
 
-from lite import float_cases, quantized_cases
+from lite import float_cases, quantized_cases, wide_cases
 from lite.fixtures import Fixtures
 
-FAMILIES = (float_cases, quantized_cases)
+FAMILIES = (float_cases, quantized_cases, wide_cases)
 
 
 def families():

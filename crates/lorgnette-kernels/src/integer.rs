@@ -3,7 +3,7 @@
 //!
 //! Sums are exact and so do not depend on their order; all rounding of them is in [`Multiplier`].
 //! [`convolve`] and [`convolve_depthwise`] are the reference of [`PackedConv`] and
-//! [`PackedDepthwise`].
+//! [`PackedDepthwise`]. Activations of 16 bits have kernels of their own where their sums take 64.
 
 mod chunks;
 mod contraction;
@@ -22,6 +22,7 @@ mod pooling;
 mod resize;
 mod softmax;
 mod table;
+mod wide;
 
 use bytemuck::Pod;
 
@@ -42,9 +43,13 @@ pub use pooling::{IntegerPool, average_pool, max_pool};
 pub use resize::IntegerResize;
 pub use softmax::IntegerSoftmax;
 pub use table::{ByteTable, Scale};
+pub use wide::{
+    ShiftedAdd, Sigmoid, WideAdd, WideBias, WideConv, WideFactors, WideFilter, WideFunction,
+    WideSoftmax,
+};
 
-/// An 8-bit integer, signed or not.
-pub trait Byte: Pod + Ord + Send + Sync {
+/// An integer that stands for a real number.
+pub trait Stored: Pod + Ord + Send + Sync {
     /// The smallest.
     const MIN: i32;
     /// The largest.
@@ -53,50 +58,51 @@ pub trait Byte: Pod + Ord + Send + Sync {
     /// The number itself.
     fn widen(self) -> i32;
 
-    /// The number's distance from a zero point of 8 bits.
-    fn centered(self, zero_point: i16) -> i16;
-
-    /// The number with these low 8 bits.
+    /// The number with these low bits.
     fn narrow(value: i32) -> Self;
 }
 
+/// An 8-bit integer, signed or not.
+pub trait Byte: Stored {
+    /// The number's distance from a zero point of 8 bits.
+    fn centered(self, zero_point: i16) -> i16;
+}
+
+/// Implements [`Stored`] for a type.
+macro_rules! stored {
+    ($type:ty) => {
+        impl Stored for $type {
+            const MIN: i32 = <$type>::MIN as i32;
+            const MAX: i32 = <$type>::MAX as i32;
+
+            #[inline(always)]
+            fn widen(self) -> i32 {
+                i32::from(self)
+            }
+
+            #[inline(always)]
+            fn narrow(value: i32) -> Self {
+                value as Self
+            }
+        }
+    };
+}
+
+stored!(i8);
+stored!(u8);
+stored!(i16);
+
 impl Byte for i8 {
-    const MIN: i32 = -128;
-    const MAX: i32 = 127;
-
-    #[inline(always)]
-    fn widen(self) -> i32 {
-        i32::from(self)
-    }
-
     #[inline(always)]
     fn centered(self, zero_point: i16) -> i16 {
         i16::from(self).wrapping_sub(zero_point)
-    }
-
-    #[inline(always)]
-    fn narrow(value: i32) -> Self {
-        value as Self
     }
 }
 
 impl Byte for u8 {
-    const MIN: i32 = 0;
-    const MAX: i32 = 255;
-
-    #[inline(always)]
-    fn widen(self) -> i32 {
-        i32::from(self)
-    }
-
     #[inline(always)]
     fn centered(self, zero_point: i16) -> i16 {
         i16::from(self).wrapping_sub(zero_point)
-    }
-
-    #[inline(always)]
-    fn narrow(value: i32) -> Self {
-        value as Self
     }
 }
 
@@ -113,7 +119,7 @@ pub struct OutputRange {
 
 impl OutputRange {
     /// The type's whole range.
-    pub fn new<T: Byte>(zero_point: i32) -> Self {
+    pub fn new<T: Stored>(zero_point: i32) -> Self {
         Self { zero_point, low: T::MIN, high: T::MAX }
     }
 
@@ -129,14 +135,14 @@ impl OutputRange {
     }
 
     /// True if all limits are values of the type.
-    fn is_of<T: Byte>(self) -> bool {
+    fn is_of<T: Stored>(self) -> bool {
         let values = T::MIN..=T::MAX;
         self.low <= self.high && values.contains(&self.low) && values.contains(&self.high)
     }
 
     /// A rescaled sum as it is stored.
     #[inline(always)]
-    fn store<T: Byte>(self, value: i32) -> T {
+    fn store<T: Stored>(self, value: i32) -> T {
         T::narrow(value.saturating_add(self.zero_point).max(self.low).min(self.high))
     }
 }

@@ -40,7 +40,7 @@ fn quantised_operators_that_are_not_known_are_named_all_together() {
     }
     let plan = open("integers_of_16_bits.tflite").plan(&[("input", &[1, 3])], &["output"]);
     let message = plan.unwrap_err().to_string();
-    assert!(message.contains("'output' is quantised (int16)"), "{message}");
+    assert!(message.contains("HARD_SWISH 'output': it is not known of int16"), "{message}");
 }
 
 /// Inputs and outputs are the integers of the file; a session has the real numbers they stand for.

@@ -77,6 +77,20 @@ impl IntegerConvShape {
         assert_eq!(output, self.output_shape.iter().product(), "the output's shape");
         assert_eq!(self.input_shape[0], self.output_shape[0], "the batch");
     }
+
+    /// The first channel of the input pixel under a tap; `None` in the padding.
+    #[inline(always)]
+    pub(super) fn pixel(&self, pixel: usize, tap: usize) -> Option<usize> {
+        let Window { kernel, stride, dilation, padding } = self.window;
+        let [_, output_rows, output_columns, _] = self.output_shape;
+        let [_, rows, columns, channels] = self.input_shape;
+        let (line, x) = (pixel / output_columns, pixel % output_columns);
+        let (n, y) = (line / output_rows, line % output_rows);
+        let (tap_y, tap_x) = (tap / kernel[1], tap % kernel[1]);
+        let row = (y * stride[0] + tap_y * dilation[0]).checked_sub(padding.top)?;
+        let column = (x * stride[1] + tap_x * dilation[1]).checked_sub(padding.left)?;
+        (row < rows && column < columns).then(|| ((n * rows + row) * columns + column) * channels)
+    }
 }
 
 /// The geometry of a convolution, and the values it reads and writes.
@@ -99,12 +113,9 @@ type Sums = [i32; BLOCK];
 /// The parameters that all pixels of a convolution share.
 struct Job<'a, T, W> {
     input: &'a [T],
-    input_shape: [usize; 4],
+    shape: &'a IntegerConvShape,
     input_zero_point: i16,
     filter_zero_point: i16,
-    window: Window,
-    range: OutputRange,
-    output_shape: [usize; 4],
     filter: &'a IntegerFilter<'a, W>,
     products: Products,
 }
@@ -135,12 +146,9 @@ impl<'a, T: Byte, W: Byte> Job<'a, T, W> {
         filter.check(shape.output_shape[3]);
         let job = Self {
             input,
-            input_shape: shape.input_shape,
+            shape,
             input_zero_point: zero_point(shape.input_zero_point),
             filter_zero_point: zero_point(filter.zero_point),
-            window: shape.window,
-            range: shape.range,
-            output_shape: shape.output_shape,
             filter,
             products,
         };
@@ -149,30 +157,16 @@ impl<'a, T: Byte, W: Byte> Job<'a, T, W> {
 
     /// Computes all pixels.
     fn run(&self, level: Level, output: &mut [T], pool: &ThreadPool) {
-        let channels = self.output_shape[3];
+        let channels = self.shape.output_shape[3];
         for_chunks(output, channels, pool, &|pixels, output| {
             level.dispatch(Pixels { job: self, pixels, output });
         });
     }
 
-    /// The first channel of the input pixel under a tap; `None` in the padding.
-    #[inline(always)]
-    fn pixel(&self, pixel: usize, tap: usize) -> Option<usize> {
-        let Window { kernel, stride, dilation, padding } = self.window;
-        let [_, output_rows, output_columns, _] = self.output_shape;
-        let [_, rows, columns, channels] = self.input_shape;
-        let (line, x) = (pixel / output_columns, pixel % output_columns);
-        let (n, y) = (line / output_rows, line % output_rows);
-        let (tap_y, tap_x) = (tap / kernel[1], tap % kernel[1]);
-        let row = (y * stride[0] + tap_y * dilation[0]).checked_sub(padding.top)?;
-        let column = (x * stride[1] + tap_x * dilation[1]).checked_sub(padding.left)?;
-        (row < rows && column < columns).then(|| ((n * rows + row) * columns + column) * channels)
-    }
-
     /// Adds the products of one tap to the sums of output channels.
     #[inline(always)]
     fn add_tap(&self, pixel: usize, tap: usize, outputs: Range<usize>, sums: &mut Sums) {
-        let taps = self.window.taps();
+        let taps = self.shape.window.taps();
         let (x_zero, w_zero) = (self.input_zero_point, self.filter_zero_point);
         match self.products {
             Products::Grouped { inputs, outputs: group_outputs } => {
@@ -191,14 +185,14 @@ impl<'a, T: Byte, W: Byte> Job<'a, T, W> {
             }
             Products::Depthwise { multiplier: 1 } => {
                 let values = &self.input[pixel..][outputs.clone()];
-                let weights = &self.filter.values[tap * self.output_shape[3]..][outputs];
+                let weights = &self.filter.values[tap * self.shape.output_shape[3]..][outputs];
                 for ((sum, x), w) in sums.iter_mut().zip(values).zip(weights) {
                     let (x, w) = (x.centered(x_zero), w.centered(w_zero));
                     *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
                 }
             }
             Products::Depthwise { multiplier } => {
-                let weights = &self.filter.values[tap * self.output_shape[3]..];
+                let weights = &self.filter.values[tap * self.shape.output_shape[3]..];
                 for (sum, output) in sums.iter_mut().zip(outputs) {
                     let x = self.input[pixel + output / multiplier].centered(x_zero);
                     let w = weights[output].centered(w_zero);
@@ -220,8 +214,8 @@ impl<T: Byte, W: Byte> SimdOp for Pixels<'_, T, W> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Self { job, pixels, output } = self;
-        let channels = job.output_shape[3];
-        let taps = job.window.taps();
+        let channels = job.shape.output_shape[3];
+        let taps = job.shape.window.taps();
         for (pixel, output) in pixels.zip(output.chunks_exact_mut(channels)) {
             for first in (0..channels).step_by(BLOCK) {
                 let outputs = first..channels.min(first + BLOCK);
@@ -230,7 +224,7 @@ impl<T: Byte, W: Byte> SimdOp for Pixels<'_, T, W> {
                     sums[..bias.len()].copy_from_slice(bias);
                 }
                 for tap in 0..taps {
-                    if let Some(from) = job.pixel(pixel, tap) {
+                    if let Some(from) = job.shape.pixel(pixel, tap) {
                         job.add_tap(from, tap, outputs.clone(), &mut sums);
                     }
                 }
@@ -238,12 +232,12 @@ impl<T: Byte, W: Byte> SimdOp for Pixels<'_, T, W> {
                 match job.filter.rescale {
                     Rescaling::Fixed(factors) => {
                         for ((to, &sum), factor) in results.zip(&factors[outputs]) {
-                            *to = job.range.store(factor.apply(sum));
+                            *to = job.shape.range.store(factor.apply(sum));
                         }
                     }
                     Rescaling::Float(factors) => {
                         for ((to, &sum), &factor) in results.zip(&factors[outputs]) {
-                            *to = job.range.store(nearest_even(sum, factor));
+                            *to = job.shape.range.store(nearest_even(sum, factor));
                         }
                     }
                 }

@@ -1,4 +1,4 @@
-//! Sums, differences and products of two 8-bit values.
+//! Sums, differences and products of two stored values.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ mod avx512;
 
 use super::chunks::for_chunks;
 use super::contraction::nearest_even;
-use super::{Byte, Multiplier, OutputRange};
+use super::{Multiplier, OutputRange, Stored};
 use crate::simd::{Simd, SimdOp};
 use crate::{Level, ThreadPool};
 
@@ -23,21 +23,21 @@ pub struct IntegerOperand<'a, T> {
     pub sources: Option<&'a [u32]>,
 }
 
-impl<T: Byte> IntegerOperand<'_, T> {
+impl<T: Stored> IntegerOperand<'_, T> {
     #[inline(always)]
     fn at(&self, index: usize) -> i32 {
         self.values[self.sources.map_or(index, |sources| sources[index] as usize)].widen()
     }
 }
 
-/// A function of two 8-bit values.
+/// A function of two stored values.
 pub trait IntegerBinary: Sync {
     /// Returns the stored result for two stored values.
-    fn apply<T: Byte>(&self, a: i32, b: i32) -> T;
+    fn apply<T: Stored>(&self, a: i32, b: i32) -> T;
 
     /// Computes the results of as many pairs with instructions of the level that the compiler does
     /// not find; returns false if it has none.
-    fn apply_all<T: Byte>(&self, _: Level, _: [&[T]; 2], _: &mut [T]) -> bool {
+    fn apply_all<T: Stored>(&self, _: Level, _: [&[T]; 2], _: &mut [T]) -> bool {
         false
     }
 }
@@ -155,14 +155,14 @@ impl IntegerAdd {
 
 impl IntegerBinary for IntegerAdd {
     #[inline(always)]
-    fn apply<T: Byte>(&self, a: i32, b: i32) -> T {
+    fn apply<T: Stored>(&self, a: i32, b: i32) -> T {
         let a = self.inputs[0].apply(a - self.zero_points[0]);
         let b = self.inputs[1].apply(b - self.zero_points[1]);
         self.range.store(self.output.apply(a + self.sign * b))
     }
 
     #[cfg(target_arch = "x86_64")]
-    fn apply_all<T: Byte>(&self, level: Level, operands: [&[T]; 2], output: &mut [T]) -> bool {
+    fn apply_all<T: Stored>(&self, level: Level, operands: [&[T]; 2], output: &mut [T]) -> bool {
         avx512::add(self, level, operands, output)
     }
 }
@@ -191,7 +191,7 @@ impl IntegerMul {
 
 impl IntegerBinary for IntegerMul {
     #[inline(always)]
-    fn apply<T: Byte>(&self, a: i32, b: i32) -> T {
+    fn apply<T: Stored>(&self, a: i32, b: i32) -> T {
         let product = (a - self.zero_points[0]) * (b - self.zero_points[1]);
         self.range.store(self.output.apply(product))
     }
@@ -235,7 +235,7 @@ impl XnnpackAdd {
 
 impl IntegerBinary for XnnpackAdd {
     #[inline(always)]
-    fn apply<T: Byte>(&self, a: i32, b: i32) -> T {
+    fn apply<T: Stored>(&self, a: i32, b: i32) -> T {
         let sum = self.bias + a * self.factors[0] + b * self.factors[1];
         self.range.store(sum >> self.shift)
     }
@@ -268,7 +268,7 @@ impl XnnpackMul {
 
 impl IntegerBinary for XnnpackMul {
     #[inline(always)]
-    fn apply<T: Byte>(&self, a: i32, b: i32) -> T {
+    fn apply<T: Stored>(&self, a: i32, b: i32) -> T {
         let product = (a - self.zero_points[0]) * (b - self.zero_points[1]);
         self.range.store(nearest_even(product, self.factor))
     }
@@ -300,7 +300,7 @@ impl IntegerPrelu {
 
 impl IntegerBinary for IntegerPrelu {
     #[inline(always)]
-    fn apply<T: Byte>(&self, a: i32, b: i32) -> T {
+    fn apply<T: Stored>(&self, a: i32, b: i32) -> T {
         let (value, slope) = (a - self.zero_points[0], b - self.zero_points[1]);
         self.range.store(if value >= 0 {
             self.positive.apply(value)
@@ -318,7 +318,7 @@ struct Pairs<'a, T, F> {
     output: &'a mut [T],
 }
 
-impl<T: Byte, F: IntegerBinary> SimdOp for Pairs<'_, T, F> {
+impl<T: Stored, F: IntegerBinary> SimdOp for Pairs<'_, T, F> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Self { function, operands: [a, b], range, output } = self;
@@ -339,7 +339,7 @@ impl<T: Byte, F: IntegerBinary> SimdOp for Pairs<'_, T, F> {
 ///
 /// # Panics
 /// If an operand has fewer values than the output, or than its sources say.
-pub fn integer_binary<T: Byte>(
+pub fn integer_binary<T: Stored>(
     level: Level,
     function: &impl IntegerBinary,
     operands: [IntegerOperand<'_, T>; 2],

@@ -2,7 +2,7 @@
 
 use super::chunks::for_chunks;
 use super::table::Scale;
-use super::{Byte, Multiplier, OutputRange};
+use super::{Multiplier, OutputRange, Stored};
 use crate::simd::{Simd, SimdOp};
 use crate::{Level, ThreadPool};
 
@@ -51,7 +51,7 @@ struct Sums<'a, T> {
     output: &'a mut [T],
 }
 
-impl<T: Byte> SimdOp for Sums<'_, T> {
+impl<T: Stored> SimdOp for Sums<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         for (block, output) in self.output.chunks_mut(BLOCK).enumerate() {
@@ -111,7 +111,7 @@ impl IntegerMean {
 
     /// Returns the mean of values of this sum.
     #[inline(always)]
-    fn result<T: Byte>(&self, sum: i32) -> T {
+    fn result<T: Stored>(&self, sum: i32) -> T {
         let sum = sum - self.zero_sum;
         let Some(factor) = self.float else { return self.range.store(self.factor.apply(sum)) };
         let value = sum as f32 * factor + self.range.zero_point as f32;
@@ -123,7 +123,7 @@ impl IntegerMean {
     ///
     /// # Panics
     /// If `sources` has another length, or an index beyond the input.
-    pub fn run<T: Byte>(
+    pub fn run<T: Stored>(
         &self,
         level: Level,
         sources: &MeanSources,

@@ -1,6 +1,6 @@
 //! Values at the border of the integers, and values that only move.
 
-use super::Byte;
+use super::Stored;
 use super::chunks::for_chunks;
 use super::table::Scale;
 use crate::blocks::{SharedSlice, chunk};
@@ -15,7 +15,7 @@ struct Quantize<'a, T> {
     output: &'a mut [T],
 }
 
-impl<T: Byte> SimdOp for Quantize<'_, T> {
+impl<T: Stored> SimdOp for Quantize<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Scale { scale, zero_point } = self.to;
@@ -26,7 +26,7 @@ impl<T: Byte> SimdOp for Quantize<'_, T> {
     }
 }
 
-/// Returns the nearest integer, halves away from zero, or what is beyond 8 bits in its place; 0 for
+/// Returns the nearest integer, halves away from zero, or what is beyond 16 bits in its place; 0 for
 /// NaN.
 #[inline(always)]
 fn nearest(x: f32) -> i32 {
@@ -44,7 +44,7 @@ struct QuantizeToEven<'a, T> {
     output: &'a mut [T],
 }
 
-impl<T: Byte> SimdOp for QuantizeToEven<'_, T> {
+impl<T: Stored> SimdOp for QuantizeToEven<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let factor = 1.0 / self.to.scale;
@@ -63,7 +63,7 @@ struct Dequantize<'a, T> {
     output: &'a mut [f32],
 }
 
-impl<T: Byte> SimdOp for Dequantize<'_, T> {
+impl<T: Stored> SimdOp for Dequantize<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         for (real, stored) in self.output.iter_mut().zip(self.input) {
@@ -76,7 +76,7 @@ impl<T: Byte> SimdOp for Dequantize<'_, T> {
 ///
 /// # Panics
 /// If there are fewer numbers than results.
-pub fn quantize<T: Byte>(
+pub fn quantize<T: Stored>(
     level: Level,
     to: Scale,
     input: &[f32],
@@ -92,7 +92,7 @@ pub fn quantize<T: Byte>(
 ///
 /// # Panics
 /// If there are fewer numbers than results.
-pub fn quantize_to_even<T: Byte>(
+pub fn quantize_to_even<T: Stored>(
     level: Level,
     to: Scale,
     input: &[f32],
@@ -108,7 +108,7 @@ pub fn quantize_to_even<T: Byte>(
 ///
 /// # Panics
 /// If there are fewer values than results.
-pub fn dequantize<T: Byte>(
+pub fn dequantize<T: Stored>(
     level: Level,
     from: Scale,
     input: &[T],
@@ -127,8 +127,8 @@ pub struct ByteGather {
     pub run: usize,
     /// The index of each run's first byte; [`FILL`] for a run of `fill`.
     pub sources: Vec<u32>,
-    /// The value where there is no source.
-    pub fill: u8,
+    /// The bytes where there is no source, in turn.
+    pub fill: [u8; 2],
 }
 
 impl ByteGather {
@@ -140,7 +140,9 @@ impl ByteGather {
         for_chunks(output, self.run, pool, &|items, chunk| {
             for (to, &source) in chunk.chunks_exact_mut(self.run).zip(&self.sources[items]) {
                 match source {
-                    FILL => to.fill(self.fill),
+                    FILL => {
+                        to.iter_mut().zip(self.fill.iter().cycle()).for_each(|(to, x)| *to = *x);
+                    }
                     source => to.copy_from_slice(&input[source as usize..][..self.run]),
                 }
             }

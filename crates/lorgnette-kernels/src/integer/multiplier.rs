@@ -49,6 +49,20 @@ impl Multiplier {
         Self::from_real(f64::from(input_scale * filter_scale) / f64::from(output_scale))
     }
 
+    /// Returns a sum of 64 bits times the factor, whose mantissa is rounded to 15 bits, halves
+    /// upward, as TensorFlow Lite's reference kernels do. `x` is below 2⁴⁷ in magnitude and the
+    /// factor below 2⁷; what is beyond wraps.
+    #[inline(always)]
+    pub fn apply_wide(self, x: i64) -> i32 {
+        /// Mantissas from here on have no 15 bits above them.
+        const LIMIT: i32 = 0x7FFF_0000;
+        let mantissa =
+            if self.mantissa < LIMIT { (self.mantissa + (1 << 15)) >> 16 } else { 0x7FFF };
+        let shift = (15 - self.shift).clamp(1, 62);
+        let product = x.wrapping_mul(i64::from(mantissa)).wrapping_add(1 << (shift - 1));
+        (product >> shift) as i32
+    }
+
     /// Returns the mantissa rounded to 15 bits.
     pub(super) fn mantissa_16(self) -> i16 {
         const HALF: i32 = 1 << 15;

@@ -28,7 +28,7 @@ pub(super) mod vnni;
 pub use depthwise::PackedDepthwise;
 pub use gemm::{PackedConv, SharedPanels};
 
-use super::{Byte, OutputRange};
+use super::{Byte, OutputRange, Stored};
 use crate::Level;
 
 /// The instructions of a packed convolution.
@@ -131,7 +131,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) fn new<T: Byte>(range: OutputRange) -> Self {
+    pub(super) fn new<T: Stored>(range: OutputRange) -> Self {
         let OutputRange { zero_point, low, high } = range;
         let (low, high) = (low.saturating_sub(zero_point), high.saturating_sub(zero_point));
         Self { low, high, zero_point, is_signed: T::MIN < 0 }

@@ -1,9 +1,9 @@
-//! Pools of 8-bit values, which keep their scale.
+//! Pools of stored values, which keep their scale.
 
 use std::ops::Range;
 
 use super::chunks::for_chunks;
-use super::{Byte, OutputRange};
+use super::{OutputRange, Stored};
 use crate::shape::Window;
 use crate::simd::{Simd, SimdOp};
 use crate::{Level, ThreadPool};
@@ -32,7 +32,7 @@ impl IntegerPool {
     }
 
     /// Folds the values of each window and stores the results.
-    fn fold<T: Byte>(
+    fn fold<T: Stored>(
         &self,
         level: Level,
         input: &[T],
@@ -60,7 +60,7 @@ struct Pixels<'a, T, F> {
     fold: &'a F,
 }
 
-impl<T: Byte, F: Fold> SimdOp for Pixels<'_, T, F> {
+impl<T: Stored, F: Fold> SimdOp for Pixels<'_, T, F> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Self { shape, input, pixels, output, fold } = self;
@@ -99,7 +99,7 @@ struct Values<'a, T> {
     channels: usize,
 }
 
-impl<T: Byte> Values<'_, T> {
+impl<T: Stored> Values<'_, T> {
     /// Folds as many channels of a window as there are results.
     #[inline(always)]
     fn fold<F: Fold>(&self, covered: &Covered, output: &mut [T], range: OutputRange, fold: &F) {
@@ -124,48 +124,49 @@ impl<T: Byte> Values<'_, T> {
 /// How the values of a window become one.
 trait Fold: Sync {
     /// The result for the values so far.
-    type Partial<T: Byte>: Copy;
+    type Partial<T: Stored>: Copy;
     /// Returns the partial result of no values.
-    fn first<T: Byte>(&self) -> Self::Partial<T>;
+    fn first<T: Stored>(&self) -> Self::Partial<T>;
     /// Adds a value.
-    fn add<T: Byte>(&self, partial: Self::Partial<T>, value: T) -> Self::Partial<T>;
+    fn add<T: Stored>(&self, partial: Self::Partial<T>, value: T) -> Self::Partial<T>;
     /// Makes the partial results of `count` values each final.
-    fn finish<T: Byte>(&self, partial: &mut [Self::Partial<T>; BLOCK], count: usize);
+    fn finish<T: Stored>(&self, partial: &mut [Self::Partial<T>; BLOCK], count: usize);
     /// Returns a final result.
-    fn result<T: Byte>(&self, partial: Self::Partial<T>) -> i32;
+    fn result<T: Stored>(&self, partial: Self::Partial<T>) -> i32;
 }
 
 struct Mean;
 
 impl Fold for Mean {
-    type Partial<T: Byte> = i32;
+    type Partial<T: Stored> = i32;
 
     #[inline(always)]
-    fn first<T: Byte>(&self) -> i32 {
+    fn first<T: Stored>(&self) -> i32 {
         0
     }
 
     #[inline(always)]
-    fn add<T: Byte>(&self, sum: i32, value: T) -> i32 {
+    fn add<T: Stored>(&self, sum: i32, value: T) -> i32 {
         sum + value.widen()
     }
 
     #[inline(always)]
-    fn finish<T: Byte>(&self, sums: &mut [i32; BLOCK], count: usize) {
-        /// Values whose sum, with half their number, float32 has exactly; then truncating a
+    fn finish<T: Stored>(&self, sums: &mut [i32; BLOCK], count: usize) {
+        /// Sums that float32 has exactly, with half the number of their values; then truncating a
         /// quotient of float32 is an integer division.
-        const MAX_EXACT: usize = 1 << 16;
+        const EXACT: usize = 1 << 24;
+        let max_exact = EXACT / (T::MAX - T::MIN + 1) as usize;
         let half = (count / 2) as i32;
         for sum in sums.iter_mut() {
             *sum += if *sum > 0 { half } else { -half };
         }
         match count {
             0 => *sums = [0; BLOCK],
-            1..=MAX_EXACT => {
+            _ if count <= max_exact => {
                 let divisor = count as f32;
                 for sum in sums {
                     let quotient = *sum as f32 / divisor;
-                    // SAFETY: it is within the range of a byte.
+                    // SAFETY: it is within the range of 16 bits.
                     *sum = unsafe { quotient.to_int_unchecked() };
                 }
             }
@@ -174,7 +175,7 @@ impl Fold for Mean {
     }
 
     #[inline(always)]
-    fn result<T: Byte>(&self, mean: i32) -> i32 {
+    fn result<T: Stored>(&self, mean: i32) -> i32 {
         mean
     }
 }
@@ -182,23 +183,23 @@ impl Fold for Mean {
 struct Max;
 
 impl Fold for Max {
-    type Partial<T: Byte> = T;
+    type Partial<T: Stored> = T;
 
     #[inline(always)]
-    fn first<T: Byte>(&self) -> T {
+    fn first<T: Stored>(&self) -> T {
         T::narrow(T::MIN)
     }
 
     #[inline(always)]
-    fn add<T: Byte>(&self, largest: T, value: T) -> T {
+    fn add<T: Stored>(&self, largest: T, value: T) -> T {
         largest.max(value)
     }
 
     #[inline(always)]
-    fn finish<T: Byte>(&self, _: &mut [T; BLOCK], _: usize) {}
+    fn finish<T: Stored>(&self, _: &mut [T; BLOCK], _: usize) {}
 
     #[inline(always)]
-    fn result<T: Byte>(&self, largest: T) -> i32 {
+    fn result<T: Stored>(&self, largest: T) -> i32 {
         largest.widen()
     }
 }
@@ -207,7 +208,7 @@ impl Fold for Max {
 ///
 /// # Panics
 /// If slices are not as long as shapes say.
-pub fn average_pool<T: Byte>(
+pub fn average_pool<T: Stored>(
     level: Level,
     shape: &IntegerPool,
     input: &[T],
@@ -221,7 +222,7 @@ pub fn average_pool<T: Byte>(
 ///
 /// # Panics
 /// If slices are not as long as shapes say.
-pub fn max_pool<T: Byte>(
+pub fn max_pool<T: Stored>(
     level: Level,
     shape: &IntegerPool,
     input: &[T],

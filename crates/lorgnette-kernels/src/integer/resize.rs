@@ -1,6 +1,6 @@
-//! Bilinear interpolation of 8-bit values, which keep their scale.
+//! Bilinear interpolation of stored values, which keep their scale.
 
-use super::Byte;
+use super::Stored;
 use super::chunks::for_chunks;
 use crate::{Resize, ThreadPool};
 
@@ -20,7 +20,7 @@ pub struct IntegerResize {
 struct Between {
     lower: usize,
     upper: usize,
-    /// How far it is from the first: in 1/1024 for int8.
+    /// How far it is from the first: in 1/1024 for int8 and int16.
     steps: i64,
     /// The same as a real number.
     share: f32,
@@ -30,12 +30,12 @@ struct Between {
 const ONE: i64 = 1 << 10;
 
 impl IntegerResize {
-    /// Computes all pixels. int8 values are interpolated with fixed-point numbers, uint8 values
+    /// Computes all pixels. int8 and int16 values are interpolated with fixed-point numbers, uint8 values
     /// with float32, as TensorFlow Lite's reference kernels do.
     ///
     /// # Panics
     /// If slices are not as long as the shapes say.
-    pub fn run<T: Byte>(&self, input: &[T], output: &mut [T], pool: &ThreadPool) {
+    pub fn run<T: Stored>(&self, input: &[T], output: &mut [T], pool: &ThreadPool) {
         let [_, rows, columns, channels] = self.output_shape;
         let [_, height, width, _] = self.input_shape;
         assert_eq!(input.len(), self.input_shape.iter().product(), "the input's shape");
@@ -71,7 +71,7 @@ impl IntegerResize {
     }
 
     /// Returns the coordinates of the input around one of the output; `sizes` are those of both.
-    fn between<T: Byte>(&self, at: usize, sizes: [usize; 2]) -> Between {
+    fn between<T: Stored>(&self, at: usize, sizes: [usize; 2]) -> Between {
         if T::MIN < 0 {
             self.between_in_steps(at, sizes)
         } else {

@@ -91,13 +91,9 @@ fn quantized_value(
         .collect();
     let target = Target { level: Level::Portable, epilogue: IntegerEpilogue::TfLite };
     let kernel = IntegerKernel::new(target, quantized, &operands, None, fact)?;
-    // A file's floats need not be aligned.
-    let aligned = inputs.first().filter(|x| x.dtype().is_float()).map(|x| x.to_f32());
-    let first = match &aligned {
-        Some(floats) => bytemuck::cast_slice(floats),
-        None => inputs.first().map_or(&[][..], |x| x.bytes()),
-    };
-    let second = inputs.get(1).map_or(&[][..], |x| x.bytes());
+    let operands: Vec<Buffer> =
+        inputs.iter().take(kernel.activations()).map(|x| aligned(x)).collect::<Result<_, _>>()?;
+    let [first, second] = [0, 1].map(|i| operands.get(i).map_or(&[][..], |operand| operand));
     let mut output = Buffer::zeroed(fact.len() * fact.dtype.size()).map_err(|e| e.to_string())?;
     let mut scratch = Buffer::zeroed(kernel.scratch_len(1)).map_err(|e| e.to_string())?;
     let args = IntegerArgs { inputs: [first, second], output: &mut output, scratch: &mut scratch };
@@ -105,6 +101,15 @@ fn quantized_value(
     let written = Bytes::copy_from_slice(&output);
     Tensor::from_shared(fact.dtype, fact.shape.clone(), written)
         .ok_or_else(|| "its result has another size".into())
+}
+
+/// Returns a tensor's numbers, which in a file need not be aligned: floats as float32.
+fn aligned(tensor: &Tensor) -> Result<Buffer, String> {
+    let floats = tensor.dtype().is_float().then(|| tensor.to_f32());
+    let bytes = floats.as_deref().map_or(tensor.bytes(), bytemuck::cast_slice);
+    let mut aligned = Buffer::zeroed(bytes.len()).map_err(|error| error.to_string())?;
+    aligned.copy_from_slice(bytes);
+    Ok(aligned)
 }
 
 /// Computes operations that move elements of any type.

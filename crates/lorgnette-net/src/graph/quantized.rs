@@ -41,7 +41,7 @@ pub struct Quantized {
     pub clamp: Clamp,
 }
 
-/// The operations on 8-bit integers. The comments list the inputs.
+/// The operations on integers of 8 and 16 bits. The comments list the inputs.
 #[derive(Clone, Debug)]
 pub enum QuantizedKind {
     /// `x, filter ([output, rows, columns, input]), bias`, which may be missing.
@@ -93,17 +93,21 @@ pub struct DynamicRange {
     pub row: Option<usize>,
 }
 
-/// A function of two 8-bit values.
+/// A function of two stored values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // The variants are their own description.
 pub enum QuantizedBinary {
     Add,
     Sub,
+    /// An addition of int16 whose scales are powers of two, by shifts.
+    ShiftedAdd,
+    /// A subtraction of the same.
+    ShiftedSub,
     Mul,
     Prelu,
 }
 
-/// A function of one 8-bit value.
+/// A function of one stored value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum QuantizedFunction {
     /// The same real number in another scale or type, limited to the operation's range.
@@ -150,6 +154,8 @@ impl Quantized {
             QuantizedKind::FullyConnected(_) => "LiteFullyConnected",
             QuantizedKind::Binary(QuantizedBinary::Add) => "LiteAdd",
             QuantizedKind::Binary(QuantizedBinary::Sub) => "LiteSub",
+            QuantizedKind::Binary(QuantizedBinary::ShiftedAdd) => "LiteShiftedAdd",
+            QuantizedKind::Binary(QuantizedBinary::ShiftedSub) => "LiteShiftedSub",
             QuantizedKind::Binary(QuantizedBinary::Mul) => "LiteMul",
             QuantizedKind::Binary(QuantizedBinary::Prelu) => "LitePrelu",
             QuantizedKind::Resize(Resize { bilinear: true, .. }) => "LiteResizeBilinear",

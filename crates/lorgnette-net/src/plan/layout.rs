@@ -274,7 +274,7 @@ impl<'a> AliasAnalysis<'a> {
 
     fn propagate_to_parts(&mut self, id: NodeId, node: &Node, alias: Alias) {
         // Kernels of integers write pixels without padding.
-        if alias.pixel_layout.storage == Storage::Bytes {
+        if matches!(alias.pixel_layout.storage, Storage::Integers(_)) {
             return;
         }
         let Some(offsets) = channel_offsets(self.typed, id, node) else { return };

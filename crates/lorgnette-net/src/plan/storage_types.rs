@@ -17,8 +17,8 @@ use crate::graph::shape::TypedGraph;
 pub(super) enum Storage {
     /// Real numbers.
     Real(StorageType),
-    /// 8-bit integers that stand for real numbers.
-    Bytes,
+    /// Integers that stand for real numbers, of that many bytes each.
+    Integers(usize),
 }
 
 impl Storage {
@@ -29,7 +29,7 @@ impl Storage {
     pub(super) fn size(self) -> usize {
         match self {
             Self::Real(storage) => storage.size(),
-            Self::Bytes => 1,
+            Self::Integers(size) => size,
         }
     }
 
@@ -37,7 +37,7 @@ impl Storage {
     pub(super) fn pixel_len(self, channels: usize) -> usize {
         match self {
             Self::Real(storage) => storage.pixel_len(channels),
-            Self::Bytes => channels,
+            Self::Integers(_) => channels,
         }
     }
 
@@ -45,7 +45,9 @@ impl Storage {
     pub(super) fn real(self) -> Result<StorageType, String> {
         match self {
             Self::Real(storage) => Ok(storage),
-            Self::Bytes => Err("it computes with real numbers, and its values are bytes".into()),
+            Self::Integers(_) => {
+                Err("it computes with real numbers, and its values are integers".into())
+            }
         }
     }
 }
@@ -85,8 +87,9 @@ impl StorageTypes {
             } else {
                 StorageType::Float32
             };
-            storage.types[id.index()] = match typed.fact(id).quantization {
-                Some(_) => Storage::Bytes,
+            let fact = typed.fact(id);
+            storage.types[id.index()] = match fact.quantization {
+                Some(_) => Storage::Integers(fact.dtype.size()),
                 None => Storage::Real(own),
             };
             storage.has_bf16_copy[id.index()] =

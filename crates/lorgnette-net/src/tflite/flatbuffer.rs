@@ -135,6 +135,11 @@ impl<'a> Table<'a> {
         Ok(self.u8(field)? != 0)
     }
 
+    /// A flag that is true by default.
+    pub(super) fn flag_or_true(&self, field: usize) -> Result<bool, Damage> {
+        Ok(self.scalar(field)?.is_none_or(|[byte]| byte != 0))
+    }
+
     /// An int32, or what it is by default.
     pub(super) fn i32(&self, field: usize, default: i32) -> Result<i32, Damage> {
         Ok(self.scalar(field)?.map_or(default, i32::from_le_bytes))

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::{FineScale, IntegerAdd};
 use crate::Level;
-use crate::integer::Byte;
+use crate::integer::Stored;
 use crate::integer::packed::Limits;
 use crate::integer::packed::channel_factors::VectorFactors;
 use crate::integer::packed::vnni;
@@ -16,14 +16,14 @@ const BLOCK: usize = 64;
 const LANES: usize = 16;
 
 /// Adds pairs; returns false if the level or the scales have no instructions for it.
-pub(super) fn add<T: Byte>(
+pub(super) fn add<T: Stored>(
     add: &IntegerAdd,
     level: Level,
     operands: [&[T]; 2],
     output: &mut [T],
 ) -> bool {
     let has_instructions = matches!(level, Level::Avx512 | Level::Amx) && vnni::is_available();
-    if !has_instructions || !add.range.is_of::<T>() {
+    if !has_instructions || size_of::<T>() != 1 || !add.range.is_of::<T>() {
         return false;
     }
     let Some(factors) = VectorFactors::uniform(add.factor, add.range.zero_point) else {

@@ -39,6 +39,9 @@ impl<'a> Translation<'a> {
         quantized: &Quantized,
     ) -> Result<(), String> {
         let x = *node.inputs.first().ok_or("an input is missing")?;
+        if [self.source.one.fact(x).dtype, quantized.dtype].contains(&DType::I16) {
+            return Err("it computes with int16, which is not exported".into());
+        }
         let clamp = remaining_clamp(quantized);
         match &quantized.kind {
             QuantizedKind::Conv2d(conv, filter) => {
@@ -186,8 +189,8 @@ impl<'a> Translation<'a> {
         clamp: Clamp,
     ) -> Result<(), String> {
         let name = match function {
-            QuantizedBinary::Add => "Add",
-            QuantizedBinary::Sub => "Sub",
+            QuantizedBinary::Add | QuantizedBinary::ShiftedAdd => "Add",
+            QuantizedBinary::Sub | QuantizedBinary::ShiftedSub => "Sub",
             QuantizedBinary::Mul => "Mul",
             QuantizedBinary::Prelu => "PRelu",
         };

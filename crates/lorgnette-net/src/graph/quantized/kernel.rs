@@ -1,29 +1,65 @@
 //! The kernels of quantised operations, with all their parameters.
 
+mod wide;
+
+use std::ops::RangeInclusive;
+
 use bytemuck::{cast_slice, cast_slice_mut};
 use bytes::Bytes;
+use lorgnette_kernels::fallback::FILL;
 use lorgnette_kernels::integer::{
     Byte, ByteGather, ByteTable, DynamicRounding, IntegerAdd, IntegerConv, IntegerConvShape,
     IntegerFilter, IntegerMean, IntegerMul, IntegerOperand, IntegerPool, IntegerPrelu,
     IntegerResize, IntegerSoftmax, MeanSources, Multiplier, OutputRange, PackedConv,
-    PackedDepthwise, Rescaling, Scale, SharedPanels, XnnpackAdd, XnnpackMul, average_pool,
+    PackedDepthwise, Rescaling, Scale, SharedPanels, Stored, XnnpackAdd, XnnpackMul, average_pool,
     convolve, convolve_depthwise, copy_rows, dequantize, integer_binary, max_pool, quantize,
     quantize_to_even,
 };
 use lorgnette_kernels::{Buffer, IntegerEpilogue, Level, ThreadPool, Window};
 
+use self::wide::{IntegerTypes, WideWork};
 use super::{FilterScale, Quantized, QuantizedBinary, QuantizedFunction, QuantizedKind};
 use crate::graph::evaluate::{groups, index, sources};
 use crate::graph::op::{Conv, PoolKind};
 use crate::graph::shape::{Fact, resolve};
 use crate::tensor::{DType, Tensor};
 
-/// A kernel of 8-bit integers.
+/// A kernel of integers that stand for real numbers.
 #[derive(Debug)]
 pub(crate) struct IntegerKernel {
     work: Work,
-    /// Whether the integers that it reads are signed; those that it writes, if it reads none.
-    is_signed: bool,
+    /// The type of the integers that it reads; of those that it writes, if it reads none.
+    stored: IntegerType,
+}
+
+/// The type of integers that stand for real numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum IntegerType {
+    Int8,
+    Uint8,
+    Int16,
+}
+
+impl IntegerType {
+    fn new(dtype: DType) -> Result<Self, String> {
+        match dtype {
+            DType::I8 => Ok(Self::Int8),
+            DType::U8 => Ok(Self::Uint8),
+            DType::I16 => Ok(Self::Int16),
+            other => {
+                Err(format!("integers of type {other}, where int8, uint8 and int16 are known"))
+            }
+        }
+    }
+
+    /// Returns the zero points of the type. TensorFlow Lite knows no others of int16.
+    fn zero_points(self) -> RangeInclusive<i32> {
+        match self {
+            Self::Int8 => -128..=127,
+            Self::Uint8 => 0..=255,
+            Self::Int16 => 0..=0,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -75,6 +111,8 @@ enum Work {
         len: usize,
     },
     Gather(ByteGather),
+    /// An operation that reads or writes int16.
+    Wide(WideWork),
     /// Rows of bytes, `stride` apart in the output.
     CopyRows {
         row: usize,
@@ -199,50 +237,54 @@ impl IntegerKernel {
             let of_picture = || len / x.fact.shape.first().copied().unwrap_or(1).max(1);
             let (is_symmetric, row) = (how.is_symmetric, how.row.unwrap_or_else(of_picture));
             let work = Work::DynamicRange { rounding: DynamicRounding { is_symmetric, row }, len };
-            return Ok(Self { work, is_signed: true });
+            return Ok(Self { work, stored: IntegerType::Int8 });
         }
         let dtype = match op.kind {
             QuantizedKind::Quantize { .. } => op.dtype,
             _ => x.fact.dtype,
         };
-        let is_signed = is_signed(dtype)?;
-        let writes_signed = self::is_signed(op.dtype)?;
+        let (stored, written) = (IntegerType::new(dtype)?, IntegerType::new(op.dtype)?);
         for scale in &op.inputs {
-            check_scale(*scale, is_signed)?;
+            check_scale(*scale, stored)?;
         }
-        check_scale(op.output, writes_signed)?;
+        check_scale(op.output, written)?;
         check_operands(op, inputs)?;
         let may_convert = matches!(
             op.kind,
             QuantizedKind::Function(QuantizedFunction::Requantize)
                 | QuantizedKind::Dequantize { .. }
         );
-        if is_signed != writes_signed && !may_convert {
+        if stored != written && !may_convert {
             return Err(format!("it reads {dtype} and writes {}", op.dtype));
         }
         let own = inputs.get(1).map(|operand| operand as &dyn StoredFilter);
         let filter = filter.or(own);
-        let work = if is_signed {
-            work::<i8>(target, op, inputs, filter, output)?
-        } else {
-            work::<u8>(target, op, inputs, filter, output)?
+        let work = match stored {
+            _ if [stored, written].contains(&IntegerType::Int16) => {
+                let types = IntegerTypes { read: stored, written };
+                Work::Wide(WideWork::new(types, op, inputs, filter, output)?)
+            }
+            IntegerType::Uint8 => work::<u8>(target, op, inputs, filter, output)?,
+            _ => work::<i8>(target, op, inputs, filter, output)?,
         };
-        Ok(Self { work, is_signed })
+        Ok(Self { work, stored })
     }
 
-    /// Moves runs of bytes.
-    pub(crate) fn gather(gather: ByteGather) -> Self {
-        Self { work: Work::Gather(gather), is_signed: false }
+    /// Moves runs of integers of a type.
+    pub(crate) fn gather(gather: ByteGather, dtype: DType) -> Result<Self, String> {
+        let work = Work::Gather(in_bytes(gather, dtype.size())?);
+        Ok(Self { work, stored: IntegerType::Uint8 })
     }
 
     /// Copies rows of `row` bytes to places that are `stride` bytes apart.
     pub(crate) fn copy_rows(row: usize, stride: usize) -> Self {
-        Self { work: Work::CopyRows { row, stride }, is_signed: false }
+        Self { work: Work::CopyRows { row, stride }, stored: IntegerType::Uint8 }
     }
 
     /// The number of activations that it reads: its first inputs.
     pub(crate) fn activations(&self) -> usize {
-        match self.work {
+        match &self.work {
+            Work::Wide(work) => work.activations(),
             Work::Add { .. }
             | Work::Mul { .. }
             | Work::XnnpackAdd { .. }
@@ -268,6 +310,7 @@ impl IntegerKernel {
             Work::Quantize(_) | Work::QuantizeToEven(_) => "quantise",
             Work::Dequantize(_) => "dequantise",
             Work::DynamicRange { .. } => "round to 8 bits",
+            Work::Wide(work) => work.name(),
             Work::Gather(_) => "gather, bytes",
             Work::CopyRows { .. } => "copy, bytes",
         }
@@ -275,12 +318,18 @@ impl IntegerKernel {
 
     /// Operations of a run; a multiplication and an addition count as two.
     pub(crate) fn operations(&self) -> u64 {
-        self.conv().map_or(0, |conv| 2 * conv.products)
+        match &self.work {
+            Work::Wide(work) => 2 * work.products(),
+            _ => self.conv().map_or(0, |conv| 2 * conv.products),
+        }
     }
 
     /// Bytes of weights that it reads.
     pub(crate) fn weight_bytes(&self) -> usize {
-        self.conv().map_or(0, |conv| conv.algorithm.weight_bytes())
+        match &self.work {
+            Work::Wide(work) => work.weight_bytes(),
+            _ => self.conv().map_or(0, |conv| conv.algorithm.weight_bytes()),
+        }
     }
 
     /// Bytes of scratch for a run on `threads` threads.
@@ -313,8 +362,9 @@ impl IntegerKernel {
             }
             Work::Gather(gather) => gather.run(first, args.output, pool),
             Work::CopyRows { row, stride } => copy_rows(*row, *stride, first, args.output, pool),
-            work if self.is_signed => work.run::<i8>(level, args, pool),
-            work => work.run::<u8>(level, args, pool),
+            Work::Wide(work) => work.run(level, args, pool),
+            work if self.stored == IntegerType::Uint8 => work.run::<u8>(level, args, pool),
+            work => work.run::<i8>(level, args, pool),
         }
     }
 }
@@ -373,6 +423,7 @@ impl Work {
                 dequantize::<T>(level, *scale, x, cast_slice_mut(output), pool);
             }
             Self::Table { .. }
+            | Self::Wide(_)
             | Self::DynamicRange { .. }
             | Self::Gather(_)
             | Self::CopyRows { .. } => {}
@@ -474,19 +525,10 @@ impl ConvParameters {
     }
 }
 
-fn is_signed(dtype: DType) -> Result<bool, String> {
-    match dtype {
-        DType::I8 => Ok(true),
-        DType::U8 => Ok(false),
-        other => Err(format!("integers of type {other}, where int8 and uint8 are known")),
-    }
-}
-
 /// Checks that a scale is positive and a zero point within the type.
-fn check_scale(scale: Scale, is_signed: bool) -> Result<(), String> {
+fn check_scale(scale: Scale, stored: IntegerType) -> Result<(), String> {
     let Scale { scale, zero_point } = scale;
-    let range = if is_signed { -128..=127 } else { 0..=255 };
-    if scale.is_finite() && scale > 0.0 && range.contains(&zero_point) {
+    if scale.is_finite() && scale > 0.0 && stored.zero_points().contains(&zero_point) {
         return Ok(());
     }
     Err(format!("a quantisation of scale {scale} and zero point {zero_point}"))
@@ -516,7 +558,7 @@ fn check_factor(factor: f64) -> Result<(), String> {
 }
 
 /// Returns the limits of results of a type.
-fn output_range<T: Byte>(op: &Quantized) -> OutputRange {
+fn output_range<T: Stored>(op: &Quantized) -> OutputRange {
     let Quantized { output, clamp, .. } = op;
     OutputRange::new::<T>(output.zero_point).with_activation(output.scale, clamp.low, clamp.high)
 }
@@ -581,7 +623,7 @@ fn work<T: Byte>(
             }
             let (input_shape, output_shape) = (four(&x.fact.shape)?, four(&output.shape)?);
             let shape = IntegerResize { input_shape, output_shape, how: resize.how };
-            if resize.bilinear { Work::Resize(shape) } else { Work::Gather(nearest(&shape)?) }
+            if resize.bilinear { Work::Resize(shape) } else { Work::Gather(nearest(&shape, 1)?) }
         }
         QuantizedKind::Mean { .. } => {
             const MAX_COUNT: usize = 1 << 23;
@@ -645,6 +687,9 @@ fn binary_work(
                 _ if subtracts => Work::Add { add: add.subtracting(), sources },
                 _ => Work::Add { add, sources },
             }
+        }
+        QuantizedBinary::ShiftedAdd | QuantizedBinary::ShiftedSub => {
+            return Err("it is known of int16 alone".into());
         }
         QuantizedBinary::Mul => match XnnpackMul::new(scales, zero_points, output_scale, range) {
             Some(multiply) if is_xnnpack => Work::XnnpackMul { multiply, sources },
@@ -718,7 +763,8 @@ fn parameters<T: Byte>(
     if dtype != x.fact.dtype {
         return Err(format!("a filter of {dtype} for values of {}", x.fact.dtype));
     }
-    check_scale(Scale { scale: 1.0, zero_point: scale.zero_point }, T::MIN < 0)?;
+    let filter_type = IntegerType::new(dtype)?;
+    check_scale(Scale { scale: 1.0, zero_point: scale.zero_point }, filter_type)?;
     let bias = match inputs.get(2) {
         None => Vec::new(),
         Some(bias) => {
@@ -772,7 +818,7 @@ fn factors<F: Clone>(
 ) -> Result<Vec<F>, String> {
     let input = op.inputs.first().map_or(1.0, |input| input.scale);
     let factor = |scale: f32| {
-        check_scale(Scale { scale, zero_point: 0 }, true)?;
+        check_scale(Scale { scale, zero_point: 0 }, IntegerType::Int8)?;
         check_factor(f64::from(input) * f64::from(scale) / f64::from(op.output.scale))?;
         Ok(make(input, scale, op.output.scale))
     };
@@ -845,7 +891,7 @@ fn function_work<T: Byte>(
     let (table, name) = match function {
         QuantizedFunction::Requantize => {
             let scale = op.output.scale;
-            let table = if is_signed(op.dtype)? {
+            let table = if op.dtype == DType::I8 {
                 ByteTable::requantize::<T, i8>(input, scale, output_range::<i8>(op))
             } else {
                 ByteTable::requantize::<T, u8>(input, scale, output_range::<u8>(op))
@@ -888,7 +934,7 @@ fn xnnpack_function<T: Byte>(
         _ => return None,
     };
     // It changes scales, not types.
-    if is_signed(op.dtype) != Ok(T::MIN < 0) {
+    if (op.dtype == DType::I8) != (T::MIN < 0) {
         return None;
     }
     let range = output_range::<T>(op);
@@ -900,8 +946,9 @@ fn four(shape: &[usize]) -> Result<[usize; 4], String> {
     shape.try_into().map_err(|_| format!("a shape of {shape:?}, where a batch of pictures belongs"))
 }
 
-/// Returns the movement of whole pixels to the places they are nearest to.
-fn nearest(shape: &IntegerResize) -> Result<ByteGather, String> {
+/// Returns the movement of whole pixels, of values of `size` bytes, to the places they are nearest
+/// to.
+fn nearest(shape: &IntegerResize, size: usize) -> Result<ByteGather, String> {
     let IntegerResize { input_shape, output_shape, how } = *shape;
     let [_, height, width, channels] = input_shape;
     let [batch, rows, columns, _] = output_shape;
@@ -915,5 +962,12 @@ fn nearest(shape: &IntegerResize) -> Result<ByteGather, String> {
             }
         }
     }
-    Ok(ByteGather { run: channels, sources, fill: 0 })
+    in_bytes(ByteGather { run: channels, sources, fill: [0; 2] }, size)
+}
+
+/// Returns a movement of values of `size` bytes, whose runs and sources count values.
+fn in_bytes(gather: ByteGather, size: usize) -> Result<ByteGather, String> {
+    let place = |source: u32| if source == FILL { Ok(FILL) } else { index(source as usize * size) };
+    let sources = gather.sources.into_iter().map(place).collect::<Result<_, _>>()?;
+    Ok(ByteGather { run: gather.run * size, sources, ..gather })
 }

@@ -109,6 +109,8 @@ fn kind(op: &str, node: Attributes<'_>) -> Option<Result<QuantizedKind, String>>
         "FullyConnected" => filter_scale(node).map(QuantizedKind::FullyConnected),
         "Add" => binary(QuantizedBinary::Add),
         "Sub" => binary(QuantizedBinary::Sub),
+        "ShiftedAdd" => binary(QuantizedBinary::ShiftedAdd),
+        "ShiftedSub" => binary(QuantizedBinary::ShiftedSub),
         "Mul" => binary(QuantizedBinary::Mul),
         "Prelu" => binary(QuantizedBinary::Prelu),
         "ResizeBilinear" => Ok(QuantizedKind::Resize(window::resize(node, true, ALIGN_CORNERS))),

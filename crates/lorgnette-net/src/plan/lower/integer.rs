@@ -1,4 +1,4 @@
-//! Operations on 8-bit integers that stand for real numbers, and movements of such.
+//! Operations on integers that stand for real numbers, and movements of such.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -106,7 +106,7 @@ impl<'a> Lowering<'a> {
                 let start =
                     |id: NodeId| self.layout.slots[id.index()].as_ref().map(|slot| slot.start);
                 if start(id) != start(input) {
-                    let len = self.fact(id).len();
+                    let len = self.stored_len(id);
                     let kernel = IntegerKernel::copy_rows(len, len);
                     self.integer_step(id, kernel, vec![input], None);
                 }
@@ -132,8 +132,8 @@ impl<'a> Lowering<'a> {
     /// Copies parts of `lengths` along axis `at` next to one another.
     fn join_bytes(&mut self, id: NodeId, parts: &[NodeId], at: usize, lengths: &[usize]) {
         let shape = &self.fact(id).shape;
-        let inner: usize = shape[at + 1..].iter().product();
-        let (stride, len) = (shape[at] * inner, self.fact(id).len());
+        let inner = shape[at + 1..].iter().product::<usize>() * self.fact(id).dtype.size();
+        let (stride, len) = (shape[at] * inner, self.stored_len(id));
         let start = self.layout.slots[id.index()].as_ref().map_or(0, |slot| slot.start);
         let mut offset = 0;
         for (&part, length) in parts.iter().zip(lengths) {
@@ -154,13 +154,20 @@ impl<'a> Lowering<'a> {
             (Op::Pad(_), Some(&fill)) => {
                 let fill = self.typed.graph.constant_of(fill);
                 let fill = fill.ok_or("its fill value is computed, not constant")?;
-                fill.bytes().first().copied().ok_or("its fill value is empty")?
+                let first = *fill.bytes().first().ok_or("its fill value is empty")?;
+                [first, fill.bytes().get(1).copied().unwrap_or(first)]
             }
-            _ => 0,
+            _ => [0; 2],
         };
-        let kernel = IntegerKernel::gather(ByteGather { run, sources, fill });
+        let gather = ByteGather { run, sources, fill };
+        let kernel = IntegerKernel::gather(gather, self.fact(id).dtype)?;
         self.integer_step(id, kernel, vec![data], None);
         Ok(())
+    }
+
+    /// The bytes of a quantised value.
+    fn stored_len(&self, id: NodeId) -> usize {
+        self.fact(id).len() * self.fact(id).dtype.size()
     }
 
     fn integer_step(

@@ -19,9 +19,12 @@ pub(super) fn translate(builtin: &str, site: &mut Site<'_, '_, '_>) -> Outcome {
         "FULLY_CONNECTED" => fully_connected(site),
         "AVERAGE_POOL_2D" => pool(site, "LiteAvgPool"),
         "MAX_POOL_2D" => pool(site, "LiteMaxPool"),
-        "ADD" => binary(site, "LiteAdd"),
-        "SUB" => binary(site, "LiteSub"),
+        "ADD" => sum(site, "LiteAdd", "LiteShiftedAdd"),
+        "SUB" => sum(site, "LiteSub", "LiteShiftedSub"),
         "MUL" => binary(site, "LiteMul"),
+        "PRELU" | "HARD_SWISH" if site.output().dtype == Some(DType::I16) => {
+            unsupported("it is not known of int16")
+        }
         "PRELU" => prelu(site),
         "RESIZE_BILINEAR" => resize(site, "LiteResizeBilinear"),
         "RESIZE_NEAREST_NEIGHBOR" => resize(site, "LiteResizeNearest"),
@@ -122,7 +125,7 @@ impl Site<'_, '_, '_> {
 /// The scale and the type of a tensor, as attributes of its node.
 pub(super) fn scale_of(tensor: &LiteTensor) -> Outcome<Vec<Attribute>> {
     let (scale, zero_point) = scale(tensor)?;
-    let Some(dtype @ (DType::I8 | DType::U8)) = tensor.dtype else {
+    let Some(dtype @ (DType::I8 | DType::U8 | DType::I16)) = tensor.dtype else {
         let dtype = tensor.dtype.map_or_else(String::new, |dtype| dtype.to_string());
         return unsupported(format!("'{}' is quantised ({dtype})", tensor.name));
     };
@@ -211,6 +214,20 @@ fn pool(site: &mut Site<'_, '_, '_>, op: &str) -> Outcome {
     attributes.extend(limits(Activation::from_options(site, ACTIVATION)?));
     let x = site.input(0)?;
     site.finish(op, vec![x], attributes)
+}
+
+/// `a, b`: a sum or a difference, by shifts if the file asks for it and the scales allow it.
+fn sum(site: &mut Site<'_, '_, '_>, general: &str, shifted: &str) -> Outcome {
+    const SHIFTS_INT16: usize = 1;
+    let asks = site.options().map_or(Ok(true), |options| options.flag_or_true(SHIFTS_INT16))?;
+    let tensors = [site.tensor(0)?, site.tensor(1)?, site.output()];
+    let mut is_shifted = asks && site.output().dtype == Some(DType::I16);
+    for tensor in tensors {
+        let (scale, zero_point) = scale(tensor)?;
+        let is_power = scale.is_normal() && scale.to_bits() & ((1 << 23) - 1) == 0;
+        is_shifted &= is_power && zero_point == 0;
+    }
+    binary(site, if is_shifted { shifted } else { general })
 }
 
 /// `a, b`.
@@ -356,7 +373,7 @@ fn concatenation(site: &mut Site<'_, '_, '_>) -> Outcome {
     for i in 0..site.operator.inputs.len() {
         let (part, mut input) = (site.tensor(i)?, site.input(i)?);
         if scale(part)? != whole {
-            if part.dtype == Some(DType::I8) {
+            if part.dtype != Some(DType::U8) {
                 return unsupported(format!("'{}' has another scale than the whole", part.name));
             }
             let (scale, zero_point) = scale(part)?;
@@ -383,7 +400,7 @@ fn pad(site: &mut Site<'_, '_, '_>) -> Outcome {
     if inputs.len() == 2 {
         let Some(dtype) = site.output().dtype else { return unsupported("") };
         let name = site.fresh("zero");
-        let value = bytes::Bytes::from(vec![zero_point as u8]);
+        let value = zero_point.to_le_bytes()[..dtype.size()].to_vec().into();
         site.translator.constant(name.clone(), dtype, &[], value)?;
         inputs.push(super::reference(&name));
     }
