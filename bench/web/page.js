@@ -1,17 +1,19 @@
-// The forward pass of one network in three engines, in turns, on this page's thread and the engines' own.
+// The forward pass of one network in three engines, in turns: Lorgnette's in its worker, the others' on this page's
+// thread, and the engines' own threads.
 
-import { Engine, moduleFile } from '/lorgnette/engine.js';
+import { Lorgnette } from '/lorgnette/lorgnette.js';
 
 const SHAPE = [1, 224, 224, 3];
 const INPUT = Float32Array.from({ length: 224 * 224 * 3 }, (_, i) => Math.sin(i * 12.9898) * Math.cos(i * 0.078233));
 const file = async (path) => new Uint8Array(await (await fetch(path)).arrayBuffer());
 
 const engines = {
-  async lorgnette() {
-    const engine = await Engine.load(fetch(`/lorgnette/${moduleFile()}`));
-    const opened = engine.call({ verb: 'open_model', name: 'mobilenet_v1_1.0_224.pb' }, [await file('/lorgnette/site/networks/mobilenet_v1_1.0_224.pb')]);
-    const bytes = new Uint8Array(INPUT.buffer);
-    return () => new Float32Array(engine.call({ verb: 'run', model: opened.answer.id }, [bytes]).files[0].buffer);
+  async lorgnette(threads) {
+    const lorgnette = await Lorgnette.start({ threads });
+    const network = await file('/lorgnette/site/networks/mobilenet_v1_1.0_224.pb');
+    const { id } = await lorgnette.openModel(network, { name: 'mobilenet_v1_1.0_224.pb' });
+    window.lorgnette = lorgnette;
+    return async () => new Float32Array((await lorgnette.ask({ verb: 'run', model: id }, INPUT)).files[0].buffer);
   },
   async onnxruntime(threads) {
     const ort = await import('/peers/onnxruntime-web/dist/ort.wasm.min.mjs');
@@ -44,9 +46,10 @@ const engines = {
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** Measures all engines in turns; returns the median of each round in milliseconds, by engine. */
-window.measure = async (threads, rounds, seconds) => {
-  const runs = {};
+let runs = {};
+
+/** Starts all engines with a number of threads, and checks that they compute the same; returns their differences. */
+window.prepare = async (threads) => {
   for (const [name, make] of Object.entries(engines)) runs[name] = await make(threads);
   const expected = await runs.lorgnette();
   const error = {};
@@ -55,20 +58,19 @@ window.measure = async (threads, rounds, seconds) => {
     error[name] = Math.max(...expected.map((value, i) => Math.abs(value - values[i])));
     if (!(error[name] < 1e-4)) throw new Error(`${name} computes something else: ${error[name]}`);
   }
-  const times = Object.fromEntries(Object.keys(runs).map((name) => [name, []]));
-  for (let round = -1; round < rounds; round++) {
-    for (const [name, run] of Object.entries(runs)) {
-      const took = [];
-      const end = performance.now() + 1000 * seconds;
-      while (performance.now() < end) {
-        const started = performance.now();
-        await run();
-        took.push(performance.now() - started);
-      }
-      // The first round warms up: engines compile again what runs often.
-      if (round >= 0) times[name].push(median(took));
-    }
+  const { module, threads: own } = window.lorgnette;
+  return { isolated: crossOriginIsolated, module: module.split('/').pop(), own, error };
+};
+
+/** Runs an engine for some seconds; returns the median in milliseconds, and how often it ran. */
+window.turn = async (name, seconds) => {
+  const took = [];
+  const end = performance.now() + 1000 * seconds;
+  while (performance.now() < end) {
+    const started = performance.now();
+    await runs[name]();
+    took.push(performance.now() - started);
   }
-  return { isolated: crossOriginIsolated, module: moduleFile(), error, times };
+  return { median: median(took), count: took.length };
 };
 window.isReady = true;

@@ -4,9 +4,10 @@
 //   python3 bench/web/networks.py DIR && npm install --prefix bench/web && packages/web/build.sh
 //   node bench/web/run.js DIR [ROUNDS]
 //
-// Lorgnette's module has one thread; the others are measured with one and with two.
+// Each is measured with one thread and with two. Beside the time of a clock stands the CPU's, of all threads of the
+// browser: on a machine that does other things too, only that one says how the engines compare on one thread.
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { cpus } from 'node:os';
 import { extname, join, resolve } from 'node:path';
@@ -51,6 +52,32 @@ function sizes() {
   });
 }
 
+/** Milliseconds that this process's children, and theirs, have computed; 0 where there is no /proc. */
+function cpuTime() {
+  let processes;
+  try {
+    processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  } catch {
+    return 0;
+  }
+  const parents = new Map();
+  for (const id of processes) {
+    try {
+      parents.set(id, readFileSync(`/proc/${id}/stat`, 'utf8').replace(/.*\) . /, '').split(' ')[0]);
+    } catch { /* It has ended. */ }
+  }
+  const isOurs = (id) => id !== undefined && id !== '0' && (parents.get(id) === String(process.pid) || isOurs(parents.get(id)));
+  let nanoseconds = 0;
+  for (const id of [...parents.keys()].filter(isOurs)) {
+    try {
+      for (const thread of readdirSync(`/proc/${id}/task`)) {
+        nanoseconds += Number(readFileSync(`/proc/${id}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+      }
+    } catch { /* It has ended. */ }
+  }
+  return nanoseconds / 1e6;
+}
+
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
 console.log(`${cpus()[0].model}, ${cpus().length} cores`);
@@ -59,11 +86,24 @@ for (const threads of [1, 2]) {
   served = [];
   const page = await browser.open(`http://127.0.0.1:${server.address().port}/bench/page.html`);
   await page.until('window.isReady && window.tf', 60);
-  const { isolated, module, error, times } = await page.evaluate(`measure(${threads}, ${rounds}, 1)`);
-  console.log(`${threads} ${threads > 1 ? 'threads (Lorgnette: one)' : 'thread'}; ${module}; isolated: ${isolated}`);
-  for (const [name, all] of Object.entries(times)) {
-    const ratio = median(all.map((time, round) => time / times.lorgnette[round]));
-    console.log(`  ${name.padEnd(12)} median ${median(all).toFixed(1)} ms, best ${Math.min(...all).toFixed(1)} ms, ${ratio.toFixed(2)} of Lorgnette's; error ${error[name].toExponential(1)}`);
+  const { isolated, module, own, error } = await page.evaluate(`prepare(${threads})`);
+  console.log(`${threads} thread${threads > 1 ? 's' : ''} (Lorgnette: ${own}); ${module}; isolated: ${isolated}`);
+  const clock = Object.fromEntries(Object.keys(error).map((name) => [name, []]));
+  const cpu = structuredClone(clock);
+  // The first round warms up: engines compile again what runs often.
+  for (let round = -1; round < Number(rounds); round++) {
+    for (const name of Object.keys(error)) {
+      const before = cpuTime();
+      const { median, count } = await page.evaluate(`turn('${name}', 1)`);
+      if (round < 0) continue;
+      clock[name].push(median);
+      cpu[name].push((cpuTime() - before) / count);
+    }
+  }
+  const ratio = (times, name) => median(times[name].map((time, round) => time / times.lorgnette[round])).toFixed(2);
+  for (const name of Object.keys(error)) {
+    const [all, computed] = [clock[name], cpu[name]].map((times) => `${median(times).toFixed(1)} ms (best ${Math.min(...times).toFixed(1)})`);
+    console.log(`  ${name.padEnd(12)} ${all}, ${ratio(clock, name)} of Lorgnette's; CPU ${computed}, ${ratio(cpu, name)}; error ${error[name].toExponential(1)}`);
   }
   console.log(`  code, by gzip: ${sizes().join(', ')}`);
 }

@@ -19,8 +19,16 @@ export class Lorgnette {
    * Starts a worker and compiles the module in it.
    * @param options.wasm the module, or its address; by default the one for this browser beside this file
    * @param options.worker the address of `worker.js`; by default beside this file
+   * @param options.threads number of threads; by default as many as cores, at most 8, where the page is
+   *   cross-origin isolated, and 1 elsewhere
    */
-  static start(options?: { wasm?: string | URL | WebAssembly.Module; worker?: string | URL }): Promise<Lorgnette>;
+  static start(
+    options?: { wasm?: string | URL | WebAssembly.Module; worker?: string | URL; threads?: number },
+  ): Promise<Lorgnette>;
+  /** Number of threads. */
+  readonly threads: number;
+  /** The address of the module, if it was fetched. */
+  readonly module: string | null;
   /** Opens a frozen TensorFlow graph (`.pb`), an ONNX model or a TensorFlow Lite file. */
   openModel(file: FileLike, options?: OpenOptions): Promise<Model>;
   /** Opens a trained model, the files of its folder, on the model that it was trained on. */
@@ -174,6 +182,10 @@ export interface MapAnswer {
   /** The classes by share; `index` is `null` for the cells that are of no class. */
   legend: { index: number | null; synset: string | null; name: string; cells: number; share: number; mean_probability: number }[];
   regions: (Area & { place: string; cells: number })[];
+  /** The scales at which the photo was looked at. */
+  scales: number[];
+  /** Probability of the best class below which a cell is of no class. */
+  unknown_below: number;
 }
 
 export interface Area {

@@ -1,37 +1,66 @@
 // Photos and answers, computed in a worker. `lorgnette.d.ts` describes everything.
 
-import { EngineStopped, LorgnetteError, moduleFile } from './engine.js';
+import { EngineStopped, LorgnetteError, moduleFiles, usefulThreads } from './engine.js';
 
 export { EngineStopped, LorgnetteError };
 
 const ERRORS = { LorgnetteError, EngineStopped };
 
 export class Lorgnette {
-  #worker;
+  #worker = null;
+  #address;
+  #start;
+  /** Fulfilled when the worker has the module. */
+  #started = null;
+  #threadErrors;
   #waiting = new Map();
   #last = 0;
   #isClosed = false;
 
   /** Use `Lorgnette.start`. */
-  constructor(worker) {
-    this.#worker = worker;
+  constructor(address, start) {
+    this.#address = address;
+    this.#start = { ...start, onThreadError: `lorgnette ${Math.random()}` };
+    this.#threadErrors = new BroadcastChannel(this.#start.onThreadError);
+    this.#threadErrors.addEventListener('message', ({ data }) => this.#startAgain(data));
+    this.#startWorker();
+  }
+
+  static async start({ wasm, worker, threads = usefulThreads() } = {}) {
+    const files = moduleFiles(threads).map((file) => String(new URL(`./${file}`, import.meta.url)));
+    const module = wasm instanceof WebAssembly.Module ? wasm : wasm ? [String(wasm)] : files;
+    const lorgnette = new Lorgnette(worker ?? new URL('./worker.js', import.meta.url), { wasm: module, threads });
+    const { answer } = await lorgnette.#started;
+    /** Number of threads. */
+    lorgnette.threads = answer.threads;
+    /** The address of the module, if it was fetched. */
+    lorgnette.module = answer.file;
+    return lorgnette;
+  }
+
+  #startWorker() {
+    const worker = new Worker(this.#address, { type: 'module', name: 'lorgnette' });
     worker.addEventListener('message', ({ data }) => this.#receive(data));
     worker.addEventListener('error', (event) => {
       this.#fail(new Error(event.message || 'the worker cannot be started'));
     });
+    this.#worker = worker;
+    this.#started = this.#post({ start: this.#start });
+    // An error is seen by `start`; after a restart, by the next request.
+    this.#started.catch(() => {});
   }
 
-  static async start({ wasm, worker } = {}) {
-    const address = worker ?? new URL('./worker.js', import.meta.url);
-    const lorgnette = new Lorgnette(new Worker(address, { type: 'module', name: 'lorgnette' }));
-    const module = wasm ?? new URL(`./${moduleFile()}`, import.meta.url);
-    await lorgnette.#post({ wasm: module instanceof WebAssembly.Module ? module : String(module) });
-    return lorgnette;
+  /** A thread ended: the worker waits for it in vain. */
+  #startAgain(what) {
+    this.#worker.terminate();
+    this.#fail(new EngineStopped(`the engine stopped: ${what}`));
+    this.#startWorker();
   }
 
   /** Ends the worker. Requests that are not answered fail. */
   close() {
     this.#isClosed = true;
+    this.#threadErrors.close();
     this.#worker.terminate();
     this.#fail(new Error('the engine was closed'));
   }

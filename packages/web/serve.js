@@ -36,6 +36,9 @@ export function serverOf(folder, onRequest = () => {}) {
       'content-type': TYPES[extname(path)] ?? 'application/octet-stream',
       'content-length': found.size,
       'cache-control': 'no-cache',
+      // Such a page may share memory with its workers.
+      'cross-origin-opener-policy': 'same-origin',
+      'cross-origin-embedder-policy': 'require-corp',
     });
     if (request.method === 'HEAD') return response.end();
     createReadStream(path).on('error', () => response.destroy()).pipe(response);

@@ -81,5 +81,5 @@ pub use resize::{CubicTaps, Resize, resize_bicubic, resize_bilinear, resize_near
 pub use row_tasks::{RowFn, RowTask, RowTasks};
 pub use shape::{Clamp, ImageLayout, Padding, StorageType, Window};
 pub use softmax::{Softmax, softmax, softmax_in_place};
-pub use thread_pool::{TaskFn, ThreadPool};
+pub use thread_pool::{TaskFn, ThreadPool, lend_thread, lent_threads};
 pub use unary::{unary, unary_in_place};

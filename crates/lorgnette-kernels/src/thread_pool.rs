@@ -1,6 +1,8 @@
 //! A fork-join thread pool for inference. A network is some sixty short parallel regions, so the
 //! start and the end of a region must be fast.
 
+mod lent;
+
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::ops::Range;
@@ -10,6 +12,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use self::lent::LentThread;
+pub use self::lent::{lend_thread, lent_threads};
 use crate::blocks::chunk;
 
 /// A task of a parallel region: a function of the worker's number and the task's index.
@@ -26,12 +30,13 @@ pub type TaskFn<'a> = dyn Fn(usize, usize) + Sync + 'a;
 /// share no cache.
 pub struct ThreadPool {
     shared: Arc<SharedState>,
-    workers: Vec<JoinHandle<()>>,
+    workers: Vec<Worker>,
 }
 
 impl ThreadPool {
     /// Creates a pool of `threads` threads, including the caller of [`ThreadPool::run`]. 0 counts
-    /// as 1. If the system refuses a thread, the pool has fewer.
+    /// as 1. Where the system refuses a thread, one that was lent ([`lend_thread`]) takes its
+    /// place; if there is none, the pool has fewer.
     ///
     /// # Panics
     /// If `threads` exceeds 65,535.
@@ -73,13 +78,34 @@ impl ThreadPool {
     }
 }
 
-/// Starts a worker; `None` if the system refuses a thread.
-fn spawn_worker(shared: &Arc<SharedState>, worker: usize) -> Option<JoinHandle<()>> {
-    let shared = Arc::clone(shared);
-    std::thread::Builder::new()
-        .name(format!("lorgnette-{worker}"))
-        .spawn(move || shared.worker_loop(worker))
-        .ok()
+/// The thread of a worker.
+enum Worker {
+    Own(JoinHandle<()>),
+    Lent(LentThread),
+}
+
+impl Worker {
+    /// Waits until the worker has ended.
+    fn join(self) {
+        match self {
+            // Workers catch their tasks' panics, so the result has no information.
+            Self::Own(thread) => drop(thread.join()),
+            Self::Lent(thread) => thread.join(),
+        }
+    }
+}
+
+/// Starts a worker; `None` if the system refuses a thread and none was lent.
+fn spawn_worker(shared: &Arc<SharedState>, worker: usize) -> Option<Worker> {
+    let work = || {
+        let shared = Arc::clone(shared);
+        move || shared.worker_loop(worker)
+    };
+    let own = std::thread::Builder::new().name(format!("lorgnette-{worker}")).spawn(work());
+    match own {
+        Ok(thread) => Some(Worker::Own(thread)),
+        Err(_) => LentThread::run(work()).map(Worker::Lent),
+    }
 }
 
 impl Drop for ThreadPool {
@@ -87,8 +113,7 @@ impl Drop for ThreadPool {
         self.shared.stop.store(true, Ordering::SeqCst);
         self.shared.wake();
         for worker in self.workers.drain(..) {
-            // Workers catch their tasks' panics, so the result has no information.
-            let _ = worker.join();
+            worker.join();
         }
     }
 }
@@ -111,6 +136,9 @@ const MAX_THREADS: usize = WORKERS_MASK as usize;
 
 /// Longer than most gaps between layers, too short to cost noticeable energy.
 const SPIN_TIME: Duration = Duration::from_micros(60);
+/// About as long, where the standard library has no clock.
+const SPINS_WITHOUT_CLOCK: u32 = 1 << 14;
+const HAS_CLOCK: bool = !cfg!(all(target_family = "wasm", target_os = "unknown"));
 
 /// Pads a value that all threads write to two cache lines (lines are prefetched in pairs).
 #[repr(align(128))]
@@ -356,6 +384,9 @@ impl Backoff {
     fn spin(&mut self) -> bool {
         std::hint::spin_loop();
         self.spins += 1;
+        if !HAS_CLOCK {
+            return self.spins < SPINS_WITHOUT_CLOCK;
+        }
         // Reading the clock costs more than an iteration.
         !self.spins.is_multiple_of(64)
             || self.started.get_or_insert_with(Instant::now).elapsed() < SPIN_TIME
@@ -450,6 +481,37 @@ mod tests {
             let panic = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
             assert!(panic.downcast_ref::<String>().unwrap().contains("the culprit"));
             check(&pool, 30);
+        }
+    }
+
+    #[test]
+    fn lent_threads_work_for_one_pool_after_the_other() {
+        std::thread::spawn(|| {
+            lend_thread();
+        });
+        for _ in 0..3 {
+            let worker = loop {
+                match LentThread::run(|| ()) {
+                    Some(worker) => break worker,
+                    None => std::thread::yield_now(),
+                }
+            };
+            worker.join();
+        }
+        while lent_threads() == 0 {
+            std::thread::yield_now();
+        }
+        let shared = Arc::new(SharedState::new(2));
+        let work = Arc::clone(&shared);
+        let worker = LentThread::run(move || work.worker_loop(1)).map(Worker::Lent).unwrap();
+        assert!(LentThread::run(|| ()).is_none(), "the thread was lent twice");
+        let pool = ThreadPool { shared, workers: vec![worker] };
+        for tasks in [1, 2, 7, 1000] {
+            check(&pool, tasks);
+        }
+        drop(pool);
+        while lent_threads() == 0 {
+            std::thread::yield_now();
         }
     }
 

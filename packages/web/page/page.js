@@ -1,7 +1,6 @@
 // One photo: its names, its map, a blurred copy. Everything is computed in this browser.
 
 import { filesOf, sorted } from './dropped.js';
-import { moduleFile } from './engine.js';
 import { EngineStopped, Lorgnette } from './lorgnette.js';
 import { fetchNetwork } from './networks.js';
 
@@ -45,6 +44,10 @@ const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
 async function start() {
   showLoad('Loading the engine');
   lorgnette = await Lorgnette.start();
+  // Where the page is neither from https nor from this machine, there are no service workers.
+  const module = lorgnette.module.split('/').pop();
+  navigator.serviceWorker?.register(`service-worker.js?module=${module}`)
+    .catch((error) => console.warn(error.message));
   await openNetworks();
 }
 
@@ -292,7 +295,4 @@ document.addEventListener('drop', (event) => {
   attempt(async () => chooseFiles(await files));
 });
 
-// Where the page is neither from https nor from this machine, there are no service workers.
-navigator.serviceWorker?.register(`service-worker.js?module=${moduleFile()}`)
-  .catch((error) => console.warn(error.message));
 attempt(start);

@@ -1,6 +1,8 @@
 //! Open models, and the answers to requests.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lorgnette::blur::Blurrer;
 use lorgnette::draw::Overlay;
@@ -11,6 +13,7 @@ use lorgnette::{
     BlurAnswer, Classifier, Embedder, Labels, MapAnswer, Model, ModelOptions, Observer, Picture,
     Segmenter, error_chain,
 };
+use lorgnette_kernels::{ThreadPool, lent_threads};
 use serde::Serialize;
 
 use crate::request::{Blur, Map, OpenModel, Request, Run};
@@ -27,6 +30,9 @@ pub struct Engine {
     models: BTreeMap<u32, Model>,
     faces: Option<FaceDetector>,
     last: u32,
+    /// The threads of all models: this one, and those that were lent before the first model was
+    /// opened.
+    pool: OnceCell<Arc<ThreadPool>>,
 }
 
 /// The answer to a request.
@@ -124,7 +130,7 @@ impl Engine {
     fn open_model(&mut self, request: OpenModel, file: Vec<u8>) -> Result<Answer> {
         let OpenModel { name, size, preprocess, input, output } = request;
         let preprocess = preprocess.map(|name| name.parse()).transpose()?;
-        let options = ModelOptions { size, preprocess, input, output, ..model_options() };
+        let options = ModelOptions { size, preprocess, input, output, ..self.model_options() };
         self.add(Model::from_bytes(file, &name, &options)?)
     }
 
@@ -141,7 +147,7 @@ impl Engine {
 
     fn open_faces(&mut self, name: &str, file: Vec<u8>) -> Result<Answer> {
         let options = FaceOptions::default();
-        let detector = FaceDetector::from_bytes(file, name, &model_options(), options)?;
+        let detector = FaceDetector::from_bytes(file, name, &self.model_options(), options)?;
         let answer = json(&detector.name());
         self.faces = Some(detector);
         answer
@@ -163,6 +169,15 @@ impl Engine {
         });
         self.models.insert(self.last, model);
         answer
+    }
+
+    fn model_options(&self) -> ModelOptions {
+        let pool = self.pool.get_or_init(|| Arc::new(ThreadPool::new(1 + lent_threads())));
+        ModelOptions {
+            pool: Some(Arc::clone(pool)),
+            memory_limit: MEMORY_LIMIT,
+            ..ModelOptions::default()
+        }
     }
 
     fn model(&self, id: u32) -> Result<&Model> {
@@ -252,10 +267,6 @@ fn means_faces(name: &str, labels: &Labels) -> bool {
     let word = name.trim().to_lowercase();
     let is_own = labels.iter().any(|label| label.name.to_lowercase() == word);
     !is_own && matches!(word.as_str(), "face" | "faces")
-}
-
-fn model_options() -> ModelOptions {
-    ModelOptions { threads: Some(1), memory_limit: MEMORY_LIMIT, ..ModelOptions::default() }
 }
 
 fn decode(file: &[u8], photo: &str) -> Result<Picture> {

@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 use std::sync::Once;
 
 use lorgnette::Progress;
+use lorgnette_kernels::{lend_thread, lent_threads};
 
 use crate::engine::{Answer, Engine, Failure};
 
 thread_local! {
-    /// A module has one thread.
+    /// All requests come from one thread.
     static EXCHANGE: RefCell<Exchange> = RefCell::default();
 }
 
@@ -72,6 +73,25 @@ pub extern "C" fn lorgnette_output(number: usize) -> *const u8 {
 #[unsafe(no_mangle)]
 pub extern "C" fn lorgnette_output_length(number: usize) -> usize {
     EXCHANGE.with_borrow(|exchange| exchange.outputs.get(number).map_or(0, Vec::len))
+}
+
+/// Returns room for the stack and the variables of a thread that is to be lent, aligned to 16
+/// bytes. It is never freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn lorgnette_thread_memory(bytes: usize) -> *mut u8 {
+    Box::leak(vec![0u128; bytes.div_ceil(16)].into_boxed_slice()).as_mut_ptr().cast()
+}
+
+/// Lends the calling thread to the engine, and never returns.
+#[unsafe(no_mangle)]
+pub extern "C" fn lorgnette_lend_thread() {
+    lend_thread()
+}
+
+/// Returns the number of threads that were lent and are waiting.
+#[unsafe(no_mangle)]
+pub extern "C" fn lorgnette_lent_threads() -> usize {
+    lent_threads()
 }
 
 /// Frees all inputs and outputs.

@@ -12,8 +12,10 @@
 //! The interface is C's, so that it needs no generated code. Only JavaScript's glue, `engine.js`,
 //! calls it, and only one call runs at a time.
 //!
-//! Models and photos are files in memory: WebAssembly has no file system, no clock and, as built
-//! here, no threads. A panic ends the module; `engine.js` then starts it anew.
+//! Models and photos are files in memory: WebAssembly has no file system, and here no clock. The
+//! threads of a pool are workers that `engine.js` starts and lends to the module
+//! (`lorgnette_lend_thread`), where the module was built for shared memory. A panic ends the
+//! module; `engine.js` then starts it anew.
 
 mod engine;
 pub mod exchange;

@@ -1,6 +1,7 @@
 // The module in Node, beside the program.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -119,6 +120,21 @@ test('a trained model beside its photos', () => {
   compare(exported, ask('classify', photo, '--model', onnx));
   for (const { id } of [opened, alone]) engine.call({ verb: 'close', model: id });
   assert.throws(() => engine.call({ verb: 'classes', model: alone.id }), /no model of number/);
+});
+
+test('the package has all that it imports', async () => {
+  const [{ files }] = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json'], { cwd: here, encoding: 'utf8' }));
+  const packed = new Set(files.map(({ path }) => path));
+  const { exports } = JSON.parse(readFileSync(join(here, 'package.json')));
+  for (const entry of Object.values(exports).flatMap((entry) => Object.values(typeof entry === 'string' ? [entry] : entry))) {
+    assert.ok(packed.has(entry.slice(2)), `${entry} is exported and not packed`);
+  }
+  for (const file of [...packed].filter((path) => /^[a-z]+(\.d)?\.[jt]s$/.test(path))) {
+    const text = readFileSync(join(here, file), 'utf8');
+    for (const [, imported] of text.matchAll(/(?:from|new URL\() ?'\.\/([^'$]+)'/g)) {
+      assert.ok(packed.has(imported), `${file} needs ${imported}, which is not packed`);
+    }
+  }
 });
 
 test('bad files are refused in the program’s words', () => {

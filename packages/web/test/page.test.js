@@ -98,6 +98,60 @@ test('answers in the worker are the program’s to 1e-5', async () => {
   assert.match(closed, /closed/);
 });
 
+test('a network is fetched with progress, once', async () => {
+  const file = 'networks/mobilenet_v1_1.0_224.pb';
+  const [first, again] = await page.evaluate(`(async () => {
+    const { fetchNetwork } = await import('./networks.js');
+    const fetched = async () => {
+      const events = [];
+      const bytes = await fetchNetwork(new URL('${file}?anew', document.baseURI), { onProgress: (event) => events.push(event) });
+      return { events, length: bytes.length };
+    };
+    return [await fetched(), await fetched()];
+  })()`);
+  const { length } = readFileSync(join(here, 'site', file));
+  assert.deepEqual([first.length, again.length], [length, length]);
+  assert.ok(first.events.length > 3, 'the progress of so large a file has several steps');
+  first.events.forEach(({ done, total }, i) => {
+    assert.ok(total === length && done > (first.events[i - 1]?.done ?? 0));
+  });
+  assert.equal(first.events.at(-1).done, length);
+  assert.deepEqual(again.events, [{ done: length, total: length }]);
+  assert.equal(requests.filter((request) => request.endsWith(`${file}?anew`)).length, 1);
+});
+
+test('threads change no bit of an answer', async (t) => {
+  const answers = await page.evaluate(`(async () => {
+    const { Lorgnette } = await import('./lorgnette.js');
+    const network = new Uint8Array(await (await fetch('networks/mobilenet_v1_1.0_224.pb')).arrayBuffer());
+    const faces = new Uint8Array(await (await fetch('networks/centerface.onnx')).arrayBuffer());
+    const photo = ${blob('astronaut.jpg')};
+    const answers = [];
+    for (const threads of [1, 2, 3]) {
+      const lorgnette = await Lorgnette.start({ threads });
+      const model = await lorgnette.openModel(network, { name: 'network.pb' });
+      await lorgnette.openFaces(faces, { name: 'faces.onnx' });
+      answers.push({
+        threads: lorgnette.threads,
+        module: lorgnette.module.split('/').pop(),
+        classify: await model.classify(photo),
+        map: await model.map(photo),
+        faces: await lorgnette.faces(photo),
+      });
+      lorgnette.close();
+    }
+    return { isolated: crossOriginIsolated, answers };
+  })()`);
+  assert.ok(answers.isolated, 'the page is not cross-origin isolated');
+  const [one, ...others] = answers.answers;
+  assert.deepEqual(answers.answers.map(({ threads }) => threads), [1, 2, 3]);
+  t.diagnostic(answers.answers.map(({ threads, module }) => `${threads}: ${module}`).join(', '));
+  for (const { threads, module, ...other } of others) {
+    assert.equal(module, 'lorgnette-threads.wasm');
+    assert.deepEqual({ ...one, threads, module, ...other }, { ...one, threads, module });
+  }
+});
+
 test('the map is laid over the photo', async () => {
   await page.evaluate("document.getElementById('map').click()");
   await page.until("/cells in/.test(document.getElementById('status').textContent)", 120);
