@@ -17,6 +17,7 @@ pub use self::coco::Coco;
 pub use self::region::{Region, RegionOptions};
 pub use self::segmentation_map::{LegendEntry, SegmentationMap};
 
+pub(crate) use self::refine::{Window, WindowGrid};
 use self::scale_level::{EveryCell, MapLevels};
 pub(crate) use self::scale_level::{ScaleLevel, ScaleVisitor, WantedCells};
 use self::scores::Scores;
@@ -33,6 +34,8 @@ use crate::scores::check_finite;
 mod axis;
 mod coco;
 mod pyramid;
+mod refine;
+mod refined;
 mod region;
 mod scale_level;
 mod scores;
@@ -67,6 +70,9 @@ pub struct SegmentationOptions {
     /// Probability, 0 to 1, below which a cell is unknown; default: [`UNKNOWN_BELOW`] for a pyramid
     /// of scales, else 0.
     pub unknown_below: Option<f32>,
+    /// Whether the outlines of regions follow the photo's colours and edges; default: only where a
+    /// pyramid of scales is blurred, which then hides more.
+    pub refine: Option<bool>,
 }
 
 impl Default for SegmentationOptions {
@@ -78,6 +84,7 @@ impl Default for SegmentationOptions {
             scales: vec![1.0],
             tile: None,
             unknown_below: None,
+            refine: None,
         }
     }
 }
@@ -278,7 +285,9 @@ impl Segmenter {
             self.options.unknown_below.unwrap_or(if is_pyramid { UNKNOWN_BELOW } else { 0.0 });
         let scales = self.scales(picture.width(), picture.height());
         let map = SegmentationMap::new(rows, columns, scores);
-        Ok(map.with_unknown_below(unknown_below).with_scales(scales))
+        let map = map.with_unknown_below(unknown_below).with_scales(scales);
+        let refine = self.options.refine.unwrap_or(false);
+        Ok(if refine { map.refined(picture) } else { map })
     }
 
     /// Computes the map of a photo at one size, height and width in pixels, whatever the options'

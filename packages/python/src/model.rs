@@ -446,7 +446,14 @@ impl MapArguments {
         let MapArguments { output_stride, scales, tile, .. } = self;
         // The program's own: unknown cells in a pyramid, none at scales that are given.
         let unknown_below = None;
-        Ok(SegmentationOptions { padding, output_stride, scales, tile, unknown_below })
+        Ok(SegmentationOptions {
+            padding,
+            output_stride,
+            scales,
+            tile,
+            unknown_below,
+            refine: None,
+        })
     }
 }
 

@@ -173,7 +173,7 @@ impl MapSettings {
         let padding = if self.valid { MapPadding::Valid } else { MapPadding::Same };
         let Self { output_stride, ref scales, tile, unknown_below, .. } = *self;
         let scales = scales.clone();
-        SegmentationOptions { padding, output_stride, scales, tile, unknown_below }
+        SegmentationOptions { padding, output_stride, scales, tile, unknown_below, refine: None }
     }
 }
 

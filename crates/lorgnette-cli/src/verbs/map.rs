@@ -103,6 +103,12 @@ pub(crate) struct MapArguments {
     /// The longest side, in pixels, of a tile [default: as memory allows]
     #[arg(long, value_name = "N")]
     part: Option<usize>,
+
+    /// Let the outlines of regions, in drawings, boxes and COCO, follow the photo's colours and
+    /// edges; cells and scores stay. A blur grows along them [default: no; of a blur without
+    /// --scale: yes]
+    #[arg(long, value_enum, value_name = "yes|no", hide_possible_values = true)]
+    refine: Option<Refine>,
 }
 
 /// Padding at the photo's edge.
@@ -110,6 +116,13 @@ pub(crate) struct MapArguments {
 enum Padding {
     Same,
     Valid,
+}
+
+/// Whether outlines are refined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Refine {
+    Yes,
+    No,
 }
 
 /// The records of CSV output.
@@ -228,6 +241,7 @@ impl MapArguments {
             scales: self.scale.clone(),
             tile: self.part,
             unknown_below: None,
+            refine: self.refine.map(|refine| refine == Refine::Yes),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::refined::RefinedRegion;
 use super::region::Region;
 use super::segmentation_map::SegmentationMap;
 use crate::labels::{Label, Labels};
@@ -96,6 +97,34 @@ impl Coco {
 
 impl RunLengthMask {
     fn new(map: &SegmentationMap, region: &Region) -> Self {
+        match map.outline(region.area[0]) {
+            Some(outline) => Self::from_outline(map, outline),
+            None => Self::from_cells(map, region),
+        }
+    }
+
+    fn from_outline(map: &SegmentationMap, outline: &RefinedRegion) -> Self {
+        let mut mask = Self { size: [map.height(), map.width()], counts: vec![0], end: 0 };
+        let [left, top, right, bottom] = outline.bounds();
+        for x in left..right {
+            let mut start = None;
+            for y in top..=bottom {
+                let is_inside = y < bottom && outline.contains(x, y);
+                match start {
+                    None if is_inside => start = Some(y),
+                    Some(first) if !is_inside => {
+                        mask.extend(x * map.height(), [first, y]);
+                        start = None;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        mask.finish();
+        mask
+    }
+
+    fn from_cells(map: &SegmentationMap, region: &Region) -> Self {
         let (rows, columns) = (map.row_axis(), map.column_axis());
         let mut mask = Self { size: [map.height(), map.width()], counts: vec![0], end: 0 };
         for column in 0..columns.cells {

@@ -137,11 +137,15 @@ fn measure_region(map: &SegmentationMap, class: usize, area: Vec<usize>) -> Regi
     }
     let (top, bottom) = (area[0] / columns.cells, area[area.len() - 1] / columns.cells);
     let ([x0, x1], [y0, y1]) = (columns.pixels(left..=right), rows.pixels(top..=bottom));
+    let (mut bounds, mut pixels) = ([x0, y0, x1, y1], covered_area);
+    if let Some(outline) = map.outline(area[0]) {
+        (bounds, pixels) = (outline.bounds(), outline.pixels() as f64);
+    }
     Region {
         class,
-        bounds: [x0, y0, x1, y1],
+        bounds,
         cells: area.len(),
-        share: (covered_area / (map.width() as f64 * map.height() as f64)) as f32,
+        share: (pixels / (map.width() as f64 * map.height() as f64)) as f32,
         mean_probability: (sum / area.len() as f64) as f32,
         peak_probability: peak,
         area,

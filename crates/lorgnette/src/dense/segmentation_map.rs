@@ -3,9 +3,12 @@
 use std::ops::Range;
 
 use super::axis::Axis;
+use super::refine::WindowGrid;
+use super::refined::RefinedRegion;
 use super::region::{self, Region, RegionOptions};
 use super::scores::Scores;
 use super::upsample::Upsampler;
+use crate::picture::Picture;
 
 /// A grid of cells over a photo, each with a score for every class.
 ///
@@ -18,6 +21,8 @@ pub struct SegmentationMap {
     scores: Scores,
     unknown_below: f32,
     scales: Vec<f64>,
+    /// The outlines of its largest regions, the largest first, if they were refined.
+    refined: Vec<RefinedRegion>,
 }
 
 /// The area of one class in a map.
@@ -36,7 +41,8 @@ pub struct LegendEntry {
 impl SegmentationMap {
     pub(super) fn new(rows: Axis, columns: Axis, scores: Scores) -> Self {
         assert_eq!(scores.cells(), rows.cells * columns.cells, "a score for every cell");
-        Self { rows, columns, scores, unknown_below: 0.0, scales: Vec::new() }
+        let (scales, refined) = (Vec::new(), Vec::new());
+        Self { rows, columns, scores, unknown_below: 0.0, scales, refined }
     }
 
     /// Returns the same map in which cells are unknown whose best class has a smaller probability
@@ -56,6 +62,20 @@ impl SegmentationMap {
     #[must_use]
     pub(super) fn with_scales(self, scales: Vec<f64>) -> Self {
         Self { scales, ..self }
+    }
+
+    /// Returns the same map, of `picture`, in which the outlines of regions follow the picture's
+    /// colours and edges: in [`SegmentationMap::regions`], [`SegmentationMap::label_pixels`] and
+    /// [`SegmentationMap::probability_pixels`]. The cells stay.
+    #[must_use]
+    pub(super) fn refined(self, picture: &Picture) -> Self {
+        let refined = RefinedRegion::of_map(&self, picture);
+        Self { refined, ..self }
+    }
+
+    /// The outline of the region whose first cell is `first_cell`, if it was refined.
+    pub(super) fn outline(&self, first_cell: usize) -> Option<&RefinedRegion> {
+        self.refined.iter().find(|region| region.is_of(first_cell))
     }
 
     /// The scales at which the photo was looked at.
@@ -184,8 +204,18 @@ impl SegmentationMap {
     /// Computes the best class of each pixel in a range of the photo's rows, by bilinear
     /// interpolation of the scores. Pixels are unknown where the interpolated probability of the
     /// cells' best classes is too small. Calls `visit` with each row's number and classes.
-    pub fn label_pixels(&self, rows: Range<usize>, visit: impl FnMut(usize, &[u32])) {
-        Upsampler::new(self).labels(rows, visit);
+    pub fn label_pixels(&self, rows: Range<usize>, mut visit: impl FnMut(usize, &[u32])) {
+        if self.refined.is_empty() {
+            return Upsampler::new(self).labels(rows, visit);
+        }
+        let unknown = self.unknown_class() as u32;
+        let mut refined = vec![0; self.width()];
+        Upsampler::new(self).labels(rows, |y, labels| {
+            refined.copy_from_slice(labels);
+            self.refined.iter().for_each(|region| region.clear_row(y, &mut refined, unknown));
+            self.refined.iter().for_each(|region| region.fill_row(y, &mut refined));
+            visit(y, &refined);
+        });
     }
 
     /// Computes the probability of `classes` together at each pixel in a range of the photo's rows,
@@ -194,9 +224,28 @@ impl SegmentationMap {
         &self,
         classes: &[usize],
         rows: Range<usize>,
-        visit: impl FnMut(usize, &[f32]),
+        mut visit: impl FnMut(usize, &[f32]),
     ) {
-        Upsampler::new(self).probabilities(classes, rows, visit);
+        if self.refined.is_empty() {
+            return Upsampler::new(self).probabilities(classes, rows, visit);
+        }
+        let mut refined = vec![0.0; self.width()];
+        Upsampler::new(self).probabilities(classes, rows, |y, probabilities| {
+            refined.copy_from_slice(probabilities);
+            self.refined.iter().for_each(|region| region.weigh_row(y, classes, &mut refined));
+            visit(y, &refined);
+        });
+    }
+
+    /// The probability of a class at the points of a window, by bilinear interpolation.
+    pub(super) fn probability_window(&self, class: usize, grid: &WindowGrid) -> Vec<f32> {
+        Upsampler::new(self).probability_window(&[class], grid)
+    }
+
+    /// The cell nearest to a position in the photo: down and across.
+    pub(super) fn nearest_cell(&self, [y, x]: [f64; 2]) -> usize {
+        let (down, across) = (self.rows.interpolate_at(y), self.columns.interpolate_at(x));
+        down.nearest() * self.columns() + across.nearest()
     }
 
     /// The probability of `classes` together on a grid of `size`, height and width, over the photo,
@@ -215,7 +264,7 @@ impl SegmentationMap {
         &self.scores
     }
 
-    fn cell_label(&self, cell: usize) -> usize {
+    pub(super) fn cell_label(&self, cell: usize) -> usize {
         if self.unknown_below > 0.0 && self.scores.best_probability(cell) < self.unknown_below {
             return self.unknown_class();
         }

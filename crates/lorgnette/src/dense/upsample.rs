@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::axis::{Axis, Interpolation};
+use super::refine::WindowGrid;
 use super::scores::{ClassScore, Scores};
 use super::segmentation_map::SegmentationMap;
 
@@ -90,6 +91,24 @@ impl<'a> Upsampler<'a> {
                     .iter()
                     .map(|column| lerp(down[column.low], down[column.high], column.weight)),
             );
+        }
+        out
+    }
+
+    /// Computes the probability of `classes` together at the points of a window.
+    pub(super) fn probability_window(&self, classes: &[usize], grid: &WindowGrid) -> Vec<f32> {
+        let cells = self.sums(classes);
+        let (rows, columns) = (self.map.row_axis(), self.map.column_axis());
+        let width = self.map.columns();
+        let mut out = Vec::with_capacity(grid.len());
+        for point in 0..grid.len() {
+            let [y, x] = grid.position(point);
+            let (down, across) = (rows.interpolate_at(y), columns.interpolate_at(x));
+            let side = |row: usize| {
+                let row = &cells[row * width..][..width];
+                lerp(row[across.low], row[across.high], across.weight)
+            };
+            out.push(lerp(side(down.low), side(down.high), down.weight));
         }
         out
     }

@@ -412,8 +412,8 @@ fn segmentation_options(options: &Options) -> savvy::Result<SegmentationOptions>
     }
     let (scales, tile) = (options.numbers("scales")?, options.count("tile")?);
     // The program's own: unknown cells in a pyramid, none at scales that are given.
-    let unknown_below = None;
-    Ok(SegmentationOptions { padding, output_stride, scales, tile, unknown_below })
+    let (unknown_below, refine) = (None, None);
+    Ok(SegmentationOptions { padding, output_stride, scales, tile, unknown_below, refine })
 }
 
 /// Options of blurring.
