@@ -3,7 +3,7 @@ says in their middle, and how well outlines follow them.
 
     python3 oracle/pasted.py cut PHOTOS CUTOUTS
     python3 oracle/pasted.py show CUTOUTS WORK --lorgnette PROGRAM [--earlier PROGRAM] --ground PHOTO... [--half judge]
-        [--sizes 60,120,...] [--scene 4000x3000] [--outlines] [--seed N]
+        [--things SYNSET...] [--sizes 60,120,...] [--scene 4000x3000] [--outlines] [--seed N]
 
 `cut` needs OpenCV: it cuts the things of THINGS out of photos named SYNSET_name, as ../shared/photos has, by GrabCut from
 the boxes below, and writes SYNSET.png with an alpha channel. `show` pastes each at each size into a scene made of a ground
@@ -14,7 +14,8 @@ stopped run goes on.
     hidden  mean share of the thing that `blur` hides          rest   mean share of everything else that it hides
     map     things with their own class in the middle of `map`
     alone   the same by `classify`, cut out at this size, on grey
-    outline intersection over union of the class's regions in `map` and the thing
+    cells   intersection over union of the thing and the cells of its class in `map`
+    outline the same of the class's regions with `--refine yes`
 
 Needs numpy and Pillow.
 """
@@ -139,18 +140,22 @@ def ask(program, scene, path, work, thing, outlines):
     synset, name = thing
     covered = hidden(program, path, work / 'out.png', name)
     coco = work / 'regions.json'
-    options = ['--coco', coco] if outlines else []
+    options = ['--coco', coco, '--refine', 'yes'] if outlines else []
     answer = json.loads(run(program, 'map', path, '--format', 'json', *options))
     sides = [answer['rows'], answer['columns']]
-    row, column = (min(max(round((at - first) / answer['stride']), 0), side - 1)
-                   for at, first, side in zip(scene.middle(), answer['first'], sides))
+    nearest = [np.clip(np.round((np.arange(length) + .5 - first) / answer['stride']).astype(int), 0, side - 1)
+               for length, first, side in zip(scene.inside.shape, answer['first'], sides)]
+    row, column = (cells[at] for cells, at in zip(nearest, scene.middle()))
+    classes = {entry['index']: entry['synset'] for entry in answer['legend']}
     found = {
         'hidden': float(covered[scene.inside].mean()),
         'rest': float(covered[~scene.inside].mean()),
-        'map': {entry['index']: entry['synset'] for entry in answer['legend']}[answer['cells'][row][column]] == synset,
+        'map': classes.get(answer['cells'][row][column]) == synset,
     }
     if outlines:
         shape = scene.inside.shape
+        is_class = np.array([[classes.get(cell) == synset for cell in row] for row in answer['cells']])
+        found['cells'] = overlap(is_class[nearest[0]][:, nearest[1]], scene.inside)
         found['outline'] = overlap(regions(coco, synset, shape), scene.inside)
     return found
 
@@ -166,6 +171,8 @@ def show(arguments):
     number = 0
     for size in map(int, arguments.sizes.split(',')):
         for synset, (name, _) in sorted(THINGS[arguments.half].items()):
+            if arguments.things and synset not in arguments.things:
+                continue
             number += 1
             ground = arguments.ground[number % len(arguments.ground)]
             key = (synset, size, arguments.scene, ground, arguments.seed)
@@ -191,14 +198,14 @@ def table(lines, programs):
     by_size = collections.defaultdict(list)
     for line in lines:
         by_size[line['key'][1]].append(line)
-    print('\n| longer side | things | alone |' + ''.join(f' {label}: hidden | rest | map |' for label in programs) + ' outline |')
-    print('|--:|--:|--:|' + '--:|--:|--:|' * len(programs) + '--:|')
+    print('\n| longer side | things | alone |' + ''.join(f' {label}: hidden | rest | map |' for label in programs) + ' cells | outline |')
+    print('|--:|--:|--:|' + '--:|--:|--:|' * len(programs) + '--:|--:|')
     percent = lambda values: f'{100 * np.mean(values):.1f} %' if len(values) else ''
     for size, found in sorted(by_size.items()):
         row = [size, len(found), percent([line['alone'] for line in found])]
         for label in programs:
             row += [percent([line[label][what] for line in found if label in line]) for what in ('hidden', 'rest', 'map')]
-        row += [percent([line['now'][what] for line in found if what in line['now']]) for what in ['outline']]
+        row += [percent([line['now'][what] for line in found if what in line['now']]) for what in ('cells', 'outline')]
         print('| ' + ' | '.join(map(str, row)) + ' |')
 
 
@@ -215,6 +222,7 @@ def main():
     step.add_argument('--earlier', help='a build of before, asked with its own default options')
     step.add_argument('--ground', nargs='+', required=True)
     step.add_argument('--half', choices=list(THINGS), default='judge')
+    step.add_argument('--things', nargs='+', help='only these of the half')
     step.add_argument('--sizes', default='60,120,240,480,960,1920,3000')
     step.add_argument('--scene', default='4000x3000')
     step.add_argument('--seed', type=int, default=1)

@@ -158,7 +158,8 @@ impl Blurrer {
         let (width, height) = (picture.width(), picture.height());
         let mut mask = PyramidMask::new(width, height, classes, options);
         self.segmenter.visit_scales(picture, observer, &mut mask)?;
-        Ok(mask.into_mask(options))
+        let refine = self.segmenter.options().refine.unwrap_or(true);
+        Ok(mask.into_mask(options, refine.then_some(picture)))
     }
 
     /// A sentence about things that are too large or too small for these scales.

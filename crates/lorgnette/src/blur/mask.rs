@@ -327,7 +327,7 @@ fn feathered_cover(levels: &[u8], width: usize, margin: usize, feather: usize) -
 
 /// Chamfer distance of each pixel from the selected ones, in thirds, at most `max_distance`: a
 /// forward and a backward pass.
-fn distances(levels: &[u8], width: usize, max_distance: u16) -> Vec<u16> {
+pub(super) fn distances(levels: &[u8], width: usize, max_distance: u16) -> Vec<u16> {
     let mut distances: Vec<u16> =
         levels.iter().map(|&levels| if levels > 0 { 0 } else { max_distance }).collect();
     let rows = distances.len() / width;

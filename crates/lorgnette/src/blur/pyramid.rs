@@ -4,8 +4,9 @@
 //! than that fills at a coarse scale a region as large as the window; a thing that is larger is
 //! known at a fine scale only in parts. So the scales are taken from the finest to the coarsest. A
 //! region of a coarse scale is taken as it is where finer scales saw nothing in it. Where they did,
-//! it only joins what they saw, unless they saw most of it: then the thing is as large as the
-//! window, and the region without its border is the thing.
+//! it only joins what they saw, unless they saw most of it, or the classes are as probable farther
+//! from there than a window reaches: then the thing is as large as the window, and the region
+//! without its border is the thing.
 
 use std::ops::Range;
 
@@ -13,23 +14,32 @@ use super::BlurOptions;
 use super::area::{self, Area};
 use super::mask::{Mask, dilated, erode, level};
 use crate::dense::{Axis, ScaleLevel, ScaleVisitor, SegmentationMap, WantedCells};
+use crate::picture::Picture;
+
+mod growth;
 
 /// Maximum side of the grid on which scales are combined.
 const MAX_GRID_SIDE: usize = 1024;
-/// Minimum probability of the classes together at a region's surest place, and down to which it
-/// extends, unless the options give one for both.
+/// Minimum probability of one class at a region's surest place, and of several classes together down
+/// to which it extends, unless the options give one for both.
 const MIN_PEAK: f32 = 0.5;
 const MIN_EXTENT: f32 = 0.05;
-/// Probability from which one scale alone is believed, and that another must have somewhere in the
-/// region otherwise.
+const MIN_EXTENT_OF_SEVERAL: f32 = 0.1;
+/// Probability of one class from which one scale alone is believed, and that another must have
+/// somewhere in the region otherwise.
 const MIN_LONE_PEAK: f32 = 0.9;
 const MIN_SUPPORT: f32 = 0.1;
 /// Pixels of the scaled photo by which a region is too large that no finer scale saw.
 const EROSION: f64 = 8.0;
-/// The same for a region that finer scales saw most of; the photo's edge counts as a border.
-const FRAME_EROSION: f64 = 24.0;
+/// The same for a region that finer scales saw some of, and for one over a large share of the photo;
+/// the photo's edge counts as a border.
+const FRAME_EROSION: f64 = 16.0;
+const LARGE_FRAME_EROSION: f64 = 64.0;
+const LARGE_SHARE: f64 = 0.25;
 /// Share of a region, without its border, that finer scales must have seen.
 const MIN_SEEN: f64 = 0.45;
+/// Pixels of the scaled photo up to which what finer scales saw explains that a coarse one is sure.
+const WINDOW_REACH: f64 = 64.0;
 /// Share of its longer side by which what finer scales saw may grow.
 const GROWTH: f64 = 0.05;
 
@@ -47,6 +57,7 @@ pub(super) struct PyramidMask<'a> {
     grid: Grid,
     classes: &'a [usize],
     min_peak: f32,
+    min_lone_peak: f32,
     min_extent: f32,
     scales: Vec<ScaleGrid>,
     /// Number of classes of the maps.
@@ -83,11 +94,25 @@ impl<'a> PyramidMask<'a> {
         let side = |length: usize| ((length as f64 / step).round() as usize).max(1);
         let grid = Grid { width: side(width), height: side(height), step };
         let (min_peak, min_extent) = match options.min_probability {
+            0.0 if classes.len() > 1 => {
+                (peak_of_several(MIN_PEAK, classes.len()), MIN_EXTENT_OF_SEVERAL)
+            }
             0.0 => (MIN_PEAK, MIN_EXTENT),
             given => (given.max(MIN_PEAK), given),
         };
+        let min_lone_peak = peak_of_several(MIN_LONE_PEAK, classes.len()).max(min_peak);
         let (scales, class_count) = (Vec::new(), 0);
-        Self { width, height, grid, classes, min_peak, min_extent, scales, class_count }
+        Self {
+            width,
+            height,
+            grid,
+            classes,
+            min_peak,
+            min_lone_peak,
+            min_extent,
+            scales,
+            class_count,
+        }
     }
 
     /// Adds the map of one scale.
@@ -102,12 +127,17 @@ impl<'a> PyramidMask<'a> {
     }
 
     /// The mask of what the scales select together.
-    pub(super) fn into_mask(mut self, options: &BlurOptions) -> Mask {
+    /// If there is a `picture`, regions grow along its colours.
+    pub(super) fn into_mask(mut self, options: &BlurOptions, picture: Option<&Picture>) -> Mask {
         self.scales.sort_by(|a, b| b.scale.total_cmp(&a.scale));
         let mut accepted = vec![false; self.grid.width * self.grid.height];
         for scale in &self.scales {
             self.accept(scale, &mut accepted);
         }
+        if let Some(picture) = picture {
+            self.grow(&mut accepted, picture);
+        }
+        self.fill_holes(&mut accepted);
         let (levels, labels) = self.levels(&accepted);
         let mut is_selected = vec![false; self.class_count];
         self.classes.iter().for_each(|&class| is_selected[class] = true);
@@ -133,7 +163,8 @@ impl<'a> PyramidMask<'a> {
         let radius = |pixels: f64| (pixels / scale.scale / self.grid.step) as usize;
         let mut new = is_inside.clone();
         erode(&mut new, self.grid.width, radius(EROSION));
-        let framed = eroded_from_edges(&is_inside, self.grid.width, radius(FRAME_EROSION));
+        let framed = |pixels| eroded_from_edges(&is_inside, self.grid.width, radius(pixels));
+        let (framed, framed_large) = (framed(FRAME_EROSION), framed(LARGE_FRAME_EROSION));
         let seen = accepted.to_vec();
         for region in regions(&is_inside, self.grid.width) {
             let seen_part: Vec<usize> = region.iter().copied().filter(|&at| seen[at]).collect();
@@ -144,17 +175,38 @@ impl<'a> PyramidMask<'a> {
                 });
                 continue;
             }
+            let is_large = region.len() as f64 > LARGE_SHARE * accepted.len() as f64;
+            let framed = if is_large { &framed_large } else { &framed };
             let core: Vec<usize> = region.iter().copied().filter(|&at| framed[at] > 0).collect();
             let seen_core = core.iter().filter(|&&at| seen[at]).count();
-            if !core.is_empty() && seen_core as f64 >= MIN_SEEN * core.len() as f64 {
+            let is_seen = seen_core as f64 >= MIN_SEEN * core.len() as f64;
+            if !core.is_empty() && (is_seen || self.sees_more(scale, &region, &seen_part)) {
                 core.iter().for_each(|&at| accepted[at] = true);
                 continue;
             }
-            let (columns, rows) = self.grown_box(&seen_part);
+            let (columns, rows) =
+                self.grown_box(&seen_part, |side| (GROWTH * side as f64).ceil() as usize);
             let is_near = |at: usize| {
                 columns.contains(&(at % self.grid.width)) && rows.contains(&(at / self.grid.width))
             };
             region.iter().filter(|&&at| is_near(at)).for_each(|&at| accepted[at] = true);
+        }
+    }
+
+    /// Accepts what is enclosed by what is accepted, if it is smaller: the middle of a thing may be
+    /// known as another.
+    fn fill_holes(&self, accepted: &mut [bool]) {
+        let (width, height) = (self.grid.width, self.grid.height);
+        let is_outside: Vec<u8> = accepted.iter().map(|&accepted| u8::from(!accepted)).collect();
+        let count = is_outside.iter().filter(|&&outside| outside == 0).count();
+        let is_at_edge = |at: usize| {
+            let (x, y) = (at % width, at / width);
+            x == 0 || y == 0 || x + 1 == width || y + 1 == height
+        };
+        for hole in regions(&is_outside, width) {
+            if hole.len() < count && !hole.iter().any(|&at| is_at_edge(at)) {
+                hole.iter().for_each(|&at| accepted[at] = true);
+            }
         }
     }
 
@@ -168,14 +220,31 @@ impl<'a> PyramidMask<'a> {
         let own = peak(scale);
         let mut others = self.scales.iter().filter(|other| other.scale != scale.scale);
         own >= self.min_peak
-            && (own >= MIN_LONE_PEAK || others.any(|other| peak(other) >= MIN_SUPPORT))
+            && (own >= self.min_lone_peak || others.any(|other| peak(other) >= MIN_SUPPORT))
     }
 
-    /// The columns and rows of the box around some points, grown by a share of its longer side.
-    fn grown_box(&self, points: &[usize]) -> (Range<usize>, Range<usize>) {
+    /// True if the classes are probable in a region farther from what finer scales saw than a
+    /// window reaches.
+    fn sees_more(&self, scale: &ScaleGrid, region: &[usize], seen_part: &[usize]) -> bool {
+        let reach = (WINDOW_REACH / scale.scale / self.grid.step).ceil() as usize;
+        let (columns, rows) = self.grown_box(seen_part, |_| reach);
+        let min_peak = self.min_extent.max(MIN_PEAK);
+        region.iter().any(|&at| {
+            let (x, y) = (at % self.grid.width, at / self.grid.width);
+            scale.probabilities[at] >= min_peak && !(columns.contains(&x) && rows.contains(&y))
+        })
+    }
+
+    /// The columns and rows of the box around some points, grown at each side by what `growth`
+    /// gives for its longer side.
+    fn grown_box(
+        &self,
+        points: &[usize],
+        growth: impl Fn(usize) -> usize,
+    ) -> (Range<usize>, Range<usize>) {
         let columns = range_of(points.iter().map(|at| at % self.grid.width));
         let rows = range_of(points.iter().map(|at| at / self.grid.width));
-        let growth = (GROWTH * columns.len().max(rows.len()) as f64).ceil() as usize;
+        let growth = growth(columns.len().max(rows.len()));
         let grown = |range: Range<usize>| range.start.saturating_sub(growth)..range.end + growth;
         (grown(columns), grown(rows))
     }
@@ -248,6 +317,13 @@ impl ScaleVisitor for PyramidMask<'_> {
     fn visit(&mut self, scale: f64, level: ScaleLevel) {
         self.add(scale, &level.into_map());
     }
+}
+
+/// A minimum probability of one class as one of several classes together, which are likelier by
+/// chance: the odds grow with the root of their number.
+fn peak_of_several(peak: f32, classes: usize) -> f32 {
+    let odds = peak / (1.0 - peak) * (classes.max(1) as f32).sqrt();
+    odds / (1.0 + odds)
 }
 
 /// The points that are not 0 and farther than `radius` from one that is, or from the grid's edge.
@@ -338,19 +414,19 @@ mod tests {
     #[test]
     fn a_coarse_region_around_a_finer_one_is_only_its_blur() {
         let fine = |x, y| square(x, y, 40, 60);
-        let coarse = |x, y| square(x, y, 10, 90);
+        let coarse = |x, y| square(x, y, 26, 74);
         // At scale 8 the border is a pixel wide.
         assert_eq!(side(&accepted(&[(8.0, &fine)])), 18);
         let both = accepted(&[(8.0, &fine), (4.0, &coarse)]);
         assert_eq!(side(&both), 20, "grown by a pixel at each side");
-        assert_eq!(side(&accepted(&[(4.0, &coarse)])), 76);
+        assert_eq!(side(&accepted(&[(4.0, &coarse)])), 44);
     }
 
     #[test]
     fn parts_of_a_large_thing_are_joined() {
         let parts = |x, y| square(x, y, 20, 50).max(square(x, y, 52, 80));
         let whole = |x, y| square(x, y, 12, 88);
-        let both = accepted(&[(8.0, &parts), (4.0, &whole)]);
+        let both = accepted(&[(8.0, &parts), (6.0, &whole)]);
         // From corner to corner of the parts, a pixel of border less, and three grown.
         assert_eq!(side(&both), 64);
         assert!(both[25 * SIDE + 75], "the box of both");
@@ -361,8 +437,8 @@ mod tests {
         let most = |x, y| square(x, y, 0, 70);
         let whole = |x, y| square(x, y, 0, 90);
         let both = accepted(&[(8.0, &most), (4.0, &whole)]);
-        // Six of ninety points less, but for what the finer scale saw at the edge.
-        assert_eq!(side(&both), 84);
+        // Sixteen of ninety points less, but for what the finer scale saw at the edge.
+        assert_eq!(side(&both), 74);
         let corner = eroded_from_edges(&[1; 100], 10, 2);
         assert_eq!(corner.iter().filter(|&&inside| inside > 0).count(), 36);
     }
@@ -387,6 +463,39 @@ mod tests {
         assert!(taken(&mask) > 15);
         mask.scales = vec![grid(8.0, &|x, y| square(x, y, 40, 60)), grid(4.0, &|_, _| 0.0)];
         assert!(taken(&mask) > 15);
+    }
+
+    #[test]
+    fn a_patch_that_a_finer_scale_saw_does_not_stand_for_a_large_thing() {
+        let patch = |x, y| square(x, y, 10, 16);
+        let whole = |x, y| square(x, y, 5, 95);
+        // It explains 16 points around it; the border of so large a region has as many.
+        assert_eq!(side(&accepted(&[(8.0, &patch), (4.0, &whole)])), 58);
+    }
+
+    #[test]
+    fn holes_are_filled_and_what_is_around_is_not() {
+        let mask = PyramidMask::new(SIDE, SIDE, &[0], &BlurOptions::default());
+        let ring = |from: usize, hole: usize| -> Vec<bool> {
+            let inside = |at: usize| {
+                let (x, y) = (at % SIDE, at / SIDE);
+                square(x, y, from, SIDE - from) > 0.0 && square(x, y, hole, SIDE - hole) == 0.0
+            };
+            (0..SIDE * SIDE).map(inside).collect()
+        };
+        let mut small = ring(20, 40);
+        mask.fill_holes(&mut small);
+        assert_eq!(small.iter().filter(|&&accepted| accepted).count(), 60 * 60);
+        let mut large = ring(20, 22);
+        mask.fill_holes(&mut large);
+        assert_eq!(large, ring(20, 22));
+    }
+
+    #[test]
+    fn many_classes_must_be_surer_together() {
+        assert!((peak_of_several(0.5, 1) - 0.5).abs() < 1e-6);
+        assert!((peak_of_several(0.5, 118) - 0.916).abs() < 1e-3);
+        assert!((peak_of_several(0.9, 118) - 0.990).abs() < 1e-3);
     }
 
     #[test]
