@@ -52,5 +52,5 @@ pub(crate) fn read(file: &Path, position: u64, max_bytes: u64) -> io::Result<Vec
 
 /// Returns the encoded picture of an example.
 pub(crate) fn picture(example: &Example) -> Option<&[u8]> {
-    PICTURES.iter().find_map(|name| example.bytes(name)).map(|bytes| &bytes[..])
+    PICTURES.iter().find_map(|name| example.bytes(name))
 }
