@@ -12,8 +12,8 @@ use image::metadata::Orientation;
 use image::{ImageDecoder, ImageReader, Limits};
 
 use self::directory::Directory;
-use super::PictureFormat;
 use super::raster::{image_format, webp_chunk};
+use super::{PictureFormat, xmp};
 
 mod directory;
 
@@ -65,13 +65,18 @@ impl Metadata {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         match super::format::detect(bytes, "") {
-            Ok(PictureFormat::WebP) => {
-                Self::from_parts(super::exif_block(bytes).as_deref(), webp_chunk(bytes, b"ICCP"))
+            Ok(format @ PictureFormat::WebP) => {
+                let (exif, icc) = (super::exif_block(bytes), webp_chunk(bytes, b"ICCP"));
+                Self::from_parts(exif.as_deref(), icc).or_turned_by_xmp(
+                    bytes,
+                    format,
+                    exif.as_deref(),
+                )
             }
-            Ok(PictureFormat::Tiff) => {
+            Ok(format @ PictureFormat::Tiff) => {
                 let icc = Directory::first(bytes)
                     .and_then(|directory| directory.bytes(bytes, tag::ICC_PROFILE));
-                Self::from_parts(Some(bytes), icc)
+                Self::from_parts(Some(bytes), icc).or_turned_by_xmp(bytes, format, Some(bytes))
             }
             Ok(format @ (PictureFormat::Jpeg | PictureFormat::Png)) => {
                 let read = || {
@@ -86,7 +91,9 @@ impl Metadata {
                         _ => decoder.exif_metadata().ok().flatten(),
                     };
                     let icc = decoder.icc_profile().ok().flatten();
-                    Some(Self::from_parts(exif.as_deref(), icc.as_deref()))
+                    let exif = exif.as_deref();
+                    let metadata = Self::from_parts(exif, icc.as_deref());
+                    Some(metadata.or_turned_by_xmp(bytes, format, exif))
                 };
                 // A panic in damaged metadata must not lose the photo.
                 super::open::catch_decoder(read).ok().flatten().unwrap_or_default()
@@ -121,6 +128,16 @@ impl Metadata {
             resolution: Resolution::read(&first, exif),
             icc,
         }
+    }
+
+    /// The same with the orientation in a file's XMP, if its EXIF block states none, as the
+    /// decoders turn it.
+    fn or_turned_by_xmp(self, bytes: &[u8], format: PictureFormat, exif: Option<&[u8]>) -> Self {
+        let of_exif = exif
+            .and_then(|exif| Directory::first(exif)?.number(exif, tag::ORIENTATION))
+            .and_then(|turn| Orientation::from_exif(u8::try_from(turn).ok()?));
+        let turn = xmp::orientation(bytes, format, of_exif).to_exif();
+        Self { orientation: Some(turn).filter(|turn| *turn > 1), ..self }
     }
 
     /// The same for a picture that is upright.
@@ -298,6 +315,27 @@ mod tests {
             assert_eq!(Metadata::from_parts(Some(&written), None), metadata);
             assert_eq!(written.len(), 8 + 2 + 5 * 12 + 4 + 8 + 8 + 20);
             assert_eq!(metadata.upright().orientation(), Orientation::NoTransforms);
+        }
+    }
+
+    /// Of a JPEG that only XMP turns, a copy is turned by EXIF, and is the same scan.
+    #[test]
+    fn a_turn_by_xmp_is_written_anew() {
+        let levels = (0..24 * 16 * 3).map(|i| (i * 7 % 251) as u8).collect();
+        let upright = crate::Picture::from_rgb8(24, 16, levels).unwrap().to_jpeg(90).unwrap();
+        let packet = b"http://ns.adobe.com/xap/1.0/\0<rdf:Description tiff:Orientation=\"6\"/>";
+        let length = (packet.len() as u16 + 2).to_be_bytes();
+        let turned = [&upright[..2], &[0xff, 0xe1], &length, &packet[..], &upright[2..]].concat();
+        let metadata = Metadata::from_bytes(&turned);
+        assert_eq!(metadata.orientation(), Orientation::Rotate90);
+        for ignore_orientation in [false, true] {
+            let options = crate::picture::OpenOptions { ignore_orientation, ..Default::default() };
+            let picture = options.decode(&turned, "turned.jpg").unwrap();
+            assert_eq!(picture.width(), if ignore_orientation { 24 } else { 16 });
+            let copy = picture.copy_alone(&turned, &metadata, !ignore_orientation);
+            let copy = copy.expect("the scan is copied");
+            assert!(!copy.windows(4).any(|bytes| bytes == b"tiff"));
+            assert_eq!(Metadata::from_bytes(&copy).orientation(), Orientation::Rotate90);
         }
     }
 
