@@ -110,6 +110,8 @@ impl HtmlPage {
         });
         let rank = self.rank;
         let explanation = explained(&hit.explanation);
+        // A long path breaks behind its folders first.
+        let breakable = path.replace('/', "/<wbr>");
         let _ = write!(
             self.page,
             "<article>\n<div class=\"photo\" \
@@ -117,7 +119,7 @@ impl HtmlPage {
              <div class=\"about\">\n<p class=\"name\"><span class=\"rank\">{rank}</span>\
              <span class=\"file\" title=\"{path}\">{name}</span><span \
              class=\"score\">{percent}</span></p>\n\
-             <p class=\"found\">{chips}</p>\n<p class=\"path\">{path}</p>{taken}\n\
+             <p class=\"found\">{chips}</p>\n<p class=\"path\">{breakable}</p>{taken}\n\
              <details>\n<summary>Why {percent}</summary>\n<ul>{explanation}</ul>\n</details>\n\
              </div>\n</article>\n"
         );
