@@ -529,3 +529,47 @@ fn a_model_is_trained_on_records() {
     let evaluation = &lorgnette(&arguments).well().json()[0];
     assert_eq!(evaluation["photos"], 5);
 }
+
+/// What `classify` calls unknown is nothing in a library.
+#[test]
+fn what_a_trained_model_does_not_know_is_not_stored_in_a_library() {
+    let folder = Folder::new().with_photo("mixed/cat.jpg", "chelsea.jpg");
+    reds_and_blues(&folder, 14);
+    train(&folder, "photos", "model", &[]).well();
+    coloured(&folder.path("mixed/red.png"), [190, 20, 20], 99);
+    let model = folder.text("model");
+    let classified = |file: &str| {
+        let words = ["classify", &folder.text(file), "--model", &model, "--format", "json"];
+        lorgnette(&words).well().json().remove(0)
+    };
+    let probability =
+        |file: &str| classified(file)["predictions"][0]["probability"].as_f64().unwrap();
+    let (cat, red) = (probability("mixed/cat.jpg"), probability("mixed/red.png"));
+    assert!(cat < red, "{cat} {red}");
+    // Above the cat's, and then below it.
+    let set_threshold = |threshold: f64| {
+        let path = folder.path("model/model.json");
+        let mut card: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert!(card["calibration"]["unknown_below"].is_number(), "{card}");
+        card["calibration"]["unknown_below"] = threshold.into();
+        fs::write(path, card.to_string()).unwrap();
+    };
+    let library = folder.text("mixed.lgn");
+    let findings = |file: &str| {
+        let words = ["library", "show", &folder.text(file), "--format", "json"];
+        let shown = lorgnette(&[&words[..], &["--library", &library]].concat()).well().json();
+        shown[0]["findings"].as_array().unwrap().len()
+    };
+    let index = || {
+        let words = ["index", &folder.text("mixed"), "--library", &library, "--model", &model];
+        lorgnette(&words).well();
+    };
+    set_threshold((cat + red) / 2.0);
+    assert_eq!(classified("mixed/cat.jpg")["unknown"], true);
+    index();
+    assert_eq!(findings("mixed/cat.jpg"), 0);
+    assert!(findings("mixed/red.png") > 0);
+    set_threshold(0.0);
+    index();
+    assert!(findings("mixed/cat.jpg") > 0);
+}

@@ -113,12 +113,19 @@ impl fmt::Display for Note {
                 "{}: {photos} photos lie in no class's folder, and are left out",
                 folder.display()
             ),
-            Self::OutsideSplits { folder, photos } => write!(
-                f,
-                "{}: it is none of the folders of training, validation and test, and is left out \
-                 with its {photos} photos",
-                folder.display()
-            ),
+            Self::OutsideSplits { folder, photos } => {
+                let folder = folder.display();
+                write!(
+                    f,
+                    "{folder}: it is none of the folders of training, validation and test, and is \
+                     left out"
+                )?;
+                match photos {
+                    0 => f.write_str("; it has no photos"),
+                    1 => f.write_str(" with its photo"),
+                    _ => write!(f, " with its {photos} photos"),
+                }
+            }
             Self::EmptyClass { class } => {
                 write!(f, "class '{class}' has no photos, and is left out")
             }
