@@ -14,7 +14,7 @@ use crate::query::{
 };
 
 /// Minimum probability of a detection, unless the query gives one.
-pub const MIN_PROBABILITY: f64 = 0.1;
+pub const MIN_PROBABILITY: f64 = 0.2;
 
 /// Regions count as one object if their boxes overlap by more than this fraction of the smaller
 /// one.
