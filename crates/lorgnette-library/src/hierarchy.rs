@@ -175,14 +175,15 @@ impl Vocabulary {
     }
 
     fn unknown_name(&self, name: &str) -> UnknownName {
-        let singulars = wordnet::singulars(name);
-        let near = std::iter::once(name).chain(singulars.iter().map(String::as_str));
-        let by_meaning = near.flat_map(wordnet::related).map(str::to_owned);
+        let by_meaning = related_to(name).into_iter();
         let spelt_alike = nearest_names(self.all_names(), name);
-        let candidates = by_meaning.chain(spelt_alike).chain(parts(name));
+        let of_parts = parts(name).chain(parts(name).flat_map(|part| related_to(&part)));
+        let candidates = by_meaning.chain(spelt_alike).chain(of_parts);
         let mut suggestions: Vec<String> = Vec::new();
         for candidate in candidates {
             if suggestions.len() < MAX_SUGGESTIONS
+                // A class's first name stands for all of them.
+                && !candidate.contains(',')
                 && !suggestions.contains(&candidate)
                 && self.matching(&candidate).is_some()
             {
@@ -191,6 +192,13 @@ impl Vocabulary {
         }
         UnknownName { name: name.into(), suggestions }
     }
+}
+
+/// Returns names near a noun in meaning, in the singular or the plural.
+fn related_to(name: &str) -> Vec<String> {
+    let singulars = wordnet::singulars(name);
+    let near = std::iter::once(name).chain(singulars.iter().map(String::as_str));
+    near.flat_map(wordnet::related).map(str::to_owned).collect()
 }
 
 /// Returns what may be known of a name of several words: "car" of "red car", "dog" of "dog house".

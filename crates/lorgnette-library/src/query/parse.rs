@@ -6,6 +6,7 @@ use super::{
     Relation, Span,
 };
 
+mod folder;
 mod number;
 mod opening;
 mod place;
@@ -15,7 +16,8 @@ mod words;
 pub(crate) use self::when::seems_a_date;
 pub(crate) use self::words::needs_no_quotes;
 use self::words::{
-    ARTICLES, POSTURES, begins_and, begins_qualifier, is_photos, take_and, take_negation,
+    ARTICLES, COLLECTIVES, POSTURES, begins_and, begins_qualifier, is_photos, take_and,
+    take_negation,
 };
 
 /// Maximum length of a query in bytes.
@@ -36,7 +38,7 @@ pub(super) fn query(text: &str, phrases: &[String]) -> Result<Query, QueryError>
         );
         return Err(QueryError::new("", 0..0, what));
     }
-    let text = text.trim_end();
+    let text = opening::without_ending(text);
     let scanner = Scanner::new(text.trim_end_matches(['?', '!']));
     // "path:IMG_???" keeps its question marks.
     let ends_in_name = !text.rsplit(char::is_whitespace).next().unwrap_or(text).contains(':');
@@ -44,6 +46,7 @@ pub(super) fn query(text: &str, phrases: &[String]) -> Result<Query, QueryError>
     let mut parser = Parser { scanner, phrases, depth: 0, objects: 0, ends_in_name: false };
     opening::skip(&mut parser.scanner);
     let query = parser.any()?;
+    let before = parser.scanner;
     match parser.scanner.next()? {
         Token { kind: TokenKind::End, .. } => Ok(query),
         Token { kind: TokenKind::Close, span } => {
@@ -54,7 +57,11 @@ pub(super) fn query(text: &str, phrases: &[String]) -> Result<Query, QueryError>
                 "what is compared here? Before it goes covering, probability, count, or like PHOTO";
             Err(parser.error(span, what))
         }
-        Token { span, .. } => Err(parser.error(span, "an AND or an OR is missing before this")),
+        Token { span, .. } => {
+            parser.scanner = before;
+            parser.refuse_uncertain_date()?;
+            Err(parser.error(span, "an AND or an OR is missing before this"))
+        }
     }
 }
 
@@ -150,7 +157,10 @@ impl<'a> Parser<'a> {
 
     /// Returns whether an unambiguous new condition begins here, so that AND can be omitted.
     fn begins_condition(&self) -> bool {
-        if take_negation(&mut self.scanner.clone()) || when::period_ahead(&self.scanner).is_some() {
+        if take_negation(&mut self.scanner.clone())
+            || when::period_ahead(&self.scanner).is_some()
+            || folder::ahead(&self.scanner).is_some()
+        {
             return true;
         }
         match self.scanner.clone().next() {
@@ -191,6 +201,10 @@ impl<'a> Parser<'a> {
         }
         if self.phrase_ahead().is_some() {
             return self.condition();
+        }
+        if let Some((folder, after)) = folder::ahead(&self.scanner) {
+            self.scanner = after;
+            return Ok(Query::Path(folder));
         }
         if let Some(dates) = self.date_in_words()? {
             // "photos taken in June 2024 of dogs"
@@ -327,6 +341,8 @@ impl<'a> Parser<'a> {
     fn bare_object(&mut self) -> Result<Object, QueryError> {
         self.skip_article();
         let constraints = self.size_before_name().into_iter().map(Constraint::Covering).collect();
+        // "a close-up of a flower"
+        self.skip_article();
         let name = self.name()?;
         self.objects += 1;
         if self.objects > MAX_OBJECTS {
@@ -384,8 +400,10 @@ impl<'a> Parser<'a> {
     /// Skips an article, unless it is the whole name.
     fn skip_article(&mut self) {
         let mut ahead = self.scanner;
-        // "all of my dogs"
-        while (ahead.take_one(&ARTICLES) || ahead.take_words(&["of", "my"]))
+        // "all of my dogs", "a herd of elephants"
+        while (ahead.take_one(&ARTICLES)
+            || ahead.take_words(&["of", "my"])
+            || COLLECTIVES.iter().any(|herd| ahead.take_words(&[herd, "of"])))
             && matches!(
                 ahead.clone().next(),
                 Ok(Token { kind: TokenKind::Word(_) | TokenKind::Quoted(_), .. })
@@ -407,6 +425,7 @@ impl<'a> Parser<'a> {
             || take_negation(&mut self.scanner.clone())
             || begins_qualifier(&self.scanner)
             || when::period_ahead(&self.scanner).is_some()
+            || folder::ahead(&self.scanner).is_some()
             || ["or", "like"].contains(&word.to_lowercase().as_str());
         if ends {
             return Ok(None);
@@ -476,7 +495,7 @@ impl<'a> Parser<'a> {
     }
 
     fn relation(&mut self) -> Option<Relation> {
-        const WORDS: [(&[&str], Relation); 28] = [
+        const WORDS: [(&[&str], Relation); 30] = [
             (&["next", "to"], Relation::Near),
             (&["close", "to"], Relation::Near),
             (&["adjacent", "to"], Relation::Near),
@@ -503,6 +522,8 @@ impl<'a> Parser<'a> {
             (&["inside", "of"], Relation::Inside),
             (&["inside"], Relation::Inside),
             (&["within"], Relation::Inside),
+            (&["behind"], Relation::Overlapping),
+            (&["in", "front", "of"], Relation::Overlapping),
             (&["overlapping"], Relation::Overlapping),
             (&["overlaps"], Relation::Overlapping),
         ];

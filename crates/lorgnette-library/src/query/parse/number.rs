@@ -2,7 +2,7 @@
 
 use super::super::scan::{Token, TokenKind};
 use super::super::{Comparator, Comparison, Count, QueryError, place};
-use super::words::{LARGE, NUMBERS, SMALL, begins_qualifier};
+use super::words::{CLOSE_UPS, LARGE, NUMBERS, SMALL, begins_qualifier};
 use super::{Parser, Scanner};
 
 const SHARE: &str = "a number from 0 to 1, or with a percent sign: 0.2 or 20%";
@@ -101,6 +101,12 @@ impl Parser<'_> {
     pub(super) fn size_before_name(&mut self) -> Option<Comparison> {
         if self.phrase_ahead().is_some() {
             return None;
+        }
+        let mut ahead = self.scanner;
+        if CLOSE_UPS.iter().any(|words| ahead.take_words(words)) && begins_name(&ahead) {
+            self.scanner = ahead;
+            let (_, value) = LARGE[0];
+            return Some(Comparison { comparator: Comparator::GreaterOrEqual, value });
         }
         let mut ahead = self.scanner;
         let word = ahead.word_ahead()?;

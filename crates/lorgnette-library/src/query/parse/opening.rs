@@ -8,7 +8,7 @@ pub(super) fn skip(scanner: &mut Scanner<'_>) {
     let mut ahead = *scanner;
     let asks = skip_request(&mut ahead);
     let asked = ahead;
-    while ahead.take_one(&ARTICLES) || ahead.take_one(&["of"]) {}
+    while ahead.take_one(&ARTICLES) || ahead.take_one(&["of", "which"]) {}
     if ahead.word_ahead().is_some_and(|word| is_photos(&word)) {
         // It is a word.
         let _ = ahead.next();
@@ -23,9 +23,44 @@ pub(super) fn skip(scanner: &mut Scanner<'_>) {
     }
 }
 
+/// Returns a query without the words at its end that ask nothing more: "a car in them?", "how many
+/// dogs are there". Question marks stay.
+pub(super) fn without_ending(text: &str) -> &str {
+    const ENDINGS: [&str; 12] = [
+        " please",
+        " for me",
+        " are there",
+        " is there",
+        " do i have",
+        " do we have",
+        " in them",
+        " in it",
+        " in there",
+        " in my photos",
+        " in my pictures",
+        " in my library",
+    ];
+    let text = text.trim_end();
+    let mut asked = text.trim_end_matches(['?', '!', ' ']);
+    let mut is_shorter = false;
+    while let Some(ending) = ENDINGS.iter().find(|ending| ends_with(asked, ending)) {
+        asked = asked[..asked.len() - ending.len()].trim_end_matches([',', ' ']);
+        is_shorter = true;
+    }
+    if is_shorter { asked } else { text }
+}
+
+/// Returns whether a text ends in words in small letters, whatever its own letters are.
+fn ends_with(text: &str, ending: &str) -> bool {
+    text.len()
+        .checked_sub(ending.len())
+        .and_then(|start| text.get(start..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(ending))
+}
+
 /// Skips "please show me", "I am looking for" and the like; returns whether there was any.
 fn skip_request(scanner: &mut Scanner<'_>) -> bool {
-    const PHRASES: [&[&str]; 14] = [
+    const PHRASES: [&[&str]; 19] = [
         &["i", "want", "to", "see"],
         &["i", "would", "like", "to", "see"],
         &["i", "am", "looking", "for"],
@@ -33,6 +68,11 @@ fn skip_request(scanner: &mut Scanner<'_>) -> bool {
         &["i", "want"],
         &["looking", "for"],
         &["do", "i", "have"],
+        &["do", "you", "have"],
+        &["have", "i", "got"],
+        &["how", "many"],
+        &["i", "would", "like"],
+        &["got"],
         &["do", "we", "have"],
         &["where", "are"],
         &["where", "is"],
@@ -63,11 +103,10 @@ fn skip_after_photos(scanner: &mut Scanner<'_>) {
         return;
     }
     // "photos that are not of dogs" is not understood; "photos that have dogs" is.
-    let mut ahead = *scanner;
-    if ahead.take_one(&["that", "which"]) {
-        ahead.take_one(&["have", "has", "show", "shows", "contain", "contains", "include"]);
-        *scanner = ahead;
-    } else {
+    const VERBS: [&str; 7] = ["have", "has", "show", "shows", "contain", "contains", "include"];
+    if scanner.take_one(&["that", "which"]) {
+        scanner.take_one(&VERBS);
+    } else if !scanner.take_one(&VERBS) {
         scanner.take_one(&["where", "with", "showing", "containing", "of", "having", "featuring"]);
     }
 }

@@ -80,14 +80,16 @@ impl Parser<'_> {
         })
     }
 
-    /// Reads "in a car" and "on a sofa": the preposition and the relation to what follows, unless a
-    /// place follows, or what could be a misspelt one.
+    /// Reads "in a car", "on a sofa" and "at a desk": the preposition and the relation to what
+    /// follows, unless a place follows, or what could be a misspelt one.
     pub(super) fn relation_by_preposition(&mut self) -> Option<Relation> {
         let mut ahead = self.scanner;
         let relation = if ahead.take_one(&["in"]) {
             Relation::Inside
         } else if ahead.take_one(&["on"]) {
             Relation::Overlapping
+        } else if ahead.take_one(&["at"]) {
+            Relation::Near
         } else {
             return None;
         };

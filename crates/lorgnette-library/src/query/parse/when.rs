@@ -112,6 +112,7 @@ pub(super) fn is_time_word(word: &str) -> bool {
     // "2024-05" and "2024"
     let is_year = word.get(..4).and_then(year).is_some();
     is_year
+        || decade(word).is_some()
         || month(word).is_some()
         || season(word).is_some()
         || TAKING.contains(&word)
@@ -174,6 +175,11 @@ fn period(scanner: &mut Scanner<'_>) -> Option<Period> {
         let month = month(&next_word(&mut ahead)?)?;
         let day = Day::new(next_year(&mut ahead)?, month, day)?;
         (day, day)
+    } else if let Some(first) = decade(&word) {
+        (Day::new(first, 1, 1)?, Day::new(first + 9, 12, 31)?)
+    } else if let Some(holiday) = Holiday::from_word(&word, &mut ahead) {
+        ahead.take_one(&["of"]);
+        holiday.days(next_year(&mut ahead)?)?
     } else if word.get(..4).and_then(year).is_some() {
         DateRange::parse(&word).and_then(|dates| dates.from.zip(dates.to))?
     } else {
@@ -235,8 +241,85 @@ fn season(word: &str) -> Option<u8> {
     SEASONS.iter().find(|(name, _)| *name == word).map(|&(_, month)| month)
 }
 
+/// Returns the first year of a decade: 1990 of `1990s` and `90s`.
+fn decade(word: &str) -> Option<u16> {
+    /// Two digits from here on are of the last century.
+    const LAST_CENTURY: u16 = 30;
+    let digits = word.strip_suffix("'s").or_else(|| word.strip_suffix('s'))?;
+    if let Some(first) = year(digits) {
+        return first.is_multiple_of(10).then_some(first);
+    }
+    let is_number = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let tens: u16 =
+        digits.parse().ok().filter(|tens: &u16| is_number && tens.is_multiple_of(10))?;
+    Some(if tens >= LAST_CENTURY { 1900 + tens } else { 2000 + tens })
+}
+
+/// Holidays that have a date in every year.
+#[derive(Clone, Copy, Debug)]
+enum Holiday {
+    Christmas,
+    NewYear,
+    Easter,
+    Halloween,
+}
+
+impl Holiday {
+    /// Returns the holiday that a word begins; reads the rest of its name.
+    fn from_word(word: &str, scanner: &mut Scanner<'_>) -> Option<Self> {
+        let holiday = match word {
+            "christmas" | "xmas" => Self::Christmas,
+            "easter" => Self::Easter,
+            "halloween" => Self::Halloween,
+            "new" if scanner.take_one(&["year", "year's", "years"]) => Self::NewYear,
+            _ => return None,
+        };
+        scanner.take_one(&["eve", "day"]);
+        Some(holiday)
+    }
+
+    /// Returns its first and last day. The new year's eve is in the year before.
+    fn days(self, year: u16) -> Option<Period> {
+        match self {
+            Self::Christmas => Some((Day::new(year, 12, 24)?, Day::new(year, 12, 26)?)),
+            Self::NewYear => Some((Day::new(year - 1, 12, 31)?, Day::new(year, 1, 1)?)),
+            Self::Halloween => Some((Day::new(year, 10, 31)?, Day::new(year, 10, 31)?)),
+            Self::Easter => {
+                let sunday = easter(year)?;
+                Some((sunday.previous()?.previous()?, sunday.next()?))
+            }
+        }
+    }
+}
+
+/// Returns Easter Sunday of the Gregorian calendar, by the rule of Butcher (1876).
+fn easter(year: u16) -> Option<Day> {
+    let year = u32::from(year);
+    let golden = year % 19;
+    let (century, rest) = (year / 100, year % 100);
+    let corrected = (century + 8) / 25;
+    let epact = (19 * golden + century - century / 4 - (century - corrected + 1) / 3 + 15) % 30;
+    let weekday = (32 + 2 * (century % 4) + 2 * (rest / 4) - epact - rest % 4) % 7;
+    let late = (golden + 11 * epact + 22 * weekday) / 451;
+    let number = epact + weekday + 114 - 7 * late;
+    Day::new(year as u16, (number / 31) as u8, (number % 31 + 1) as u8)
+}
+
 /// Returns the day of a month, such as `17` or `17th`.
 fn ordinal(word: &str) -> Option<u8> {
     let digits = ["st", "nd", "rd", "th"].iter().find_map(|suffix| word.strip_suffix(suffix));
     digits.unwrap_or(word).parse().ok().filter(|day| (1..=31).contains(day))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn easter_is_on_its_sundays() {
+        let sundays = [(2000, 4, 23), (2011, 4, 24), (2019, 4, 21), (2024, 3, 31), (2038, 4, 25)];
+        for (year, month, day) in sundays {
+            assert_eq!(easter(year), Day::new(year, month, day), "{year}");
+        }
+    }
 }

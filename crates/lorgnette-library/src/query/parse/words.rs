@@ -1,10 +1,10 @@
 //! Words of the language, which end a name unless it is quoted.
 
 use super::super::scan::{Scanner, TokenKind};
-use super::when;
+use super::{folder, when};
 
 /// Words that begin a constraint and end a name.
-const QUALIFIER_WORDS: [&str; 24] = [
+const QUALIFIER_WORDS: [&str; 25] = [
     "in",
     "at",
     "on",
@@ -21,6 +21,7 @@ const QUALIFIER_WORDS: [&str; 24] = [
     "within",
     "overlapping",
     "overlaps",
+    "behind",
     "near",
     "beside",
     "alongside",
@@ -51,6 +52,9 @@ pub(super) const CONNECTIVES: [&str; 15] = [
 /// Articles and similar words, skipped before a name.
 pub(super) const ARTICLES: [&str; 9] =
     ["a", "an", "the", "some", "any", "all", "every", "my", "our"];
+/// Words before "of" that say of several things no more than their plural does.
+pub(super) const COLLECTIVES: [&str; 8] =
+    ["herd", "flock", "bunch", "pack", "swarm", "crowd", "pile", "row"];
 /// Words before a place or a relation that say nothing more: "a car parked next to a truck".
 pub(super) const POSTURES: [&str; 14] = [
     "parked", "standing", "sitting", "lying", "sleeping", "resting", "hanging", "placed",
@@ -60,7 +64,7 @@ pub(super) const POSTURES: [&str; 14] = [
 pub(super) const ASKING_VERBS: [&str; 8] =
     ["give", "show", "find", "list", "get", "search", "display", "see"];
 /// Other words that are skipped at the beginning of a query.
-const OPENINGS: [&str; 15] = [
+const OPENINGS: [&str; 18] = [
     "please",
     "there",
     "can",
@@ -76,11 +80,22 @@ const OPENINGS: [&str; 15] = [
     "are",
     "everything",
     "anything",
+    "how",
+    "got",
+    "have",
 ];
 /// Adjectives of size, with the fraction of the photo that a thing must at least or at most cover.
 pub(super) const LARGE: [(&str, f64); 3] = [("big", 0.25), ("large", 0.25), ("huge", 0.5)];
 /// As [`LARGE`].
 pub(super) const SMALL: [(&str, f64); 3] = [("small", 0.05), ("little", 0.05), ("tiny", 0.01)];
+/// Words that say that a thing fills much of the photo, as the first of [`LARGE`].
+pub(super) const CLOSE_UPS: [&[&str]; 5] = [
+    &["close", "up", "of"],
+    &["close-up", "of"],
+    &["close-ups", "of"],
+    &["closeup", "of"],
+    &["closeups", "of"],
+];
 /// Numbers in words, from one.
 pub(super) const NUMBERS: [&str; 12] = [
     "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
@@ -121,6 +136,8 @@ fn is_first_word(word: &str) -> bool {
         && !OPENINGS.contains(&word)
         && !COUNTING.contains(&word)
         && !AFTER_RELATIONS.contains(&word)
+        && !COLLECTIVES.contains(&word)
+        && !word.starts_with("close")
         && !ARTICLES.contains(&word)
 }
 
@@ -150,7 +167,10 @@ pub(super) fn is_photos(word: &str) -> bool {
 
 /// Returns whether a constraint begins here, rather than the name going on.
 pub(super) fn begins_qualifier(scanner: &Scanner<'_>) -> bool {
-    if begins_negation(scanner) || when::period_ahead(scanner).is_some() {
+    if begins_negation(scanner)
+        || when::period_ahead(scanner).is_some()
+        || folder::ahead(scanner).is_some()
+    {
         return false;
     }
     let words = scanner.words_ahead(4);
@@ -182,6 +202,9 @@ pub(super) fn take_negation(scanner: &mut Scanner<'_>) -> bool {
         && !begins_qualifier(&ahead);
     if relative {
         *scanner = ahead;
+        return true;
+    }
+    if ["anything", "everything", "all"].iter().any(|all| scanner.take_words(&[all, "but"])) {
         return true;
     }
     if scanner.take_one(&["except", "excluding"]) {
