@@ -296,6 +296,11 @@ def main(path):
             'trained for quantisation', tolerance=0.02)
     more_beginnings(folder)
     more_endings(folder)
+    sizes_of_their_own(folder)
+    further_beginnings(folder)
+    further_endings(folder)
+    further_decoders(folder)
+    further_quantised(folder)
     folder.write()
 
 
@@ -357,6 +362,209 @@ def more_endings(folder):
     ending('unit_length', lambda x: tf.math.l2_normalize(logits(x), 1), 'a vector of length 1', are_scores=True)
     ending('argmax_one_hot', lambda x: tf.argmax(tf.nn.sigmoid(logits(x)), 1), 'ArgMax of independent classes')
     ending('top_1', lambda x: tf.squeeze(tf.nn.top_k(logits(x), 1)[1], [1]), 'the index of the largest')
+
+
+def sizes_of_their_own(folder):
+    """Graphs that take pictures of any size and bring them to one themselves, each in its own way."""
+    pixels = folder.pixels[np.newaxis].astype(np.float32)
+
+    def resizes(name, resize, what, rule='takes 0 to 255', feed=pixels, dtype=tf.float32, shape=(None, None, None, 3),
+                tolerance=1e-4):
+        def build():
+            source = placeholder(shape, dtype)
+            x = tf.ensure_shape(resize(source), [None, SIDE, SIDE, 3])
+            return source, tf.nn.softmax(logits(features(tf.cast(x, tf.float32) / 255.0)), name='prob')
+        folder.add(name, build, feed, rule, what, tolerance=tolerance)
+    size = [SIDE, SIDE]
+    for method in ['bilinear', 'bicubic', 'nearest', 'area']:
+        resizes(f'resizes_{method}', lambda x, method=method: tf.image.resize(x, size, method), f'tf.image.resize, {method}')
+    resizes('resizes_bicubic_tf1', lambda x: tf1.image.resize_bicubic(x, size), 'resize_bicubic of TensorFlow 1')
+    resizes('resizes_bicubic_corners', lambda x: tf1.image.resize_bicubic(x, size, align_corners=True), 'bicubic, corners aligned')
+    resizes('resizes_nearest_tf1', lambda x: tf1.image.resize_nearest_neighbor(x, size, align_corners=True), 'nearest, corners aligned')
+    resizes('resizes_area_tf1', lambda x: tf1.image.resize_area(x, size, align_corners=True), 'area, corners aligned')
+    resizes('resizes_bilinear_corners', lambda x: tf1.image.resize_bilinear(x, size, align_corners=True), 'bilinear, corners aligned')
+    resizes('crops_and_resizes', lambda x: tf.image.crop_and_resize(x, [[0.1, 0.05, 0.9, 1.1]], [0], size), 'a box that juts out')
+    resizes('crops_and_resizes_nearest', lambda x: tf.image.crop_and_resize(
+        x, tf.tile([[0.9, 0.1, 0.2, 0.8]], [tf.shape(x)[0], 1]), tf.range(tf.shape(x)[0]), size, 'nearest', 12.0), 'a box upside down, for each picture')
+    resizes('crops_centre', lambda x: tf.image.resize(tf.image.central_crop(x, 0.7), size), 'tf.image.central_crop, then a resize')
+    resizes('resizes_with_pad', lambda x: tf.image.resize_with_pad(x, SIDE, SIDE), 'tf.image.resize_with_pad')
+    resizes('crops_or_pads', lambda x: tf.image.resize_with_crop_or_pad(x, SIDE, SIDE), 'tf.image.resize_with_crop_or_pad')
+    resizes('keeps_ratio', lambda x: tf.image.resize_with_crop_or_pad(
+        tf.image.resize(x, [36, 36], preserve_aspect_ratio=True), SIDE, SIDE), 'the ratio kept, then the centre')
+    resizes('squares_first', lambda x: tf.image.resize(tf.image.resize_with_crop_or_pad(
+        x, tf.reduce_min(tf.shape(x)[1:3]), tf.reduce_min(tf.shape(x)[1:3])), size), 'the largest square')
+    resizes('resizes_bytes', lambda x: tf.image.resize(x, size, 'nearest'), 'nearest, of bytes', 'takes integers',
+            folder.pixels[np.newaxis], tf.uint8)
+    resizes('resizes_bytes_bicubic', lambda x: tf.image.resize(tf.expand_dims(x, 0), size, 'bicubic'), 'bicubic, of bytes without a batch',
+            'takes integers', folder.pixels, tf.uint8, (None, None, 3))
+    resizes('resizes_twice', lambda x: tf.image.resize(tf.image.resize(x, [48, 48], 'area'), size), 'resizes twice')
+
+    def unit():
+        source = placeholder((None, None, None, 3))
+        x = tf.image.resize(source, size, 'bicubic') * 2.0 - 1.0
+        return source, tf.nn.softmax(logits(features(x)), name='prob')
+    folder.add('resizes_unit', unit, pixels / 255, 'takes 0 to 1', 'bicubic of 0 to 1')
+
+    def planes():
+        source = placeholder((None, 3, None, None))
+        x = tf.image.resize(tf.transpose(source, [0, 2, 3, 1]), size, 'bicubic') / 255.0
+        return source, tf.nn.softmax(logits(features(x)), name='prob')
+    folder.add('resizes_planes', planes, pixels.transpose(0, 3, 1, 2), 'takes 0 to 255', 'bicubic, channels first')
+
+
+def further_beginnings(folder):
+    """More ways to write the same arithmetic."""
+    whole = folder.resized()
+    unit, signed = whole / 255, whole / 127.5 - 1
+
+    def begins(name, begin, feed, rule, what, scale=1.0, tolerance=1e-4, **kinds):
+        def build():
+            source = placeholder(**kinds)
+            return source, tf.nn.softmax(logits(features(begin(source), scale)), name='prob')
+        folder.add(name, build, feed, rule, what, tolerance=tolerance)
+    levels = 'takes 0 to 255'
+    begins('flips', lambda x: (x + tf.reverse(x, [2])) / 2.0 / 255.0, whole, levels, 'the mean of a picture and its mirror image')
+    begins('flips_apart', lambda x: tf.concat([x / 255.0, tf.image.flip_left_right(x) / 255.0], 0)[:1], whole, levels, 'both, one after the other')
+    begins('saturates', lambda x: tf.cast(tf.saturate_cast(x, tf.uint8), tf.float32) / 255.0, np.round(whole), levels,
+           'tf.saturate_cast', tolerance=2e-2)
+    begins('inverts', lambda x: 1.0 - x / 255.0, whole, levels, 'white is 0')
+    begins('grey_then_scaled', lambda x: tf.image.grayscale_to_rgb(tf.image.rgb_to_grayscale(x)) / 255.0, whole, levels, 'grey, then divided')
+    begins('grey_by_sum', lambda x: tf.tile(tf.reduce_sum(x * [0.299, 0.587, 0.114], 3, keepdims=True), [1, 1, 1, 3]) / 127.5 - 1.0,
+           whole, levels, 'grey by a weighted sum')
+    begins('slices_bgr', lambda x: tf.concat([x[:, :, :, 2:3] - 103.939, x[:, :, :, 1:2] - 116.779, x[:, :, :, 0:1] - 123.68], 3),
+           whole, levels, 'channels by slices, reversed', scale=128.0)
+    begins('slices_index', lambda x: tf.stack([x[..., 2], x[..., 1], x[..., 0]], 3) / 127.5 - 1.0, whole, levels, 'channels by number, reversed')
+    begins('chooses', lambda x: tf.where(x > 0.0, x, tf.zeros_like(x)) / 255.0, whole, levels, 'a choice by Where')
+    begins('fake_quantised_input', lambda x: tf.quantization.fake_quant_with_min_max_args(x, 0.0, 255.0) * (1 / 127.5) - 1.0, whole,
+           levels, 'rounded to 8 bits first', tolerance=5e-3)
+    begins('fake_quantised_signed', lambda x: tf.quantization.fake_quant_with_min_max_args(x, -1.0, 1.0), signed,
+           'takes -1 to 1', 'limited to -1 and 1', tolerance=2e-2)
+    begins('limited_unit', lambda x: tf.clip_by_value(x, 0.0, 1.0), unit, 'takes 0 to 1', 'limited to 0 and 1')
+    begins('efficient', lambda x: (x * (1 / 255.0) - np.float32([0.485, 0.456, 0.406]))
+           / tf.maximum(tf.sqrt(tf.constant([0.229 ** 2, 0.224 ** 2, 0.225 ** 2])), 1e-7), whole, levels, 'Rescaling, Normalization')
+    begins('bias_add', lambda x: tf.nn.bias_add(x[..., ::-1], -VGG_MEANS[::-1]), whole, levels, "Keras's Caffe mode", scale=128.0)
+    begins('planes_normalised', lambda x: tf.transpose((x / 255.0 - np.float32([.485, .456, .406]).reshape(1, 3, 1, 1))
+           / np.float32([.229, .224, .225]).reshape(1, 3, 1, 1), [0, 2, 3, 1]), whole.transpose(0, 3, 1, 2), levels,
+           "Torchvision's, channels first", shape=(None, 3, SIDE, SIDE))
+    begins('mean_picture', lambda x: (x - np.full((SIDE, SIDE, 3), 117.0, np.float32)) * 0.0078125, whole, levels, 'a mean picture')
+    begins('two_towers', lambda x: tf.concat([x / 255.0, x / 255.0], 1), whole, levels, 'the picture twice')
+    begins('noisy', lambda x: tf.identity(tf.nn.dropout(x, rate=0.0)) / 255.0, whole, levels, 'dropout of nothing')
+    begins('planes_of_cifar', lambda x: tf.transpose(tf.reshape(x, [-1, 3, SIDE, SIDE]), [0, 2, 3, 1]) / 255.0,
+           whole.transpose(0, 3, 1, 2).reshape(1, -1), levels, 'the planes of a picture in a row', shape=(None, SIDE * SIDE * 3))
+    grey = folder.resized(grey=True)
+    begins('one_channel', lambda x: tf.tile(x / 255.0, [1, 1, 1, 3]), grey, levels, 'one channel', shape=(None, SIDE, SIDE, 1))
+    begins('one_channel_bytes', lambda x: tf.tile(tf.cast(x, tf.float32) / 255.0, [1, 1, 1, 3]), np.round(grey),
+           'takes integers', 'one channel of bytes', shape=(None, SIDE, SIDE, 1), dtype=tf.uint8, tolerance=2e-3)
+    begins('hub_resnet', lambda x: tf.subtract(tf.multiply(x, 2.0, name='module_apply_default/hub_input/Mul'), 1.0), unit, 'takes 0 to 1',
+           'another TF Hub module')
+
+    def hub_retrained():
+        source = placeholder(name='Placeholder')
+        x = tf.multiply(source, 2.0, name='module_apply_default/hub_input/Mul')
+        x = tf.subtract(x, 1.0, name='module_apply_default/hub_input/Sub')
+        pooled = tf.identity(features(x), name='module_apply_default/hub_output/feature_vector/SpatialSqueeze')
+        bottleneck = tf1.placeholder_with_default(pooled, [None, 8], 'input/BottleneckInputPlaceholder')
+        final = tf.matmul(bottleneck, tf.constant(weights('final', 8, CLASSES, scale=1.5)), name='final_retrain_ops/Wx_plus_b/MatMul')
+        return source, tf.nn.softmax(tf.add(final, tf.constant(weights('bias', CLASSES))), name='final_result')
+    folder.add('hub_retrained', hub_retrained, unit, 'takes 0 to 1', 'retrain.py on a TF Hub module')
+
+
+def further_endings(folder):
+    """More ways to end."""
+    whole = folder.resized()
+    softmax = lambda x: tf.nn.softmax(logits(x))
+
+    def ending(name, end, what, **options):
+        def build():
+            source = placeholder()
+            return source, end(features(source / 255.0))
+        folder.add(name, build, whole, 'takes 0 to 255', what, **options)
+    ending('half_precision', lambda x: tf.cast(tf.cast(softmax(x), tf.float16), tf.float32), 'softmax, cast to float16 and back', tolerance=1e-3)
+    ending('complement', lambda x: 1.0 - (1.0 - softmax(x)), 'the complement of the complement')
+    ending('by_sum', lambda x: tf.abs(logits(x)) / tf.reduce_sum(tf.abs(logits(x)), 1, keepdims=True), 'scores by their sum')
+    ending('evidence', lambda x: (tf.nn.softplus(logits(x)) + 1.0) / tf.reduce_sum(tf.nn.softplus(logits(x)) + 1.0, 1, keepdims=True),
+           'evidence by its sum')
+    ending('sharpened', lambda x: tf.square(softmax(x)) / tf.reduce_sum(tf.square(softmax(x)), 1, keepdims=True), 'squares by their sum')
+    ending('largest_first', lambda x: tf.exp(logits(x) - tf.reduce_max(logits(x), 1, keepdims=True))
+           / tf.reduce_sum(tf.exp(logits(x) - tf.reduce_max(logits(x), 1, keepdims=True)), 1, keepdims=True), 'softmax by hand, the largest taken off')
+    ending('checked', lambda x: tf.debugging.check_numerics(tf.stop_gradient(softmax(x)), 'nan'), 'softmax, checked')
+    ending('reversed', lambda x: tf.reverse(softmax(x), [1]), 'softmax, reversed')
+    ending('small_dropped', lambda x: tf.where(softmax(x) < 0.01, tf.zeros([1, CLASSES]), softmax(x)), 'small ones dropped')
+    ending('sigmoids_normalised', lambda x: tf.sigmoid(logits(x)) / tf.reduce_sum(tf.sigmoid(logits(x)), 1, keepdims=True), 'sigmoids by their sum')
+    ending('chained', lambda x: tf.squeeze(tf.expand_dims(tf.clip_by_value(tf.cast(softmax(x), tf.float64), 1e-9, 1.0), 0), 0),
+           'softmax, cast, clipped, expanded, squeezed')
+    ending('classes_axis_last', lambda x: tf.nn.softmax(tf.reshape(logits(x), [-1, CLASSES, 1, 1]), axis=1), 'softmax over the second of four dimensions')
+    ending('argmax_32', lambda x: tf.argmax(softmax(x), -1, output_type=tf.int32), 'ArgMax of int32')
+    ending('argmax_plus_one', lambda x: tf.expand_dims(tf.argmax(softmax(x), 1), 1), 'ArgMax with its dimension back')
+    ending('top_2_of_scores', lambda x: tf.nn.top_k(logits(x), 2).indices[0, 0], 'the first index of TopK')
+    ending('sign', lambda x: 1.0 - tf.sigmoid(logits(x, 1)), 'the complement of one sigmoid')
+    ending('clipped_sigmoid', lambda x: tf.clip_by_value(tf.sigmoid(logits(x, 1)), 0.0, 1.0), 'one sigmoid, clipped')
+    ending('sigmoid_row', lambda x: tf.sigmoid(tf.reshape(logits(x, 1), [-1])), 'one sigmoid without its dimension')
+    ending('hard_sigmoid', lambda x: tf.clip_by_value(logits(x, 1) * 0.2 + 0.5, 0.0, 1.0), 'a hard sigmoid')
+
+    def two_answers():
+        source = placeholder()
+        answer = tf.nn.softmax(logits(features(source / 255.0)), name='probabilities')
+        tf.argmax(answer, 1, name='classes')
+        tf.reduce_max(answer, 1, name='best')
+        return source, answer
+    two_answers.__name__ = 'training'
+    folder.add('two_answers', two_answers, whole, 'takes 0 to 255', 'classes and the best beside the probabilities')
+
+
+def further_decoders(folder):
+    """Graphs that decode pictures, with each attribute."""
+    tall = np.arange(64 * 56 * 3, dtype=np.uint16).reshape(64, 56, 3) * 5
+    (folder.path / 'deep.png').write_bytes(tf.io.encode_png(tall).numpy())
+    deep = (folder.path / 'deep.png').read_bytes()
+    plain = (folder.path / 'photo.png').read_bytes()
+
+    def decodes(name, decode, contents, photo_file, what, scale=255.0, tolerance=1e-4):
+        def build():
+            source = placeholder([], tf.string, 'contents')
+            x = tf.cast(decode(source), tf.float32)
+            x = tf1.image.resize_bilinear(tf.expand_dims(x, 0), [SIDE, SIDE]) / scale
+            channels = x.shape[-1] or 3
+            return source, tf.nn.softmax(logits(features(x, channels=channels)), name='prob')
+        folder.add(name, build, contents, 'decodes pictures', what, photo_file, tolerance)
+    decodes('decodes_image_float', lambda c: tf.io.decode_image(c, 3, tf.float32, expand_animations=False), plain, 'photo.png', 'DecodeImage, float32', 1.0)
+    decodes('decodes_image', lambda c: tf.io.decode_image(c, 3, expand_animations=False), deep, 'deep.png', 'DecodeImage of 16 bits')
+    decodes('decodes_png_16', lambda c: tf.io.decode_png(c, 3, tf.uint16), deep, 'deep.png', 'DecodePng, uint16', 65535.0)
+    decodes('decodes_png_16_of_8', lambda c: tf.io.decode_png(c, 3, tf.uint16), plain, 'photo.png', 'DecodePng, uint16 of 8 bits', 65535.0)
+    decodes('decodes_png_grey', lambda c: tf.io.decode_png(c, 1), plain, 'photo.png', 'DecodePng, one channel')
+    decodes('decodes_jpeg_grey', lambda c: tf.io.decode_jpeg(c, 1), folder.jpeg, 'photo.jpg', 'DecodeJpeg, one channel')
+    # libjpeg-turbo computes the colours of the window's outermost columns as if the picture ended there.
+    decodes('decodes_window', lambda c: tf.io.decode_and_crop_jpeg(c, [3, 5, 30, 33], 3), folder.jpeg, 'photo.jpg', 'DecodeAndCropJpeg',
+            tolerance=3e-4)
+    decodes('decodes_rows', lambda c: tf.io.decode_and_crop_jpeg(c, [3, 0, 30, 48], 3), folder.jpeg, 'photo.jpg', 'rows by DecodeAndCropJpeg')
+    decodes('decodes_jpeg_fast', lambda c: tf.io.decode_jpeg(c, 3, dct_method='INTEGER_FAST'), folder.jpeg, 'photo.jpg', 'DecodeJpeg, INTEGER_FAST')
+    decodes('decodes_and_crops', lambda c: tf.image.central_crop(tf.io.decode_jpeg(c, 3), 0.875), folder.jpeg, 'photo.jpg',
+            'DecodeJpeg, tf.image.central_crop')
+    decodes('decodes_and_standardises', lambda c: tf.image.per_image_standardization(tf.io.decode_jpeg(c, 3)), folder.jpeg, 'photo.jpg',
+            'DecodeJpeg, tf.image.per_image_standardization', 1.0)
+    decodes('decodes_converted', lambda c: tf.image.convert_image_dtype(tf.io.decode_png(c, 3, tf.uint16), tf.float32), deep, 'deep.png',
+            'DecodePng of 16 bits, tf.image.convert_image_dtype', 1.0)
+
+
+def further_quantised(folder):
+    """More networks that were trained for quantisation."""
+    whole = folder.resized()
+
+    def trained(name, quantise, what, tolerance=0.02):
+        def build():
+            source = placeholder()
+            x = source * (1 / 127.5) - 1.0
+            filters = quantise(tf.constant(weights('filters', 3, 3, 3, 8, scale=0.3)), 'weights')
+            x = quantise(tf.nn.relu6(tf.nn.conv2d(x, filters, 2, 'SAME')), 'act')
+            return source, tf.nn.softmax(logits(tf.reduce_mean(x, [1, 2])), name='probabilities')
+        folder.add(name, build, whole, 'takes 0 to 255', what, tolerance=tolerance)
+    args, variables = tf.quantization.fake_quant_with_min_max_args, tf.quantization.fake_quant_with_min_max_vars
+    trained('quantised_by_args', lambda x, kind: args(x, -1.0, 1.0) if kind == 'weights' else args(x, 0.0, 6.0), 'FakeQuantWithMinMaxArgs')
+    trained('quantised_to_4_bits', lambda x, kind: variables(x, -1.0, 1.0, 4) if kind == 'weights' else x, 'weights of 4 bits')
+    trained('quantised_narrow', lambda x, kind: variables(x, -0.9, 0.9, narrow_range=True) if kind == 'weights' else variables(x, 0.0, 5.5),
+            'a narrow range of weights')
+    trained('quantised_and_back', lambda x, kind: tf.quantization.quantize_and_dequantize_v2(x, -1.0, 1.0, range_given=True) if kind == 'weights'
+            else tf.quantization.quantize_and_dequantize_v2(x, 0.0, 6.0, signed_input=False, range_given=True), 'QuantizeAndDequantize')
 
 
 if __name__ == '__main__':

@@ -202,11 +202,8 @@ pub(crate) fn preprocessing_name(model: &Model) -> String {
 fn describe(model: &Model) -> String {
     let options = model.network().run_options();
     let Preprocessor { height, width, .. } = model.preprocess();
-    let size = if model.signature().input.takes_decoded_image {
-        "any size".into()
-    } else {
-        format!("{height}x{width}")
-    };
+    let size =
+        if model.takes_whole_pictures() { "any size".into() } else { format!("{height}x{width}") };
     format!(
         "{}: input {} ({size}), output {}, preprocessing {}, {} classes, {} on {}",
         model.name(),

@@ -142,11 +142,8 @@ impl ModelRecord {
 fn settings(network: &NetworkAnalyser, open: &OpenOptions) -> String {
     let model = network.classifier.model();
     let preprocess = model.preprocess();
-    let input = if model.signature().input.takes_decoded_image {
-        [0, 0]
-    } else {
-        [preprocess.height, preprocess.width]
-    };
+    let input =
+        if model.takes_whole_pictures() { [0, 0] } else { [preprocess.height, preprocess.width] };
     let mut settings = serde_json::json!({
         "input": input,
         "preprocess": preprocess.preprocessing.to_string(),

@@ -6,6 +6,7 @@ pub(crate) mod input_arithmetic;
 pub mod op;
 pub mod quantized;
 pub mod rearrange;
+pub(crate) mod resample;
 pub mod shape;
 pub mod shape_inference;
 mod tensor_or_lazy;

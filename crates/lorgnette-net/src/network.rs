@@ -1,5 +1,6 @@
 //! A network: its graph, where its picture goes in, and the plans made of it so far.
 
+mod resized_size;
 mod sessions;
 mod write;
 
@@ -13,8 +14,8 @@ pub use self::sessions::DenseSession;
 use crate::error::Result;
 use crate::fingerprint;
 use crate::graph::answer::{answer, features};
-pub use crate::graph::input_arithmetic::InputArithmetic;
 use crate::graph::input_arithmetic::input_arithmetic;
+pub use crate::graph::input_arithmetic::{InputArithmetic, InputLimits};
 use crate::graph::shape::TypedGraph;
 use crate::graph::shape_inference::infer_shapes;
 use crate::graph::{Graph, NodeId, Op};

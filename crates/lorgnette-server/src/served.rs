@@ -267,7 +267,7 @@ impl InputSpec {
     fn new(model: &Model) -> Self {
         let Preprocessor { height, width, channels, .. } = *model.preprocess();
         let input = &model.signature().input;
-        let sample = match input.takes_decoded_image {
+        let sample = match model.takes_whole_pictures() {
             true => vec![None, None, Some(channels)],
             false => vec![Some(height), Some(width), Some(channels)],
         };

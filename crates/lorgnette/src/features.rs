@@ -100,6 +100,9 @@ impl Extractor {
             digest.update(format!(" {order:?}"));
         }
         digest.update(format!("{:?} {:?}", open.ignore_orientation, open.jpeg_transform));
+        if embedder.model().takes_whole_pictures() {
+            digest.update(" at its own size");
+        }
         if let Some(min_decode_size) = open.min_decode_size {
             digest.update(format!(" at least {min_decode_size:?}"));
         }

@@ -22,7 +22,8 @@ use crate::model_store::ModelStore;
 use crate::observer::{Observer, Progress, report};
 use crate::picture::{Picture, PictureRef};
 use crate::preprocess::{
-    ChannelOrder, Chosen, PreprocessRule, Preprocessing, Preprocessor, choose, decoded_image,
+    ChannelOrder, Chosen, PreprocessRule, Preprocessing, PreprocessingNumbers, Preprocessor,
+    choose, decoded_image,
 };
 use crate::scores::{check_finite, score_names};
 use crate::trained::card::Card;
@@ -135,6 +136,8 @@ struct ModelInfo {
     signature: Signature,
     preprocess: Preprocessor,
     preprocess_rule: PreprocessRule,
+    /// Whether pictures are fed at their own size, which the graph itself changes.
+    resizes_itself: bool,
     /// The decoding of a graph that decodes pictures itself.
     decoding: Option<Decoding>,
     /// Shape of the scores.
@@ -228,7 +231,8 @@ impl Model {
     fn new(name: String, network: Network, options: &ModelOptions) -> Result<Self> {
         let signature = network.signature()?;
         let family = family::recognise(&network);
-        let Chosen { preprocess, rule, notes } = choose(&name, &network, family, options)?;
+        let Chosen { preprocess, rule, resizes_itself, notes } =
+            choose(&name, &network, family, options)?;
         let scores = scores_shape(&network, &signature, &preprocess)?;
         let mut label_source =
             LabelSource::for_network(&network, class_count(&scores), options.labels.as_deref())?;
@@ -246,6 +250,7 @@ impl Model {
             signature,
             preprocess,
             preprocess_rule: rule,
+            resizes_itself,
             decoding,
             scores,
             label_source,
@@ -285,6 +290,7 @@ impl Model {
             signature,
             preprocess,
             preprocess_rule,
+            resizes_itself: self.info.resizes_itself,
             decoding: self.info.decoding.clone(),
             scores,
             label_source,
@@ -365,10 +371,24 @@ impl Model {
     /// [`OpenOptions::min_decode_size`]: crate::picture::OpenOptions::min_decode_size
     #[must_use]
     pub fn min_decode_size(&self) -> Option<[usize; 2]> {
-        if self.info.signature.input.takes_decoded_image {
-            None
-        } else {
-            self.info.preprocess.min_decode_size()
+        if self.takes_whole_pictures() { None } else { self.info.preprocess.min_decode_size() }
+    }
+
+    /// True if the network is fed a picture at its own size: the graph decodes or resizes pictures
+    /// itself. Else [`Model::preprocess`] resizes them.
+    #[must_use]
+    pub fn takes_whole_pictures(&self) -> bool {
+        self.info.resizes_itself || self.info.signature.input.takes_decoded_image
+    }
+
+    /// The preprocessing in numbers; `None` for a graph that decodes pictures itself.
+    #[must_use]
+    pub fn preprocessing_numbers(&self) -> Option<PreprocessingNumbers> {
+        let numbers = self.info.preprocess.numbers();
+        match (self.info.signature.input.takes_decoded_image, self.info.resizes_itself) {
+            (true, _) => None,
+            (false, true) => Some(numbers.resized_by_graph()),
+            (false, false) => Some(numbers),
         }
     }
 
@@ -525,7 +545,7 @@ impl Model {
     /// 255.
     #[must_use]
     pub fn input_image(&self, picture: &Picture) -> Picture {
-        if self.info.signature.input.takes_decoded_image {
+        if self.takes_whole_pictures() {
             return picture.clone();
         }
         let preprocess = &self.info.preprocess;
@@ -542,6 +562,7 @@ impl Model {
             Some(Decoding { channels, .. }) => {
                 vec![picture.height, picture.width, *channels]
             }
+            None if self.info.resizes_itself => vec![1, picture.height, picture.width, channels],
             None => vec![1, height, width, channels],
         }
     }
@@ -711,7 +732,11 @@ impl ModelInfo {
             input.copy_from_slice(&decoded_image(picture, decoding)?.values);
             return Ok(());
         }
-        self.preprocess.apply(picture, input);
+        if self.resizes_itself {
+            self.preprocess.normalise_into(picture, input);
+        } else {
+            self.preprocess.apply(picture, input);
+        }
         let input_type = &self.signature.input;
         if !input_type.dtype.is_float() && input_type.quantization.is_none() {
             input.iter_mut().for_each(|value| *value = value.round());

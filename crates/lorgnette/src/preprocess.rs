@@ -289,8 +289,13 @@ impl Preprocessor {
     pub fn normalise_whole(&self, picture: &Picture) -> (usize, usize, Vec<f32>) {
         let (height, width) = (picture.height(), picture.width());
         let mut values = vec![0.0; height * width * self.channels];
-        Unresized::new(self, picture).tile(0..height, 0..width, &mut values);
+        self.normalise_into(picture.into(), &mut values);
         (height, width, values)
+    }
+
+    /// As [`Preprocessor::normalise_whole`], into a slice of height * width * channels values.
+    pub(crate) fn normalise_into(&self, picture: PictureRef<'_>, values: &mut [f32]) {
+        Unresized::new(self, picture).tile(0..picture.height, 0..picture.width, values);
     }
 
     /// Converts an input back to a picture: normalisation undone, rounded, clipped to 0 to 255.

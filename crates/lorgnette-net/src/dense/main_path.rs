@@ -26,7 +26,11 @@ impl MainPath {
         let on = dominators(typed, &reachable);
         let is_start = |id: &NodeId| {
             let op = &nodes[id.index()].op;
-            on[id.index()] && matches!(op, Op::Input { .. } | Op::Resize(_) | Op::ResizeBicubic(_))
+            let is_picture = matches!(
+                op,
+                Op::Input { .. } | Op::Resize(_) | Op::ResizeBicubic(_) | Op::Resample(_)
+            );
+            on[id.index()] && is_picture
         };
         let start = typed.graph.ids().filter(is_start).last();
         let after_input = reachable_from(typed, |id| Some(id) == start);

@@ -11,6 +11,7 @@ use lorgnette_kernels::{
 use super::op::{self, Dequantize, Epilogue, MatMul, Op, Pool};
 use super::quantized::{IntegerArgs, IntegerKernel, Operand, Quantized, Target};
 use super::rearrange::{axis, broadcast_to, indices, rearrangement, strides};
+use super::resample::{ResampledShape, Resampling};
 use super::shape::{Fact, TypedGraph, picture, resolve};
 use super::{Node, NodeId};
 use crate::error::{Error, Result};
@@ -392,6 +393,10 @@ fn floats(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Result<Vec<f32>, String> 
         }
         Op::ResizeBicubic(how) => {
             reference::resize_bicubic(*how, &map, &x, &out_map, target);
+        }
+        Op::Resample(kind) => {
+            let shape = ResampledShape { from: inputs[0].shape(), to: &fact.shape };
+            Resampling::new(*kind, shape, &inputs[1..])?.run(&x, target);
         }
         Op::ArgExtreme { smallest, .. } => {
             let (sources, group) = groups(inputs[0].shape(), &inputs[1].to_i64()[..1])?;

@@ -1,8 +1,17 @@
 //! The arithmetic on a picture between two nodes of a graph: each channel's factor and summand.
 
-use super::op::{Op, Reduction, SliceMasks};
+use super::op::{Op, Reduction, Resize};
 use super::{Graph, NodeId};
 use lorgnette_kernels::{Binary, Unary};
+
+/// The range that a graph limits values to, in values of the picture that it is fed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InputLimits {
+    /// The lowest value that is not limited.
+    pub low: f64,
+    /// The highest value that is not limited.
+    pub high: f64,
+}
 
 /// The arithmetic that a graph itself does on the picture before its first layer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,18 +22,22 @@ pub struct InputArithmetic {
     pub summands: Vec<f64>,
     /// The nodes that change values, in the order of computation.
     pub nodes: Vec<String>,
+    /// The range that values are limited to, if there are limits on both sides.
+    pub limits: Option<InputLimits>,
     /// Whether the picture's own mean is subtracted, so that its scale hardly matters.
     pub subtracts_own_mean: bool,
     /// Whether the channels are reversed.
     pub reverses_channels: bool,
     /// Rows and columns after the last resize.
     pub resized: Option<[usize; 2]>,
+    /// The node of the last resize, if it is not the bilinear one of TensorFlow 1.
+    pub resizes_otherwise: Option<String>,
     /// Whether every operation up to the end is known.
     pub is_complete: bool,
 }
 
-/// Follows the only reader of each value from `start`, up to `end` or the first operation that is
-/// no arithmetic on single values.
+/// Follows the picture from `start` through every operation that only moves values, or multiplies
+/// and adds numbers: up to `end`, or to where layers begin.
 pub(crate) fn input_arithmetic(
     graph: &Graph,
     start: NodeId,
@@ -32,256 +45,419 @@ pub(crate) fn input_arithmetic(
 ) -> InputArithmetic {
     let mut walk = Walk {
         graph,
-        readers: readers(graph),
-        factors: vec![1.0],
-        summands: vec![0.0],
+        known: vec![None; graph.nodes().len()],
+        at_layers: None,
+        mean_of: None,
+        limits: InputLimits { low: f64::NEG_INFINITY, high: f64::INFINITY },
         result: InputArithmetic::default(),
     };
-    let mut current = start;
-    while Some(current) != end {
-        let Some(next) = walk.next(current) else { break };
-        current = next;
+    walk.known[start.index()] = Some(Linear::unchanged());
+    for (id, node) in graph.iter().skip(start.index() + 1) {
+        let linear: Vec<usize> =
+            (0..node.inputs.len()).filter(|&i| walk.linear(id, i).is_some()).collect();
+        if !linear.is_empty() {
+            walk.visit(id, &linear);
+        }
+        if Some(id) == end {
+            break;
+        }
     }
-    walk.finish(Some(current) == end)
+    walk.finish(end)
 }
 
 /// Channels of a picture with alpha.
 const MAX_CHANNELS: usize = 4;
 
-struct Walk<'a> {
-    graph: &'a Graph,
-    readers: Vec<Vec<NodeId>>,
+/// Values that follow from those of the picture: `factor * v + summand`.
+#[derive(Clone, Debug, PartialEq)]
+struct Linear {
+    /// One for all channels, or one for each in the order that they have here.
     factors: Vec<f64>,
     summands: Vec<f64>,
+    is_reversed: bool,
+    /// The number of the channel, if it is alone.
+    channel: Option<usize>,
+}
+
+impl Linear {
+    fn unchanged() -> Self {
+        Self { factors: vec![1.0], summands: vec![0.0], is_reversed: false, channel: None }
+    }
+
+    fn reversed(mut self) -> Self {
+        self.factors.reverse();
+        self.summands.reverse();
+        self.is_reversed = !self.is_reversed;
+        self
+    }
+
+    /// Returns `x * factor + summand` of these values, one for all channels or one for each.
+    fn applied(&self, factors: &[f64], summands: &[f64]) -> Option<Self> {
+        let channels = self.factors.len().max(factors.len()).max(summands.len());
+        let mut applied = Self { factors: Vec::new(), summands: Vec::new(), ..*self };
+        for i in 0..channels {
+            let (a, b) = (at(&self.factors, i)?, at(&self.summands, i)?);
+            let (factor, summand) = (at(factors, i)?, at(summands, i)?);
+            applied.factors.push(a * factor);
+            applied.summands.push(b * factor + summand);
+        }
+        Some(applied)
+    }
+
+    /// Returns the sum of these values and others of the same picture.
+    fn plus(&self, other: &Self) -> Option<Self> {
+        let is_alike = (self.is_reversed, self.channel) == (other.is_reversed, other.channel);
+        let channels = self.factors.len().max(other.factors.len());
+        let mut sum = Self { factors: Vec::new(), summands: Vec::new(), ..*self };
+        for i in 0..channels {
+            sum.factors.push(at(&self.factors, i)? + at(&other.factors, i)?);
+            sum.summands.push(at(&self.summands, i)? + at(&other.summands, i)?);
+        }
+        is_alike.then_some(sum)
+    }
+
+    /// Returns one channel.
+    fn channel(&self, index: usize) -> Option<Self> {
+        Some(Self {
+            factors: vec![at(&self.factors, index)?],
+            summands: vec![at(&self.summands, index)?],
+            is_reversed: self.is_reversed,
+            channel: Some(index),
+        })
+    }
+
+    /// Returns the weighted sum over channels.
+    fn mixed(&self, weights: &[f64]) -> Option<Self> {
+        let (mut factor, mut summand) = (0.0, 0.0);
+        for (i, weight) in weights.iter().enumerate() {
+            factor += at(&self.factors, i)? * weight;
+            summand += at(&self.summands, i)? * weight;
+        }
+        Some(Self { factors: vec![factor], summands: vec![summand], ..Self::unchanged() })
+    }
+
+    /// Returns channels that are put together, in order or in the opposite order; pictures that are
+    /// alike.
+    fn joined(parts: &[&Self]) -> Option<Self> {
+        let (&first, rest) = parts.split_first()?;
+        if rest.iter().all(|part| *part == first) {
+            return Some(Self { channel: None, ..first.clone() });
+        }
+        let places: Option<Vec<usize>> = parts.iter().map(|part| part.channel).collect();
+        let places = places.filter(|places| places.len() <= MAX_CHANNELS)?;
+        let joined = Self {
+            factors: parts.iter().map(|part| part.factors[0]).collect(),
+            summands: parts.iter().map(|part| part.summands[0]).collect(),
+            is_reversed: first.is_reversed,
+            channel: None,
+        };
+        if places.is_sorted_by(|a, b| a < b) {
+            Some(joined)
+        } else if places.is_sorted_by(|a, b| a > b) {
+            Some(Self { is_reversed: !first.is_reversed, ..joined })
+        } else {
+            None
+        }
+    }
+}
+
+/// Returns number `i`, or the only one.
+fn at(numbers: &[f64], i: usize) -> Option<f64> {
+    match numbers {
+        [one] => Some(*one),
+        _ => numbers.get(i).copied(),
+    }
+}
+
+/// The values that an operation makes of the picture's.
+enum Made {
+    /// Others that are linear in them.
+    Linear(Linear),
+    /// No picture: a size, a mean, a comparison.
+    Number,
+    /// Anything else, as a layer does.
+    Layer,
+}
+
+struct Walk<'a> {
+    graph: &'a Graph,
+    /// The values of each node that is linear in the picture.
+    known: Vec<Option<Linear>>,
+    /// The values that layers read; the picture's own if they differ.
+    at_layers: Option<Linear>,
+    /// The values that a mean of the whole picture is of.
+    mean_of: Option<Linear>,
+    /// The limits so far, in values of the picture.
+    limits: InputLimits,
     result: InputArithmetic,
 }
 
-fn readers(graph: &Graph) -> Vec<Vec<NodeId>> {
-    let mut readers = vec![Vec::new(); graph.nodes().len()];
-    for (id, node) in graph.iter() {
-        for input in &node.inputs {
-            if readers[input.index()].last() != Some(&id) {
-                readers[input.index()].push(id);
-            }
-        }
-    }
-    readers
-}
-
 impl Walk<'_> {
-    fn finish(mut self, is_complete: bool) -> InputArithmetic {
-        if self.result.reverses_channels {
-            self.factors.reverse();
-            self.summands.reverse();
-        }
-        self.result.is_complete = is_complete;
-        InputArithmetic { factors: self.factors, summands: self.summands, ..self.result }
+    fn finish(mut self, end: Option<NodeId>) -> InputArithmetic {
+        let at_end = end.and_then(|end| self.known[end.index()].take());
+        self.result.is_complete = at_end.is_some();
+        let is_limited = self.limits.low.is_finite() && self.limits.high.is_finite();
+        self.result.limits = is_limited.then_some(self.limits);
+        self.result.subtracts_own_mean = self.mean_of.is_some() && self.at_layers.is_some();
+        let found = at_end.or(self.at_layers).or(self.mean_of).unwrap_or_else(Linear::unchanged);
+        let is_reversed = found.is_reversed;
+        // The order in which they are fed.
+        let Linear { factors, summands, .. } = if is_reversed { found.reversed() } else { found };
+        InputArithmetic { factors, summands, reverses_channels: is_reversed, ..self.result }
     }
 
-    /// Returns the node after `current`, if it is known what that does to each value.
-    fn next(&mut self, current: NodeId) -> Option<NodeId> {
-        match *self.readers[current.index()].as_slice() {
-            [reader] => self.step(current, reader).then_some(reader),
-            ref several => {
-                let several = several.to_vec();
-                self.result.subtracts_own_mean |= several.iter().any(|&id| self.is_mean(id));
-                self.by_channel(&several)
+    fn linear(&self, id: NodeId, input: usize) -> Option<&Linear> {
+        self.known[self.graph.node(id).inputs[input].index()].as_ref()
+    }
+
+    /// Notes the values of a node of which the inputs `linear` are linear.
+    fn visit(&mut self, id: NodeId, linear: &[usize]) {
+        let Some(before) = self.linear(id, linear[0]).cloned() else { return };
+        match self.made(id, linear, &before) {
+            Made::Linear(after) => {
+                let node = self.graph.node(id);
+                let is_changed = (&after.factors, &after.summands, after.is_reversed)
+                    != (&before.factors, &before.summands, before.is_reversed);
+                let is_part = after.channel.is_some() && before.channel.is_none();
+                if is_changed && !is_part {
+                    self.result.nodes.push(node.name.clone());
+                }
+                self.known[id.index()] = Some(after);
+            }
+            Made::Number => {}
+            Made::Layer => {
+                let is_known = self.at_layers.as_ref().is_none_or(|known| *known == before);
+                self.at_layers = Some(if is_known { before } else { Linear::unchanged() });
             }
         }
     }
 
-    fn is_mean(&self, id: NodeId) -> bool {
-        matches!(self.graph.node(id).op, Op::Reduce { kind: Reduction::Mean, .. })
-    }
-
-    /// Applies the operation of `reader`; false if it is no arithmetic on single values.
-    fn step(&mut self, current: NodeId, reader: NodeId) -> bool {
-        let node = self.graph.node(reader);
-        let is_first = node.inputs.first() == Some(&current);
+    fn made(&mut self, id: NodeId, linear: &[usize], x: &Linear) -> Made {
+        let node = self.graph.node(id);
+        let first = linear[0] == 0;
+        let same = || Made::Linear(x.clone());
+        let or_layer = |linear: Option<Linear>| linear.map_or(Made::Layer, Made::Linear);
         match &node.op {
-            Op::Identity | Op::Cast(_) | Op::Squeeze { .. } | Op::Pack { .. } | Op::Clamp(_) => {
-                true
+            Op::Shape(_) | Op::Size(_) | Op::Rank | Op::ArgExtreme { .. } => Made::Number,
+            Op::Identity | Op::Cast(_) | Op::Squeeze { .. } => same(),
+            Op::Clamp(clamp) => {
+                let (low, high) = (f64::from(clamp.low), f64::from(clamp.high));
+                self.limit(id, x, InputLimits { low, high });
+                same()
             }
-            Op::Reshape | Op::ExpandDims | Op::Transpose | Op::Pad(_) | Op::Slice => is_first,
-            Op::StridedSlice(masks) => is_first && self.strided_slice(*masks, reader),
-            Op::Unary(Unary::Floor | Unary::Round) => true,
-            Op::Unary(Unary::Neg) => self.apply(reader, &[-1.0], &[0.0]),
-            Op::Resize(_) | Op::ResizeBicubic(_) => {
-                let size = node.inputs.get(1).and_then(|&id| self.values(id));
-                if let Some(&[rows, columns]) = size.as_deref() {
-                    self.result.resized = Some([rows as usize, columns as usize]);
-                }
-                is_first
+            Op::Reshape
+            | Op::ExpandDims
+            | Op::Transpose
+            | Op::Pad(_)
+            | Op::Tile
+            | Op::BroadcastTo
+                if first =>
+            {
+                same()
             }
-            Op::Reverse | Op::Gather => is_first && self.reverse(reader),
-            Op::Binary(function, _) => self.binary(*function, current, reader),
-            Op::BatchNorm { epsilon } => is_first && self.batch_norm(f64::from(*epsilon), reader),
+            Op::Unary(Unary::Floor | Unary::Round) => same(),
+            Op::Unary(Unary::Neg) => or_layer(x.applied(&[-1.0], &[0.0])),
+            Op::Resize(_) | Op::ResizeBicubic(_) | Op::Resample(_) if first => {
+                self.note_size(id);
+                same()
+            }
+            Op::Slice | Op::StridedSlice(_) | Op::Reverse | Op::Gather if first => {
+                or_layer(self.moved(id, x))
+            }
+            Op::Split { index, .. } | Op::Unpack { index, .. } if *index < MAX_CHANNELS => {
+                or_layer(x.channel(*index))
+            }
+            Op::Concat | Op::Pack { .. } => or_layer(self.joined(id)),
+            Op::Select => self.selected(id, linear),
+            Op::Reduce { kind, .. } => self.reduced(id, *kind, x),
+            Op::MatMul(_) if first => or_layer(self.mixed(id, x)),
+            Op::Binary(function, _) => self.binary(id, *function, linear),
+            Op::BatchNorm { epsilon } if first => {
+                or_layer(self.batch_norm(id, f64::from(*epsilon), x))
+            }
+            _ => Made::Layer,
+        }
+    }
+
+    /// Notes the limits of values `x`, if they are those of all channels alike.
+    fn limit(&mut self, id: NodeId, x: &Linear, limits: InputLimits) {
+        let (&[factor], &[summand]) = (x.factors.as_slice(), x.summands.as_slice()) else { return };
+        if factor <= 0.0 {
+            return;
+        }
+        self.limits.low = self.limits.low.max((limits.low - summand) / factor);
+        self.limits.high = self.limits.high.min((limits.high - summand) / factor);
+        self.result.nodes.push(self.graph.node(id).name.clone());
+    }
+
+    fn note_size(&mut self, id: NodeId) {
+        let node = self.graph.node(id);
+        let size = node.inputs.last().and_then(|&id| self.values(id));
+        if let Some(&[rows, columns]) = size.as_deref() {
+            self.result.resized = Some([rows as usize, columns as usize]);
+        }
+        let is_plain = match node.op {
+            Op::Resize(Resize { bilinear, how }) => bilinear && how == Default::default(),
             _ => false,
-        }
-    }
-
-    /// A reversal of channels, by `Reverse` or by gathering 2, 1, 0. That of rows or columns
-    /// passes.
-    fn reverse(&mut self, reader: NodeId) -> bool {
-        let node = self.graph.node(reader);
-        let numbers = |i: usize| node.inputs.get(i).and_then(|&id| self.values(id));
-        let reverses = match node.op {
-            Op::Gather => {
-                if numbers(1).as_deref() != Some(&[2.0, 1.0, 0.0]) {
-                    return false;
-                }
-                true
-            }
-            _ => match numbers(1).as_deref() {
-                Some(&[axis]) => axis == -1.0 || axis == 3.0,
-                _ => false,
-            },
         };
-        if reverses {
-            self.reverse_channels(reader);
-        }
-        true
+        self.result.resizes_otherwise = (!is_plain).then(|| node.name.clone());
     }
 
-    /// A slice with strides: `x[..., ::-1]` reverses channels. Others pass.
-    fn strided_slice(&mut self, masks: SliceMasks, reader: NodeId) -> bool {
+    /// A slice, a reversal or a selection. Channels may be reversed, or one of them taken.
+    fn moved(&self, id: NodeId, x: &Linear) -> Option<Linear> {
         /// Dimensions of a batch of pictures.
         const RANK: usize = 4;
-        let strides = self.graph.node(reader).inputs.get(3).and_then(|&id| self.values(id));
-        let Some(strides) = strides else { return true };
-        let covers_channels = strides.len() == RANK
-            || (masks.ellipsis != 0 && masks.ellipsis >> (strides.len() - 1) == 0);
-        if covers_channels && strides.last() == Some(&-1.0) {
-            self.reverse_channels(reader);
+        let node = self.graph.node(id);
+        let numbers = |i: usize| node.inputs.get(i).and_then(|&id| self.values(id));
+        match &node.op {
+            Op::Reverse => match numbers(1)?.as_slice() {
+                [-1.0 | 3.0] => Some(x.clone().reversed()),
+                [_] => Some(x.clone()),
+                _ => None,
+            },
+            Op::Gather => (numbers(1)? == [2.0, 1.0, 0.0]).then(|| x.clone().reversed()),
+            Op::StridedSlice(masks) => {
+                let Some(strides) = numbers(3).filter(|strides| !strides.is_empty()) else {
+                    return Some(x.clone());
+                };
+                let last = strides.len() - 1;
+                let covers_channels =
+                    strides.len() == RANK || (masks.ellipsis != 0 && masks.ellipsis >> last == 0);
+                if covers_channels && strides[last] == -1.0 {
+                    return Some(x.clone().reversed());
+                }
+                let has_bounds = (masks.begin | masks.end) >> last & 1 == 0;
+                let is_one = masks.shrink_axis >> last & 1 == 1 || has_bounds;
+                let (Some(begin), Some(end), true) =
+                    (numbers(1), numbers(2), covers_channels && is_one)
+                else {
+                    return Some(x.clone());
+                };
+                one_channel(x, begin[last], end[last] - begin[last])
+            }
+            Op::Slice => match (numbers(1).as_deref(), numbers(2).as_deref()) {
+                (Some(&[_, _, _, begin]), Some(&[_, _, _, count])) => one_channel(x, begin, count),
+                _ => Some(x.clone()),
+            },
+            _ => None,
         }
-        true
     }
 
-    fn reverse_channels(&mut self, reader: NodeId) {
-        self.factors.reverse();
-        self.summands.reverse();
-        self.result.reverses_channels = !self.result.reverses_channels;
-        self.result.nodes.push(self.graph.node(reader).name.clone());
+    fn joined(&self, id: NodeId) -> Option<Linear> {
+        let node = self.graph.node(id);
+        let count = node.inputs.len() - usize::from(matches!(node.op, Op::Concat));
+        let parts: Option<Vec<&Linear>> = (0..count).map(|i| self.linear(id, i)).collect();
+        Linear::joined(&parts?)
     }
 
-    fn binary(&mut self, function: Binary, current: NodeId, reader: NodeId) -> bool {
-        let inputs = &self.graph.node(reader).inputs;
-        let is_first = inputs[0] == current;
-        let other = if is_first { inputs[1] } else { inputs[0] };
-        let Some(numbers) = self.values(other).map(|values| self.by_channels(&values)) else {
-            return false;
+    /// A choice between the picture and a constant, or between equal values.
+    fn selected(&self, id: NodeId, linear: &[usize]) -> Made {
+        let inputs = &self.graph.node(id).inputs;
+        let is_number = |i: usize| match self.linear(id, i) {
+            // As `zeros_like` is made.
+            Some(linear) => linear.factors.iter().all(|factor| *factor == 0.0),
+            None => self.values(inputs[i]).is_some(),
         };
+        let picture = linear.iter().find(|&&i| i > 0 && !is_number(i));
+        let Some(x) = picture.and_then(|&i| self.linear(id, i)) else { return Made::Layer };
+        let all = (1..3).all(|i| self.linear(id, i) == Some(x) || is_number(i));
+        if all { Made::Linear(x.clone()) } else { Made::Layer }
+    }
+
+    /// A sum over channels is a mixture; any other reduction is a number of the whole picture.
+    fn reduced(&mut self, id: NodeId, kind: Reduction, x: &Linear) -> Made {
+        let axes = self.graph.node(id).inputs.get(1).and_then(|&id| self.values(id));
+        let is_over_channels = matches!(axes.as_deref(), Some([-1.0 | 3.0]));
+        let weight = match kind {
+            Reduction::Sum => 1.0,
+            Reduction::Mean => 1.0 / COLOURS as f64,
+            _ => return Made::Number,
+        };
+        if is_over_channels {
+            return x.mixed(&[weight; COLOURS]).map_or(Made::Layer, Made::Linear);
+        }
+        if kind == Reduction::Mean {
+            self.mean_of.get_or_insert_with(|| x.clone());
+        }
+        Made::Number
+    }
+
+    /// A product with one weight for each channel, as grey is made.
+    fn mixed(&self, id: NodeId, x: &Linear) -> Option<Linear> {
+        let weights = self.values(*self.graph.node(id).inputs.get(1)?)?;
+        (weights.len() == COLOURS).then(|| x.mixed(&weights))?
+    }
+
+    fn binary(&mut self, id: NodeId, function: Binary, linear: &[usize]) -> Made {
+        if is_comparison(function) {
+            return Made::Number;
+        }
+        let made = match *linear {
+            [0, 1] => self.combined(id, function),
+            [i] => {
+                self.limit_by_constant(id, function, i);
+                self.with_constant(id, function, i)
+            }
+            _ => None,
+        };
+        made.map_or(Made::Layer, Made::Linear)
+    }
+
+    /// Two values of the same picture.
+    fn combined(&self, id: NodeId, function: Binary) -> Option<Linear> {
+        let (a, b) = (self.linear(id, 0)?, self.linear(id, 1)?);
+        match function {
+            Binary::Add => a.plus(b),
+            Binary::Sub => a.plus(&b.applied(&[-1.0], &[0.0])?),
+            _ => None,
+        }
+    }
+
+    fn limit_by_constant(&mut self, id: NodeId, function: Binary, linear: usize) {
+        let constant = self.values(self.graph.node(id).inputs[1 - linear]);
+        let (Some(&[limit]), Some(x)) = (constant.as_deref(), self.linear(id, linear).cloned())
+        else {
+            return;
+        };
+        match function {
+            Binary::Maximum => self.limit(id, &x, InputLimits { low: limit, high: f64::INFINITY }),
+            Binary::Minimum => {
+                self.limit(id, &x, InputLimits { low: f64::NEG_INFINITY, high: limit });
+            }
+            _ => {}
+        }
+    }
+
+    fn with_constant(&self, id: NodeId, function: Binary, linear: usize) -> Option<Linear> {
+        let x = self.linear(id, linear)?;
+        let other = self.graph.node(id).inputs[1 - linear];
+        let numbers = self.values(other).map(|values| by_channels(&values))?;
         let negated = || numbers.iter().map(|number| -number).collect::<Vec<_>>();
         let inverse = || numbers.iter().map(|number| 1.0 / number).collect::<Vec<_>>();
-        match (function, is_first) {
-            (Binary::Add, _) => self.apply(reader, &[1.0], &numbers),
-            (Binary::Sub, true) => self.apply(reader, &[1.0], &negated()),
-            (Binary::Sub, false) => self.apply(reader, &[-1.0], &numbers),
-            (Binary::Mul, _) => self.apply(reader, &numbers, &[0.0]),
-            (Binary::Div | Binary::DivNoNan, true) => self.apply(reader, &inverse(), &[0.0]),
-            (Binary::Maximum | Binary::Minimum, _) => true,
-            _ => false,
+        match (function, linear) {
+            (Binary::Add, _) => x.applied(&[1.0], &numbers),
+            (Binary::Sub, 0) => x.applied(&[1.0], &negated()),
+            (Binary::Sub, _) => x.applied(&[-1.0], &numbers),
+            (Binary::Mul, _) => x.applied(&numbers, &[0.0]),
+            (Binary::Div | Binary::DivNoNan, 0) => x.applied(&inverse(), &[0.0]),
+            (Binary::Maximum | Binary::Minimum, _) => Some(x.clone()),
+            _ => None,
         }
     }
 
-    fn batch_norm(&mut self, epsilon: f64, reader: NodeId) -> bool {
-        let inputs = &self.graph.node(reader).inputs;
+    fn batch_norm(&self, id: NodeId, epsilon: f64, x: &Linear) -> Option<Linear> {
+        let inputs = &self.graph.node(id).inputs;
         let values: Option<Vec<Vec<f64>>> = (1..5).map(|i| self.values(*inputs.get(i)?)).collect();
-        let Some([scale, offset, mean, variance]) =
-            values.as_deref().and_then(|values| values.first_chunk::<4>())
-        else {
-            return false;
-        };
-        let at = |values: &[f64], i: usize| values.get(i).or(values.first()).copied();
+        let values = values?;
+        let [scale, offset, mean, variance] = values.first_chunk::<4>()?;
         let mut factors = Vec::new();
         let mut summands = Vec::new();
         for (i, mean) in mean.iter().enumerate() {
-            let (Some(scale), Some(offset)) = (at(scale, i), at(offset, i)) else { return false };
-            let Some(variance) = at(variance, i) else { return false };
-            let factor = scale / (variance + epsilon).sqrt();
+            let factor = at(scale, i)? / (at(variance, i)? + epsilon).sqrt();
             factors.push(factor);
-            summands.push(offset - mean * factor);
+            summands.push(at(offset, i)? - mean * factor);
         }
-        self.apply(reader, &factors, &summands)
-    }
-
-    /// Adds `x * factor + summand`, one for all channels or one for each.
-    fn apply(&mut self, reader: NodeId, factors: &[f64], summands: &[f64]) -> bool {
-        let channels = self.factors.len().max(factors.len()).max(summands.len());
-        let at = |values: &[f64], i: usize| match values {
-            [one] => Some(*one),
-            _ => values.get(i).copied(),
-        };
-        let mut combined = (Vec::new(), Vec::new());
-        for i in 0..channels {
-            let terms =
-                [at(&self.factors, i), at(&self.summands, i), at(factors, i), at(summands, i)];
-            let [Some(a), Some(b), Some(factor), Some(summand)] = terms else { return false };
-            combined.0.push(a * factor);
-            combined.1.push(b * factor + summand);
-        }
-        (self.factors, self.summands) = combined;
-        self.result.nodes.push(self.graph.node(reader).name.clone());
-        true
-    }
-
-    /// Follows channels that are taken apart, changed one by one, and put together, perhaps in the
-    /// opposite order. Returns the node that puts them together.
-    fn by_channel(&mut self, parts: &[NodeId]) -> Option<NodeId> {
-        if parts.len() > MAX_CHANNELS {
-            return None;
-        }
-        let mut changes = vec![(1.0, 0.0); parts.len()];
-        let mut joined_at = None;
-        let mut places = vec![0; parts.len()];
-        for &part in parts {
-            let (Op::Split { index, .. } | Op::Unpack { index, .. }) = self.graph.node(part).op
-            else {
-                return None;
-            };
-            let mut channel = Walk {
-                graph: self.graph,
-                readers: self.readers.clone(),
-                factors: vec![1.0],
-                summands: vec![0.0],
-                result: InputArithmetic::default(),
-            };
-            let mut current = part;
-            let join = loop {
-                let &[reader] = self.readers[current.index()].as_slice() else { return None };
-                if matches!(self.graph.node(reader).op, Op::Concat | Op::Pack { .. }) {
-                    break reader;
-                }
-                if !channel.step(current, reader) {
-                    return None;
-                }
-                current = reader;
-            };
-            if *joined_at.get_or_insert(join) != join || index >= parts.len() {
-                return None;
-            }
-            let inputs = &self.graph.node(join).inputs;
-            places[index] = inputs.iter().position(|&input| input == current)?;
-            changes[index] = (*channel.factors.first()?, *channel.summands.first()?);
-            self.result.nodes.extend(channel.result.nodes);
-        }
-        let join = joined_at?;
-        let (factors, summands): (Vec<f64>, Vec<f64>) = changes.into_iter().unzip();
-        self.apply(join, &factors, &summands).then_some(())?;
-        if places.len() > 1 && places.is_sorted_by(|a, b| a > b) {
-            self.factors.reverse();
-            self.summands.reverse();
-            self.result.reverses_channels = !self.result.reverses_channels;
-        }
-        Some(join)
-    }
-
-    /// Reduces a constant to one number, or one for each channel. A mean picture becomes its mean.
-    fn by_channels(&self, values: &[f64]) -> Vec<f64> {
-        if values.len() <= MAX_CHANNELS {
-            return values.to_vec();
-        }
-        vec![values.iter().sum::<f64>() / values.len() as f64]
+        x.applied(&factors, &summands)
     }
 
     /// Returns the values of a constant, possibly computed from others by simple functions.
@@ -289,6 +465,36 @@ impl Walk<'_> {
         const MAX_DEPTH: usize = 8;
         constant_values(self.graph, id, MAX_DEPTH)
     }
+}
+
+/// Channels of a colour picture.
+const COLOURS: usize = 3;
+
+/// Returns the channel that a slice of `count` channels from `begin` takes; all channels if it
+/// takes several.
+fn one_channel(x: &Linear, begin: f64, count: f64) -> Option<Linear> {
+    let is_one = count == 1.0 && begin >= 0.0 && x.channel.is_none();
+    if is_one { x.channel(begin as usize) } else { Some(x.clone()) }
+}
+
+fn is_comparison(function: Binary) -> bool {
+    matches!(
+        function,
+        Binary::Greater
+            | Binary::GreaterEqual
+            | Binary::Less
+            | Binary::LessEqual
+            | Binary::Equal
+            | Binary::NotEqual
+    )
+}
+
+/// Reduces a constant to one number, or one for each channel. A mean picture becomes its mean.
+fn by_channels(values: &[f64]) -> Vec<f64> {
+    if values.len() <= MAX_CHANNELS {
+        return values.to_vec();
+    }
+    vec![values.iter().sum::<f64>() / values.len() as f64]
 }
 
 /// Returns the values of a node that depends on constants alone.
@@ -308,6 +514,8 @@ pub(super) fn constant_values(graph: &Graph, id: NodeId, depth: usize) -> Option
             lazy.read().ok().map(|tensor| floats(tensor.to_f32()))
         }
         Op::Identity | Op::Cast(_) | Op::Reshape | Op::ExpandDims | Op::Squeeze { .. } => input(0),
+        // All alike, as `zeros_like` makes them.
+        Op::Fill => input(1),
         Op::Unary(function @ (Unary::Neg | Unary::Reciprocal | Unary::Sqrt | Unary::Rsqrt)) => {
             let apply = |value: f64| match function {
                 Unary::Neg => -value,

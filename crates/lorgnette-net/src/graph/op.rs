@@ -71,6 +71,8 @@ pub enum Op {
     Resize(Resize),
     /// `x, [height, width]`: bicubic interpolation, with this mapping of coordinates.
     ResizeBicubic(lorgnette_kernels::Resize),
+    /// `x, [height, width]`, or `x, boxes ([n, 4]), pictures ([n]), [height, width]`.
+    Resample(Resample),
     /// `values…, axis`.
     Concat,
     /// `values…`: stacked along a new axis.
@@ -259,6 +261,23 @@ pub struct Resize {
     pub how: lorgnette_kernels::Resize,
 }
 
+/// Another way to resize: by weighted sums of pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Resample {
+    /// The mean of the area that each pixel of the result covers.
+    Area {
+        /// Whether the centres of the corner pixels of input and output coincide.
+        align_corners: bool,
+    },
+    /// Boxes, each cut out and resized.
+    Boxes {
+        /// Bilinear interpolation; otherwise the nearest neighbour.
+        bilinear: bool,
+        /// The value outside the picture.
+        fill: f32,
+    },
+}
+
 /// The content of a padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PadMode {
@@ -321,6 +340,7 @@ impl Op {
             | Self::Reduce { .. }
             | Self::Resize(_)
             | Self::ResizeBicubic(_)
+            | Self::Resample(Resample::Area { .. })
             | Self::Reshape
             | Self::ExpandDims
             | Self::Transpose
@@ -335,7 +355,7 @@ impl Op {
             | Self::BatchToSpace => 3..=3,
             Self::Range | Self::Select | Self::Dequantize(_) => 3..=3,
             Self::Pad(_) => 2..=3,
-            Self::StridedSlice(_) => 4..=4,
+            Self::StridedSlice(_) | Self::Resample(Resample::Boxes { .. }) => 4..=4,
             Self::BatchNorm { .. } => 5..=5,
             Self::Quantized(quantized) => quantized.input_count(),
             Self::Concat => 2..=ANY,
@@ -365,6 +385,8 @@ impl Op {
             Self::Lrn(_) => "LRN",
             Self::Resize(_) => "Resize",
             Self::ResizeBicubic(_) => "ResizeBicubic",
+            Self::Resample(Resample::Area { .. }) => "ResizeArea",
+            Self::Resample(Resample::Boxes { .. }) => "CropAndResize",
             Self::Concat => "Concat",
             Self::Pack { .. } => "Pack",
             Self::Pad(_) => "Pad",

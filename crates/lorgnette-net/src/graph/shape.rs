@@ -2,7 +2,7 @@
 
 use lorgnette_kernels::{Binary, Padding, Window};
 
-use super::op::{Border, Conv, MatMul, Op, Pool};
+use super::op::{Border, Conv, MatMul, Op, Pool, Resample};
 use super::quantized::Scale;
 use super::rearrange::{axis, lengths, rearrangement};
 use super::{Graph, NodeId};
@@ -158,6 +158,25 @@ fn infer_unscaled(
         Op::Resize(_) | Op::ResizeBicubic(_) => {
             let [n, _, _, c] = picture(x()?)?;
             let size = lengths(&numbers(1)?)?;
+            let [height, width] = size[..] else { return Err("a size is two numbers".into()) };
+            if height == 0 || width == 0 || x()?.is_empty() {
+                return Err("a resize from or to nothing".into());
+            }
+            Fact::new(DType::F32, [n, height, width, c])
+        }
+        Op::Resample(kind) => {
+            let [n, _, _, c] = picture(x()?)?;
+            let (n, size) = match kind {
+                Resample::Area { .. } => (n, numbers(1)?),
+                Resample::Boxes { .. } => {
+                    let (boxes, of_pictures) = (&input(1)?.shape, &input(2)?.shape);
+                    match (boxes.as_slice(), of_pictures.as_slice()) {
+                        (&[count, 4], &[of]) if count == of => (count, numbers(3)?),
+                        _ => return Err(format!("boxes {boxes:?} of pictures {of_pictures:?}")),
+                    }
+                }
+            };
+            let size = lengths(&size)?;
             let [height, width] = size[..] else { return Err("a size is two numbers".into()) };
             if height == 0 || width == 0 || x()?.is_empty() {
                 return Err("a resize from or to nothing".into());

@@ -278,6 +278,7 @@ fn work(op: &Op, inputs: &[&Tensor], fact: &Fact) -> usize {
         Op::Pool(pool) => pool.kernel[0].saturating_mul(pool.kernel[1]).min(length(0)),
         Op::Lrn(_) => fact.channels(),
         Op::ResizeBicubic(_) => 16,
+        Op::Resample(_) => 9,
         Op::Quantized(quantized) => match &quantized.kind {
             QuantizedKind::Pool(pool) => {
                 pool.kernel[0].saturating_mul(pool.kernel[1]).min(length(0))

@@ -12,6 +12,8 @@ pub struct Decoding {
     pub dtype: DType,
     /// 1 or 3.
     pub channels: usize,
+    /// Whether colours become grey as libpng makes it: of eight bits, the fraction is dropped.
+    pub has_png_grey: bool,
     /// First row, first column, rows and columns of the part that it keeps.
     pub crop: Option<[usize; 4]>,
 }
@@ -60,7 +62,7 @@ impl GraphDef {
             ),
             _ => None,
         };
-        Ok(Decoding { dtype, channels, crop })
+        Ok(Decoding { dtype, channels, has_png_grey: node.op == "DecodePng", crop })
     }
 
     fn crop_window(&self, index: usize) -> Option<[usize; 4]> {

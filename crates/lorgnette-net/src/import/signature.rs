@@ -278,6 +278,10 @@ impl GraphDef {
             attributes.dtype("dtype").or_else(|| attributes.dtype("T"))
         };
         let (name, shape) = match self.picture_fit(index) {
+            _ if takes_decoded_image => {
+                let channels = if attributes.int("channels") == Some(1) { 1 } else { 3 };
+                (node.name.clone(), Some(vec![None, None, Some(channels)]))
+            }
             PictureFit::Other(layout) => {
                 (format!("{}{CHANNELS_LAST}", node.name), Some(layout.channels_last_shape()))
             }

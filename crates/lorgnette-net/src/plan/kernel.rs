@@ -8,6 +8,7 @@ use lorgnette_kernels::{
 
 use super::row_kernel::RowKernel;
 use super::step_args::{StepArgs, WordArgs};
+use crate::graph::resample::Resampling;
 use crate::tensor::DType;
 
 /// A kernel with its parameters.
@@ -53,6 +54,7 @@ pub(super) enum Kernel {
         from: ImageLayout,
         to: ImageLayout,
     },
+    Resample(Box<Resampling>),
     Copy {
         from: ImageLayout,
         to: ImageLayout,
@@ -150,6 +152,7 @@ impl Kernel {
                 let images = ImagePair::new(from, x, to, output);
                 lorgnette_kernels::resize_bicubic(level, *how, images, pool);
             }
+            Self::Resample(resampling) => resampling.run(x, output),
             Self::Copy { from, to } => {
                 lorgnette_kernels::copy_strided(level, ImagePair::new(from, x, to, output), pool);
             }
@@ -195,6 +198,7 @@ impl Kernel {
                 if *bilinear { "resize bilinear" } else { "resize nearest" }.into()
             }
             Self::ResizeBicubic { .. } => "resize bicubic".into(),
+            Self::Resample(_) => "resample".into(),
             Self::Copy { .. } => "copy".into(),
             Self::Pad { .. } => "pad".into(),
             Self::Gather { .. } => "gather".into(),
@@ -236,6 +240,7 @@ impl Kernel {
             | Self::Lrn { .. }
             | Self::Resize { .. }
             | Self::ResizeBicubic { .. }
+            | Self::Resample(_)
             | Self::Copy { .. }
             | Self::Pad { .. }
             | Self::Gather { .. }

@@ -249,6 +249,7 @@ impl<'a> Lowering<'a> {
             Op::Lrn(lrn) => self.lrn(id, node, *lrn),
             Op::Resize(resize) => self.resize(id, node, resize),
             Op::ResizeBicubic(how) => self.resize_bicubic(id, node, *how),
+            Op::Resample(kind) => self.resample(id, node, *kind),
             Op::Reduce { kind, .. } => self.reduce(id, node, *kind),
             Op::ArgExtreme { smallest, .. } => self.arg_extreme(id, node, *smallest),
             Op::TopK { indices } => self.top_k(id, node, *indices),

@@ -19,6 +19,7 @@ mod range;
 mod size;
 
 use self::range::InputRange;
+use self::size::InputSize;
 
 /// The rule by which a model's preprocessing was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +94,8 @@ impl fmt::Display for PreprocessRule {
 pub(crate) struct Chosen {
     pub(crate) preprocess: Preprocessor,
     pub(crate) rule: PreprocessRule,
+    /// Whether the graph takes pictures at their own size and resizes them.
+    pub(crate) resizes_itself: bool,
     /// Remarks for the user.
     pub(crate) notes: Vec<String>,
 }
@@ -142,18 +145,26 @@ pub(crate) fn choose(
             style.preprocessing
         ));
     }
-    let [height, width] = if signature.input.takes_decoded_image {
-        [1, 1]
-    } else {
-        let resized = before.and_then(|before| before.resized);
-        size::size(name, network, &signature, options.size.or(resized), family, &mut notes)?
-    };
+    let before_otherwise = before.as_ref().and_then(|before| before.resizes_otherwise.as_ref());
+    if let (Some(node), PreprocessRule::NodesBefore(_)) = (before_otherwise, &rule) {
+        notes.push(format!(
+            "{name}: '{node}' before the input resizes otherwise than pictures are resized here, \
+             which is as TensorFlow 1 does: leave --input away for the graph's own values"
+        ));
+    }
+    let InputSize { size: [height, width], is_brought_by_graph } =
+        if signature.input.takes_decoded_image {
+            InputSize { size: [1, 1], is_brought_by_graph: false }
+        } else {
+            let resized = before.and_then(|before| before.resized);
+            size::size(name, network, &signature, options.size.or(resized), family, &mut notes)?
+        };
     let mut preprocess = Preprocessor::new(style.preprocessing, height, width);
     preprocess.channels = channels(name, &signature.input)?.unwrap_or(preprocess.channels);
     preprocess.order = options.channels.unwrap_or(style.order);
     preprocess.mean = options.mean.or(style.mean);
     preprocess.scale = options.scale.or(style.scale);
-    Ok(Chosen { preprocess, rule, notes })
+    Ok(Chosen { preprocess, rule, resizes_itself: is_brought_by_graph, notes })
 }
 
 fn style(

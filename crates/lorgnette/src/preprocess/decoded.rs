@@ -43,6 +43,9 @@ pub fn decoded_image<'p>(
         for x in left..left + columns {
             let pixel = pixel(picture, decoding.dtype, y * width + x);
             match decoding.channels {
+                1 if decoding.has_png_grey => {
+                    values.push(png_grey(picture, decoding, y * width + x))
+                }
                 1 => values.push(grey(pixel, is_grey(picture), decoding.dtype)),
                 _ => values.extend(pixel),
             }
@@ -89,13 +92,41 @@ fn grey(pixel: [f32; 3], is_grey: bool, dtype: DType) -> f32 {
     if dtype == DType::F32 { grey } else { grey.round() }
 }
 
+/// Grey of a pixel as libpng computes it, in steps of 2⁻¹⁵, and then converted.
+fn png_grey(picture: PictureRef<'_>, decoding: &Decoding, index: usize) -> f32 {
+    const ONE: u64 = 1 << 15;
+    const WEIGHTS: [u64; 3] = [9798, 19_235, 3735];
+    let at = 3 * index;
+    let sum = |levels: [u64; 3]| {
+        levels.into_iter().zip(WEIGHTS).map(|(level, weight)| level * weight).sum::<u64>()
+    };
+    let (level, is_deep) = match picture.pixels {
+        PixelsRef::Rgb8 { samples, .. } => {
+            let levels = [samples[at], samples[at + 1], samples[at + 2]].map(u64::from);
+            (sum(levels) / ONE, false)
+        }
+        PixelsRef::Rgb16 { samples, .. } => {
+            let levels = [samples[at], samples[at + 1], samples[at + 2]].map(u64::from);
+            ((sum(levels) + ONE / 2) / ONE, true)
+        }
+        PixelsRef::Grey8(samples) => (samples[index].into(), false),
+    };
+    match (decoding.dtype, is_deep) {
+        (DType::F32, false) => level as f32 / 255.0,
+        (DType::F32, true) => level as f32 / 65_535.0,
+        (DType::U16, false) => level as f32 * 257.0,
+        (DType::U16, true) | (_, false) => level as f32,
+        (_, true) => (level >> 8) as f32,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::picture::{Picture, Pixels};
 
     fn values(picture: &Picture, dtype: DType) -> Vec<f32> {
-        let decoding = Decoding { dtype, channels: 3, crop: None };
+        let decoding = Decoding { dtype, channels: 3, has_png_grey: false, crop: None };
         decoded_image(picture, &decoding).unwrap().values
     }
 
@@ -119,10 +150,30 @@ mod tests {
         assert_eq!(values(&picture, DType::F32)[2], 1.0);
     }
 
+    /// TensorFlow 2.21's `decode_png` with one channel.
+    #[test]
+    fn a_png_becomes_grey_as_libpng_makes_it() {
+        let colours = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [7, 7, 7]];
+        let decoded = |picture: &Picture, dtype| {
+            let decoding = Decoding { dtype, channels: 1, has_png_grey: true, crop: None };
+            decoded_image(picture, &decoding).unwrap().values
+        };
+        let picture = Picture::from_rgb8(4, 1, colours.concat()).unwrap();
+        assert_eq!(decoded(&picture, DType::U8), [76.0, 149.0, 29.0, 7.0]);
+        let deep = colours.concat().into_iter().map(|level| u16::from(level) * 257).collect();
+        let deep = Picture::from_pixels(4, 1, Pixels::Rgb16(deep)).unwrap();
+        assert_eq!(decoded(&deep, DType::U16), [19_594.0, 38_467.0, 7474.0, 1799.0]);
+    }
+
     #[test]
     fn a_part_is_kept_if_the_picture_has_it() {
         let picture = Picture::from_rgb8(2, 2, (0..12).collect()).unwrap();
-        let mut decoding = Decoding { dtype: DType::U8, channels: 1, crop: Some([1, 1, 1, 1]) };
+        let mut decoding = Decoding {
+            dtype: DType::U8,
+            channels: 1,
+            has_png_grey: false,
+            crop: Some([1, 1, 1, 1]),
+        };
         let image = decoded_image(&picture, &decoding).unwrap();
         assert_eq!((image.shape, &image.values[..]), ([1, 1, 1], &[10.0][..]));
         decoding.crop = Some([1, 1, 1, 2]);

@@ -7,6 +7,11 @@ use serde::Serialize;
 use super::resize_crop::{CENTRAL_FRACTION, vgg_side};
 use super::{ChannelOrder, Preprocessing, Preprocessor, normalise};
 
+/// Ways to bring a picture to the size of the input.
+const BILINEAR: &str = "bilinear";
+const CROP: &str = "crop";
+const GRAPH: &str = "graph";
+
 /// A preprocessing in numbers: the crop, the resize, and `(v - mean) * factor` for each value `v`
 /// of 0 to 255.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -18,11 +23,12 @@ pub struct PreprocessingNumbers {
     /// sides are resized to the input's.
     pub smaller_side: Option<usize>,
     /// `bilinear`, as in TensorFlow 1 (`source = destination * in / out`); `crop` if the centre is
-    /// taken without resizing, with zeros around a small picture.
+    /// taken without resizing, with zeros around a small picture; `graph` if pictures are fed at
+    /// their own size and the graph resizes them.
     pub resize: &'static str,
-    /// Rows of the input.
+    /// Rows of the input, or those that the graph resizes to.
     pub rows: usize,
-    /// Columns of the input.
+    /// Columns of the input, or those that the graph resizes to.
     pub columns: usize,
     /// The order of the channels: `rgb`, `bgr` or `grey`.
     pub channels: &'static str,
@@ -51,7 +57,7 @@ impl Preprocessor {
                 _ => 1.0,
             },
             smaller_side: (preprocessing == Preprocessing::Vgg).then(|| vgg_side((height, width))),
-            resize: if is_cropped { "crop" } else { "bilinear" },
+            resize: if is_cropped { CROP } else { BILINEAR },
             rows: height,
             columns: width,
             channels: match (channels, order) {
@@ -66,13 +72,22 @@ impl Preprocessor {
     }
 }
 
+impl PreprocessingNumbers {
+    /// Returns the numbers for a graph that takes pictures at their own size.
+    pub(crate) fn resized_by_graph(self) -> Self {
+        let central_square = false;
+        Self { central_share: 1.0, smaller_side: None, resize: GRAPH, central_square, ..self }
+    }
+}
+
 impl fmt::Display for PreprocessingNumbers {
     /// As in `central 87.5 %, to 224 x 224 (bilinear), (v - 127.5) / 127.5, rgb`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { central_share, smaller_side, resize, rows, columns, channels, .. } = self;
         match smaller_side {
+            None if *resize == GRAPH => f.write_str("whole picture, which the graph brings to ")?,
             Some(side) => write!(f, "smaller side to {side} ({resize}), central ")?,
-            None if *resize == "crop" => f.write_str("central ")?,
+            None if *resize == CROP => f.write_str("central ")?,
             None if *central_share < 1.0 => {
                 write!(f, "central {} % to ", 100.0 * central_share)?;
             }
@@ -80,7 +95,7 @@ impl fmt::Display for PreprocessingNumbers {
             None => f.write_str("whole picture to ")?,
         }
         write!(f, "{rows} x {columns}")?;
-        if smaller_side.is_none() && *resize != "crop" {
+        if smaller_side.is_none() && *resize == BILINEAR {
             write!(f, " ({resize})")?;
         }
         match (self.mean, self.factor) {
@@ -174,6 +189,15 @@ mod tests {
         for (preprocessing, expected) in expected {
             assert_eq!(text(preprocessing), expected);
         }
+    }
+
+    #[test]
+    fn a_graph_that_resizes_is_fed_the_whole_picture() {
+        let numbers = Preprocessor::new(Preprocessing::Inception, 224, 224).numbers();
+        assert_eq!(
+            numbers.resized_by_graph().to_string(),
+            "whole picture, which the graph brings to 224 x 224, (v - 127.5) / 127.5, rgb"
+        );
     }
 
     /// The numbers are those that [`Preprocessor::apply`] computes with.

@@ -1,4 +1,5 @@
-//! Normalisation of a picture at its own size, one tile at a time, for segmentation maps.
+//! Normalisation of a picture at its own size, one tile at a time: for segmentation maps, and for
+//! graphs that resize pictures themselves.
 
 use std::ops::Range;
 
@@ -6,7 +7,7 @@ use super::Preprocessor;
 use super::normalise::{Normaliser, moments};
 use super::resize_crop::ResizeCrop;
 use super::sample::Source;
-use crate::picture::Picture;
+use crate::picture::PictureRef;
 
 /// A picture that is neither resized nor cropped, read in tiles.
 pub(crate) struct Unresized<'a> {
@@ -21,10 +22,11 @@ impl<'a> Unresized<'a> {
     ///
     /// # Panics
     /// If `channels` is neither 1 nor 3.
-    pub(crate) fn new(preprocess: &Preprocessor, picture: &'a Picture) -> Self {
+    pub(crate) fn new(preprocess: &Preprocessor, picture: impl Into<PictureRef<'a>>) -> Self {
+        let picture = picture.into();
         let channels = preprocess.channels;
         assert!(channels == 1 || channels == 3, "an input has one channel or three");
-        let source = Source::new(picture.into(), channels, preprocess.unit());
+        let source = Source::new(picture, channels, preprocess.unit());
         let normaliser = match preprocess.normaliser() {
             Normaliser::Standardise => standardised(&source, channels, picture),
             other => other,
@@ -42,9 +44,9 @@ impl<'a> Unresized<'a> {
 }
 
 /// CifarNet's normalisation with the mean and deviation of the whole picture.
-fn standardised(source: &Source<'_>, channels: usize, picture: &Picture) -> Normaliser {
-    let mut values = vec![0.0; picture.height() * picture.width() * channels];
-    ResizeCrop::tile(0..picture.height(), 0..picture.width()).sample(source, channels, &mut values);
+fn standardised(source: &Source<'_>, channels: usize, picture: PictureRef<'_>) -> Normaliser {
+    let mut values = vec![0.0; picture.height * picture.width * channels];
+    ResizeCrop::tile(0..picture.height, 0..picture.width).sample(source, channels, &mut values);
     let (mean, deviation) = moments(&values);
     Normaliser::Standardised { mean, deviation }
 }

@@ -232,7 +232,7 @@ impl ModelDescription {
         self.preprocessing = model::preprocessing_name(opened);
         self.preprocessing_rule = Some(opened.preprocess_rule().to_string());
         self.signatures = opened.network().saved_signatures().iter().map(Signature::new).collect();
-        self.preprocessing_numbers = (!takes_decoded_image).then(|| preprocess.numbers());
+        self.preprocessing_numbers = opened.preprocessing_numbers();
         self.unused_variables = opened.network().unused_variables().to_vec();
         self.classes = opened.classifies().then(|| opened.labels().len());
         self.labels = opened.classifies().then(|| model::describe_labels(opened.labels()));

@@ -51,6 +51,9 @@ pub(super) fn read(
         "FakeQuantWithMinMaxVars"
         | "FakeQuantWithMinMaxArgs"
         | "FakeQuantWithMinMaxVarsPerChannel" => return Some(fake_quantize(node)),
+        "QuantizeAndDequantizeV2" | "QuantizeAndDequantizeV3" | "QuantizeAndDequantizeV4" => {
+            return Some(quantize_and_dequantize(node));
+        }
         "Dequantize" => return Some(dequantize(node)),
         "Cast" => match node.dtype("DstT") {
             Some(dtype) if dtype != DType::String => Op::Cast(dtype),
@@ -233,6 +236,56 @@ fn fake_quantize(node: Attributes<'_>) -> Result<Piece, String> {
         let steps: Vec<Steps> =
             min.iter().zip(&max).map(|(&min, &max)| levels.steps(min, max)).collect();
         quantize(chain, &steps)
+    }))
+}
+
+/// `x, low, high`: limits numbers to a range around zero and rounds them to one of its steps. The
+/// range is widened on one side so that zero is a step, as TensorFlow does.
+fn quantize_and_dequantize(node: Attributes<'_>) -> Result<Piece, String> {
+    let own_bits = node.int("num_bits");
+    if !node.flag("range_given") || node.int("axis").is_some_and(|axis| axis != -1) {
+        return Err("its range is that of the values, or one of each channel".into());
+    }
+    let is_signed = node.0.attr.get("signed_input").is_none() || node.flag("signed_input");
+    let is_narrow = node.flag("narrow_range");
+    let rounds_up = node.text("round_mode") == Some("HALF_UP");
+    Ok(Piece::chain(move |chain: &mut Chain<'_>| {
+        let given_bits = chain.numbers(3).and_then(|bits| bits.first().copied());
+        let bits = own_bits.or(given_bits).unwrap_or(8);
+        if !(2..=16).contains(&bits) {
+            return Err(format!("{bits} bits"));
+        }
+        let half = (1_i64 << (bits - 1)) as f32;
+        let integers = match is_signed {
+            true if is_narrow => [1.0 - half, half - 1.0],
+            true => [-half, half - 1.0],
+            false => [0.0, 2.0 * half - 1.0],
+        };
+        let single = |values: Option<Vec<f32>>| values.and_then(|values| values.first().copied());
+        let (Some(low), Some(high)) =
+            (single(chain.stored_values(1)), single(chain.stored_values(2)))
+        else {
+            return Err("its range is computed, not constant".into());
+        };
+        // The side with the longer steps decides.
+        let step = (low / integers[0]).max(high / integers[1]);
+        if !(step > 0.0 && step.is_finite()) {
+            return Err(format!("a range from {low} to {high}"));
+        }
+        let limits = Clamp { low: integers[0] * step, high: integers[1] * step };
+        let x = chain.input(0)?;
+        let limited = chain.step("limited", Op::Clamp(limits), &[x])?;
+        let inverse = chain.constant("steps/y", Tensor::scalar(1.0 / step));
+        let times = Op::Binary(Binary::Mul, Clamp::NONE);
+        let mut steps = chain.step("steps", times.clone(), &[limited, inverse])?;
+        let function = if rounds_up { Unary::Floor } else { Unary::Round };
+        if rounds_up {
+            let half = chain.constant("half/y", Tensor::scalar(0.5));
+            steps = chain.step("half", Op::Binary(Binary::Add, Clamp::NONE), &[steps, half])?;
+        }
+        let rounded = chain.step("rounded", Op::Unary(function), &[steps])?;
+        let step = chain.constant("step", Tensor::scalar(step));
+        chain.finish(times, &[rounded, step])
     }))
 }
 

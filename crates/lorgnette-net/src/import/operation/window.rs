@@ -6,7 +6,7 @@ use lorgnette_kernels::{Binary, Clamp, Padding, PoolKind, Unary};
 use super::super::attributes::Attributes;
 use super::{Chain, Piece};
 use crate::graph::NodeId;
-use crate::graph::op::{Border, Conv, Epilogue, Lrn, Op, Pool, Reduction, Resize};
+use crate::graph::op::{Border, Conv, Epilogue, Lrn, Op, Pool, Reduction, Resample, Resize};
 use crate::tensor::{DType, Tensor};
 
 pub(super) fn read(
@@ -31,6 +31,11 @@ pub(super) fn read(
         "ResizeBicubic" => {
             Ok(Piece::Node(Op::ResizeBicubic(resize(node, false, "align_corners").how)))
         }
+        "ResizeArea" => {
+            let align_corners = node.flag("align_corners");
+            Ok(Piece::Node(Op::Resample(Resample::Area { align_corners })))
+        }
+        "CropAndResize" => crop_and_resize(node).map(Op::Resample).map(Piece::Node),
         _ => return None,
     };
     Some(match piece {
@@ -47,6 +52,15 @@ pub(super) fn conv(node: Attributes<'_>) -> Result<Conv, String> {
         border: border(node)?,
         epilogue: Epilogue::default(),
     })
+}
+
+fn crop_and_resize(node: Attributes<'_>) -> Result<Resample, String> {
+    let bilinear = match node.text("method") {
+        None | Some("bilinear") => true,
+        Some("nearest") => false,
+        Some(other) => return Err(format!("the method '{other}'")),
+    };
+    Ok(Resample::Boxes { bilinear, fill: node.float("extrapolation_value").unwrap_or(0.0) })
 }
 
 fn border(node: Attributes<'_>) -> Result<Border, String> {

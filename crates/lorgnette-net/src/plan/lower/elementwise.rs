@@ -7,10 +7,11 @@ use super::super::kernel::Kernel;
 use super::super::row_kernel::{AffineStep, RowKernel, UnaryStep};
 use super::Lowering;
 use crate::graph::evaluate::{groups, pool_shape, select_sources, sources};
-use crate::graph::op::{Lrn, Op, Pool, Resize};
+use crate::graph::op::{Lrn, Op, Pool, Resample, Resize};
 use crate::graph::rearrange::axis;
+use crate::graph::resample::{ResampledShape, Resampling};
 use crate::graph::{Node, NodeId};
-use crate::tensor::DType;
+use crate::tensor::{DType, Tensor};
 
 impl Lowering<'_> {
     pub(super) fn elementwise(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
@@ -114,6 +115,23 @@ impl Lowering<'_> {
         let x = Self::input(node, 0)?;
         let (from, to) = (self.image_layout_for(id, x)?, self.image_layout(id)?);
         self.step(id, Kernel::ResizeBicubic { how, from, to }, &[x]);
+        Ok(())
+    }
+
+    pub(super) fn resample(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        kind: Resample,
+    ) -> Result<(), String> {
+        let x = Self::input(node, 0)?;
+        let shape = ResampledShape { from: &self.fact(x).shape, to: &self.fact(id).shape };
+        self.reserve(shape.weights())?;
+        let parameters: Option<Vec<&Tensor>> =
+            node.inputs[1..].iter().map(|&id| self.typed.graph.constant_of(id)).collect();
+        let parameters = parameters.ok_or("its boxes depend on the picture's values")?;
+        let resampling = Resampling::new(kind, shape, &parameters)?;
+        self.step(id, Kernel::Resample(Box::new(resampling)), &[x]);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use lorgnette_net::DType;
 use lorgnette_net::import::InputCandidate;
-use lorgnette_net::network::InputArithmetic;
+use lorgnette_net::network::{InputArithmetic, InputLimits};
 
 use super::super::{ChannelOrder, Preprocessing};
 use super::Style;
@@ -27,6 +27,9 @@ impl InputRange {
         if arithmetic.subtracts_own_mean {
             return Some(Self::Levels);
         }
+        if let Some(range) = arithmetic.limits.and_then(Self::from_limits) {
+            return Some(range);
+        }
         let (factors, summands) = (&arithmetic.factors, &arithmetic.summands);
         let changes_nothing = factors.iter().all(|&factor| factor == 1.0)
             && summands.iter().all(|&summand| summand == 0.0);
@@ -48,17 +51,21 @@ impl InputRange {
     /// Returns the range of the numbers that a quantised input's integers stand for; `None` for any
     /// other range, and for inputs that are not quantised.
     pub(super) fn of_quantised(input: &InputCandidate) -> Option<Self> {
-        /// Share of the range by which its ends may differ: one step of 255, and its rounding.
-        const TOLERANCE: f64 = 0.01;
         let scale = input.quantization?;
         let lowest = if input.dtype == DType::I8 { i8::MIN.into() } else { 0 };
         let step = f64::from(scale.scale);
         let low = step * f64::from(lowest - scale.zero_point);
-        let high = low + step * 255.0;
+        Self::from_limits(InputLimits { low, high: low + step * 255.0 })
+    }
+
+    /// Returns the range with these ends.
+    fn from_limits(limits: InputLimits) -> Option<Self> {
+        /// Share of the range by which its ends may differ: one step of 255, and its rounding.
+        const TOLERANCE: f64 = 0.01;
         Self::ALL.into_iter().find(|range| {
             let (from, to) = range.limits();
             let allowed = TOLERANCE * (to - from);
-            (low - from).abs() <= allowed && (high - to).abs() <= allowed
+            (limits.low - from).abs() <= allowed && (limits.high - to).abs() <= allowed
         })
     }
 
@@ -92,7 +99,8 @@ impl InputRange {
 fn is_layer_range(low: f64, high: f64) -> bool {
     let span = (high - low).abs();
     let centre = (low + high).abs() / 2.0;
-    let from_zero = low.abs() <= 1e-3 * span;
+    // White may be the lowest.
+    let from_zero = low.min(high).abs() <= 1e-3 * span;
     let is_centred = centre <= 0.2 * span;
     let spans = |from: f64, to: f64| (from..=to).contains(&span);
     (from_zero && (spans(0.9, 2.1) || spans(250.0, 260.0)))
@@ -173,6 +181,7 @@ mod tests {
             (1.0, -127.5),
             (1.0 / 58.0, -2.0),
             (1.0 / 128.0, 0.0),
+            (-1.0 / 255.0, 1.0),
         ] {
             assert_eq!(range(factor, summand), Some(InputRange::Levels), "{factor} {summand}");
         }
@@ -187,6 +196,18 @@ mod tests {
         for (factor, summand) in [(1.0, 0.0), (2.0, 0.0), (1.0, 7.0), (0.0, 1.0)] {
             assert_eq!(range(factor, summand), None, "{factor} {summand}");
         }
+    }
+
+    #[test]
+    fn limits_tell_a_range() {
+        let range = |low, high| {
+            let limits = Some(InputLimits { low, high });
+            InputRange::of(&InputArithmetic { limits, ..arithmetic(&[1.0], &[0.0]) })
+        };
+        assert_eq!(range(0.0, 1.0), Some(InputRange::Unit));
+        assert_eq!(range(-1.0, 1.0), Some(InputRange::Symmetric));
+        assert_eq!(range(0.0, 255.0), Some(InputRange::Levels));
+        assert_eq!(range(0.0, 6.0), None);
     }
 
     #[test]

@@ -15,8 +15,17 @@ const SIDES: [usize; 22] = [
     300, 331,
 ];
 
+/// The size of the pictures that a network is fed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InputSize {
+    /// Rows and columns.
+    pub(super) size: [usize; 2],
+    /// Whether pictures are fed at their own size, and the graph brings them to `size`.
+    pub(super) is_brought_by_graph: bool,
+}
+
 /// Returns rows and columns of the input: as given or declared; else those to which the graph
-/// resizes pictures itself; else the family's, if the graph's layers take it; else the first of
+/// brings pictures itself; else the family's, if the graph's layers take it; else the first of
 /// [`SIDES`] that they take, if some are refused.
 pub(super) fn size(
     name: &str,
@@ -25,14 +34,16 @@ pub(super) fn size(
     given: Option<[usize; 2]>,
     family: Option<Family>,
     notes: &mut Vec<String>,
-) -> Result<[usize; 2]> {
+) -> Result<InputSize> {
     let error = |what: &str| Error::Model { model: name.into(), what: what.into() };
     let declared = |dimension: usize| {
         signature.input.shape.as_ref().and_then(|shape| shape.get(dimension).copied().flatten())
     };
-    let is_any = given.is_none() && declared(1).is_none() && declared(2).is_none();
-    let own_resize = if is_any { own_resize(network) } else { None };
-    let size = match (given.or(own_resize), declared(1), declared(2)) {
+    let is_any = declared(1).is_none() && declared(2).is_none();
+    let brought = if is_any { network.resized_size() } else { None };
+    // A model that was trained on the graph gives the graph's own size.
+    let brought = brought.filter(|size| given.is_none_or(|given| given == *size));
+    let size = match (given.or(brought), declared(1), declared(2)) {
         (Some(size), ..) => size,
         (None, Some(height), Some(width)) => [height, width],
         (None, height, width) => {
@@ -51,15 +62,16 @@ pub(super) fn size(
             [height.unwrap_or(side), width.unwrap_or(side)]
         }
     };
-    if let Some([height, width]) = own_resize {
+    if let Some([height, width]) = brought {
         notes.push(format!(
-            "{name}: the graph resizes pictures to {height}x{width} itself, and is fed that size"
+            "{name}: the graph brings pictures to {height}x{width} itself, and is fed them at \
+             their own size"
         ));
     }
     if size.contains(&0) {
         return Err(error("a picture of size 0"));
     }
-    Ok(size)
+    Ok(InputSize { size, is_brought_by_graph: brought.is_some() })
 }
 
 /// Returns the side in the name of a graph's file, or of its folder.
@@ -78,11 +90,6 @@ fn side_in(name: &str) -> Option<usize> {
     const PUBLISHED: [usize; 12] = [96, 128, 160, 192, 224, 240, 256, 260, 299, 331, 380, 384];
     let words = name.split(|letter: char| !letter.is_ascii_digit());
     words.rev().find_map(|word| word.parse().ok().filter(|side| PUBLISHED.contains(side)))
-}
-
-/// Returns the size to which a graph resizes the pictures that it is fed.
-fn own_resize(network: &Network) -> Option<[usize; 2]> {
-    network.input_arithmetic().ok()?.resized
 }
 
 /// True if the network gives one score for each class of pictures of this side.
