@@ -168,7 +168,7 @@ def moves(fixtures):
 
 
 def resizes(fixtures):
-    """Bilinear, bicubic and nearest resizes in TensorFlow's three conventions, up and down, by constant and by computed sizes."""
+    """Resizes in TensorFlow's conventions, up and down, by constant and by computed sizes; boxes cut out and resized."""
     modes = {'legacy': {}, 'align_corners': dict(align_corners=True), 'half_pixel': dict(half_pixel_centers=True)}
     kinds = (('bilinear', raw.ResizeBilinear), ('nearest', raw.ResizeNearestNeighbor), ('bicubic', raw.ResizeBicubic))
     for kind, resize in kinds:
@@ -185,5 +185,22 @@ def resizes(fixtures):
     with fixtures.case('resize_bicubic_uint8', 'ResizeBicubic takes bytes and gives floats.') as net:
         value = net.numbers('input', (1, 5, 4, 3), 0, 255).astype(np.uint8)
         net.fetch(raw.ResizeBicubic(images=net.feed(value), size=[7, 3], half_pixel_centers=True))
+    for corners in (False, True):
+        for size in ((11, 9), (3, 4), (5, 7), (1, 1), (14, 3)):
+            name = f'resize_area_{"align_corners" if corners else "legacy"}_to_{size[0]}x{size[1]}'
+            with fixtures.case(name, 'Means of areas of a 5x7 map.') as net:
+                net.fetch(raw.ResizeArea(images=net.input(1, 5, 7, 3, low=0.0, high=255.0), size=list(size), align_corners=corners))
+    with fixtures.case('resize_area_uint8', 'ResizeArea takes bytes and gives floats; two pictures of two channels.') as net:
+        value = net.numbers('input', (2, 5, 4, 2), 0, 255).astype(np.uint8)
+        net.fetch(raw.ResizeArea(images=net.feed(value), size=[3, 3]))
+    boxes = [[0, 0, 1, 1], [0.1, 0.2, 0.7, 0.9], [0.9, 0.8, 0.2, 0.1], [-0.3, 0.5, 0.4, 1.6], [0.5, 0.5, 0.5, 0.5]]
+    for method in ('bilinear', 'nearest'):
+        for size in ((3, 4), (1, 1), (1, 6), (9, 8)):
+            with fixtures.case(f'crop_and_resize_{method}_to_{size[0]}x{size[1]}', 'Boxes of two 6x5 maps, upside down and beyond the edge.') as net:
+                net.fetch(tf.image.crop_and_resize(net.input(2, 6, 5, 3), boxes, [0, 1, 1, 0, 1], size, method, -2.5))
+    with fixtures.case('crop_and_resize_of_each', 'One box for each picture of a batch whose size is not known.') as net:
+        x = net.input(2, 6, 5, 3, declared=[None] * 4)
+        count = tf.shape(x)[0]
+        net.fetch(tf.image.crop_and_resize(x, tf.tile([[0.1, 0.1, 0.8, 0.9]], [count, 1]), tf.range(count), [4, 4]))
     with fixtures.case('resize_bilinear_large_ratio', 'A photo-like resize, 64x48 to 7x7 without antialiasing.') as net:
         net.fetch(raw.ResizeBilinear(images=net.input(1, 64, 48, 3, low=0.0, high=255.0), size=[7, 7]))
