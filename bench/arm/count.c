@@ -54,6 +54,7 @@ static int multiplies_and_adds(uint32_t word)
     return (word & 0xBFA0FC00) == 0x0E20CC00    /* FMLA, vectors of float32 or float64 */
         || (word & 0xBF80F400) == 0x0F801000    /* FMLA by element */
         || (word & 0xBFC0F400) == 0x0F80E000    /* SDOT by element */
+        || (word & 0xFFE0F400) == 0x4E80A400    /* SMMLA, USMMLA */
         || (word & 0xFFE0FC00) == 0x6E40EC00;   /* BFMMLA */
 }
 

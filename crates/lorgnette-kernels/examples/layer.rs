@@ -3,10 +3,14 @@
 //! ```text
 //! layer LEVEL PRECISION RUNS HEIGHT WIDTH INPUTS OUTPUTS KERNEL STRIDE
 //! ```
-//! The window's padding keeps the size, as TensorFlow's SAME. It prints the kernel that was chosen.
+//! The window's padding keeps the size, as TensorFlow's SAME. The precision `int8` is a quantised
+//! convolution. It prints the kernel that was chosen.
 
 use std::error::Error;
 
+use lorgnette_kernels::integer::{
+    IntegerConvShape, IntegerFilter, Multiplier, OutputRange, PackedConv, Rescaling,
+};
 use lorgnette_kernels::{
     Buffer, Clamp, Conv, ConvKernel, ConvShape, Filter, ImageLayout, Level, NumericOptions,
     Padding, Precision, ThreadPool, Window, choose_conv,
@@ -17,13 +21,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [level, precision, numbers @ ..] = &words[..] else {
         return Err("a level, a precision and seven numbers are missing".into());
     };
-    let (level, precision): (Level, Precision) = (level.parse()?, precision.parse()?);
+    let level: Level = level.parse()?;
     let numbers: Vec<usize> = numbers.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
     let [runs, height, width, inputs, outputs, kernel, stride] = numbers[..] else {
         return Err("runs, height, width, inputs, outputs, kernel and stride are needed".into());
     };
     let shape = same_padding(ImageLayout::dense(1, height, width, inputs), outputs, kernel, stride);
-    let numerics = NumericOptions { compute: precision, ..NumericOptions::default() };
+    if precision == "int8" {
+        return run_integers(level, &shape, runs);
+    }
+    let compute: Precision = precision.parse()?;
+    let numerics = NumericOptions { compute, ..NumericOptions::default() };
     let chosen = choose_conv(&shape, level, numerics);
     println!("{} {}", chosen.name.replace(' ', "_"), shape.products());
     run(chosen, &shape, runs)
@@ -72,6 +80,35 @@ fn run(kernel: &ConvKernel, shape: &ConvShape, runs: usize) -> Result<(), Box<dy
             scratch: &mut scratch,
         };
         (kernel.run)(conv, &pool);
+    }
+    Ok(())
+}
+
+fn run_integers(level: Level, shape: &ConvShape, runs: usize) -> Result<(), Box<dyn Error>> {
+    let image = |layout: &ImageLayout| [layout.batch, layout.height, layout.width, layout.channels];
+    let outputs = shape.output.channels;
+    let integers = IntegerConvShape {
+        input_shape: image(&shape.input),
+        input_zero_point: -128,
+        window: shape.window,
+        range: OutputRange::new::<i8>(-128),
+        output_shape: image(&shape.output),
+    };
+    let factors = vec![Multiplier::from_real(0.001); outputs];
+    let filter = IntegerFilter {
+        values: &vec![1i8; shape.depth() * outputs],
+        zero_point: 0,
+        bias: &[],
+        rescale: Rescaling::Fixed(&factors),
+    };
+    let conv = PackedConv::new(level, &integers, &filter)
+        .ok_or("this CPU has no kernel for 8-bit integers at this level")?;
+    println!("{} {}", conv.name().replace(' ', "_"), shape.products());
+    let input = vec![0i8; shape.input.len()];
+    let mut output = vec![0i8; shape.output.len()];
+    let mut scratch = Buffer::zeroed(conv.scratch_len(1))?;
+    for _ in 0..runs {
+        conv.run(&input, &mut output, &mut scratch, &ThreadPool::new(1));
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Convolutions whose filters are packed for vector instructions, with the bytes of
 //! [`convolve`](super::convolve) and [`convolve_depthwise`](super::convolve_depthwise).
 //!
-//! The instructions multiply unsigned by signed bytes. So int8 activations are taken 128 higher
-//! with their zero point. uint8 weights are stored as their distances from the zero point where
+//! The instructions of x86-64 multiply unsigned by signed bytes. So int8 activations are taken 128
+//! higher with their zero point. Those of Arm's dot products multiply signed bytes, and uint8
+//! activations are taken 128 lower; products of matrices are of either. uint8 weights are stored as their distances from the zero point where
 //! these fit int8, else 128 lower; the distances of a depthwise filter are sums of two int8 where
 //! they do not fit one. The zero points are folded:
 //!
@@ -21,6 +22,8 @@ mod avx_vnni;
 pub(super) mod channel_factors;
 mod depthwise;
 mod gemm;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod rows;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod vnni;
@@ -43,6 +46,12 @@ enum Instructions {
     /// The same in 512 bits.
     #[cfg(target_arch = "x86_64")]
     Vnni,
+    /// Products of signed bytes, added four at a time to a 32-bit integer.
+    #[cfg(target_arch = "aarch64")]
+    NeonDot,
+    /// Products of matrices: eight bytes of two pixels by those of two output channels.
+    #[cfg(target_arch = "aarch64")]
+    NeonMatrix,
 }
 
 impl Instructions {
@@ -60,20 +69,58 @@ impl Instructions {
         }
     }
 
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    fn for_level(level: Level) -> Option<Self> {
+        match level {
+            Level::Neon if neon::multiplies_matrices() => Some(Self::NeonMatrix),
+            Level::Neon if neon::has_dot_products() => Some(Self::NeonDot),
+            _ => None,
+        }
+    }
+
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     fn for_level(_: Level) -> Option<Self> {
         None
     }
+
+    /// True if activations are multiplied as signed bytes, given whether they are stored so.
+    #[cfg_attr(not(target_arch = "aarch64"), expect(unused_variables, reason = "all are unsigned"))]
+    fn takes_signed(self, is_signed: bool) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 | Self::AvxVnni | Self::Vnni => false,
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonMatrix => is_signed,
+        }
+    }
+
+    /// Returns the neighbouring products of an output channel that are added by one instruction.
+    fn group_len(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 | Self::AvxVnni | Self::Vnni => gemm::QUAD,
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => gemm::QUAD,
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonMatrix => gemm::MAX_GROUP,
+        }
+    }
 }
 
-/// The zero points of a convolution, after the change to unsigned activations and signed weights.
+/// The zero points of a convolution, after the change to activations as they are multiplied and
+/// signed weights.
 #[derive(Clone, Copy, Debug)]
 struct ZeroPoints {
-    /// From 0 to 255.
+    /// From 0 to 255, or from −128 to 127 if activations are multiplied as signed bytes.
     input: i32,
+    /// True if activations are multiplied as signed bytes.
+    #[cfg_attr(not(target_arch = "aarch64"), expect(dead_code, reason = "false there"))]
+    is_signed: bool,
     /// The filter's zero point after the change, from −128 to 127.
     filter: i32,
-    /// The bits in which a stored activation differs from the unsigned one.
+    /// The bits in which a stored activation differs from the one that is multiplied.
     flip: u8,
     /// Subtracted from a stored weight.
     filter_offset: i32,
@@ -84,25 +131,37 @@ impl ZeroPoints {
     ///
     /// Weights whose distances from their zero point fit int8 become these, and no zero point is
     /// left.
-    fn new<T: Byte>(input: i32, filter: i32, weights: &[T]) -> Option<Self> {
+    fn new<T: Byte>(
+        instructions: Instructions,
+        input: i32,
+        filter: i32,
+        weights: &[T],
+    ) -> Option<Self> {
         let is_near = |weight: &T| i8::try_from(weight.widen() - filter).is_ok();
         let is_zero_free = weights.iter().all(is_near);
         let filter_offset = if is_zero_free { filter } else { Self::middle::<T>() };
-        Self::with_offset::<T>(input, filter, filter_offset)
+        Self::with_offset::<T>(instructions, input, filter, filter_offset)
     }
 
     /// Returns the zero points where `filter_offset` is subtracted from weights; `None` if they are
     /// beyond their type, or no filter is packed with that offset.
-    fn with_offset<T: Byte>(input: i32, filter: i32, filter_offset: i32) -> Option<Self> {
+    fn with_offset<T: Byte>(
+        instructions: Instructions,
+        input: i32,
+        filter: i32,
+        filter_offset: i32,
+    ) -> Option<Self> {
         let range = T::MIN..=T::MAX;
         let is_offset = [filter, Self::middle::<T>()].contains(&filter_offset);
         if !range.contains(&input) || !range.contains(&filter) || !is_offset {
             return None;
         }
+        let is_signed = instructions.takes_signed(T::MIN < 0);
         Some(Self {
-            input: input - T::MIN,
+            input: input - T::MIN - if is_signed { 128 } else { 0 },
+            is_signed,
             filter: filter - filter_offset,
-            flip: if T::MIN < 0 { 0x80 } else { 0 },
+            flip: if is_signed == (T::MIN < 0) { 0 } else { 0x80 },
             filter_offset,
         })
     }

@@ -28,10 +28,10 @@ pub(super) static NEON: Isa = Isa {
     base: Level::Neon,
     lanes: 4,
     registers: 32,
-    // 24 vectors of sums, the inputs of four steps for six pixels, and two of weights: all 32
-    // registers.
+    // Twenty vectors of sums, the inputs of four steps for five pixels, and four of weights: 29 of
+    // the 32 registers.
     panel_vectors: 4,
-    tile_rows: 6,
+    tile_rows: 5,
     weight_load_cost: 1.5,
     // The costs are those fitted on x86-64: no time was measured on an Arm CPU.
     caches: if cfg!(target_vendor = "apple") { APPLE_CACHES } else { ARM_CACHES },

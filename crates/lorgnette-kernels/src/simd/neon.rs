@@ -62,6 +62,13 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn clamp(self, low: Self::F, high: Self::F, x: Self::F) -> Self::F {
+        // Here NaN is to stay NaN, as these instructions leave it.
+        // SAFETY: NEON is on.
+        unsafe { vminq_f32(vmaxq_f32(x, low), high) }
+    }
+
+    #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
         // SAFETY: NEON is on.
         unsafe { vdupq_n_f32(x) }

@@ -49,7 +49,7 @@ fn layouts() -> BTreeMap<String, u64> {
     });
     let integer_layouts = Level::ALL.into_iter().filter_map(|level| {
         let packed = integer_filter(level)?;
-        Some((format!("integers {level} {}", PackedConv::LAYOUT), checksum(&packed)))
+        Some((format!("integers {level} {}", PackedConv::layout(level)), checksum(&packed)))
     });
     conv_layouts.chain(depthwise_layouts).chain(integer_layouts).collect()
 }

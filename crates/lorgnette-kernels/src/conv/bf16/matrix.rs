@@ -5,7 +5,9 @@
 //! channels][tap][four input channels][output channel of the panel]`, zeros where a tap's channels
 //! are no multiple of four.
 
-use std::arch::aarch64::{vreinterpretq_f32_f64, vreinterpretq_f64_f32, vzip1q_f64, vzip2q_f64};
+use std::arch::aarch64::{
+    float32x4_t, vreinterpretq_f32_f64, vreinterpretq_f64_f32, vzip1q_f64, vzip2q_f64,
+};
 use std::ops::Range;
 
 use super::{input_is_bf16, paired_shape, round_input, rounding_cost};
@@ -17,9 +19,7 @@ use crate::conv::{
     Algorithm, Conv, ConvKernel, ConvShape, FLOAT32, Filter, direct, direct_cost, panel_width,
 };
 use crate::numerics::f32_to_bf16;
-use crate::simd::neon::matrix::{
-    COLUMN_PAIRS, MAX_ROW_PAIRS, PairSums, one_pair, three_pairs, two_pairs,
-};
+use crate::simd::neon::matrix::{COLUMN_PAIRS, MAX_ROW_PAIRS, PairSums, add_bf16};
 use crate::simd::{MAX_LANES, MAX_TILE_ROWS, Neon, Simd};
 use crate::{Level, NumericOptions, PackedLayout, Precision, ThreadPool, WeightFormat};
 
@@ -27,6 +27,8 @@ use crate::{Level, NumericOptions, PackedLayout, Precision, ThreadPool, WeightFo
 const QUAD: usize = 4;
 /// Words of four input channels of a panel.
 const QUAD_WORDS: usize = QUAD / 2 * PANEL;
+/// The bytes of them.
+const QUAD_BYTES: usize = QUAD_WORDS * size_of::<f32>();
 /// Output channels of a panel.
 const PANEL: usize = panel_width::<Neon>();
 /// Vectors of a panel.
@@ -178,7 +180,7 @@ impl Matrix<'_> {
         weights: &[f32],
     ) -> [[[f32; MAX_LANES]; VECS]; TILE_ROWS] {
         let Job { taps, depth, .. } = *self.job;
-        let mut weights = weights.as_ptr();
+        let mut weights = weights.as_ptr().cast::<u8>();
         let mut sums = [[Neon.splat(0.0); COLUMN_PAIRS]; MAX_ROW_PAIRS];
         let mut inputs = [std::ptr::null(); TILE_ROWS];
         for tap in 0..taps[0] * taps[1] {
@@ -187,57 +189,31 @@ impl Matrix<'_> {
             // Rows that a pair lacks are not stored.
             let first = inputs[0];
             inputs[origins.len()..].fill(first);
-            let quads = depth / 2;
+            let (quads, count) = (depth / 2, origins.len());
+            let bytes = inputs.map(<*const f32>::cast);
             // SAFETY: `rows` guarantees `depth` words at each pointer, caller the weights.
-            unsafe { add_products(&inputs, weights, quads, origins.len(), &mut sums) };
-            weights = weights.wrapping_add(quads * QUAD_WORDS);
+            unsafe { add_bf16(&bytes, weights, quads, count, &mut sums) };
+            weights = weights.wrapping_add(quads * QUAD_BYTES);
             if !depth.is_multiple_of(2) {
                 let mut last = [[0.0; QUAD / 2]; TILE_ROWS];
                 for (last, input) in last.iter_mut().zip(&inputs) {
                     // SAFETY: the last of the words at each pointer.
                     last[0] = unsafe { *input.wrapping_add(depth - 1) };
                 }
-                let last = last.each_ref().map(|words| words.as_ptr());
+                let last = last.each_ref().map(|words| words.as_ptr().cast());
                 // SAFETY: there are two words for each row, caller guarantees the weights.
-                unsafe { add_products(&last, weights, 1, origins.len(), &mut sums) };
-                weights = weights.wrapping_add(QUAD_WORDS);
+                unsafe { add_bf16(&last, weights, 1, count, &mut sums) };
+                weights = weights.wrapping_add(QUAD_BYTES);
             }
         }
         rows_of(&sums)
     }
 }
 
-/// Adds the products of some quads for the pairs that `rows` pixels are.
-///
-/// # Safety
-/// Caller guarantees the instructions, `quads` times four bf16 at each of `inputs`, and as many
-/// quads of a panel's weights.
-#[target_feature(enable = "neon,bf16")]
-#[inline]
-unsafe fn add_products(
-    inputs: &[*const f32; TILE_ROWS],
-    weights: *const f32,
-    quads: usize,
-    rows: usize,
-    sums: &mut [PairSums; MAX_ROW_PAIRS],
-) {
-    if quads == 0 {
-        return;
-    }
-    // SAFETY: caller guarantees it.
-    unsafe {
-        match rows.div_ceil(2) {
-            1 => one_pair(inputs, weights, quads, sums),
-            2 => two_pairs(inputs, weights, quads, sums),
-            _ => three_pairs(inputs, weights, quads, sums),
-        }
-    }
-}
-
 /// Returns the vectors of channels of each pixel.
 #[target_feature(enable = "neon")]
 #[inline]
-fn rows_of(sums: &[PairSums; MAX_ROW_PAIRS]) -> [[[f32; MAX_LANES]; VECS]; TILE_ROWS] {
+fn rows_of(sums: &[PairSums<float32x4_t>; MAX_ROW_PAIRS]) -> [[[f32; MAX_LANES]; VECS]; TILE_ROWS] {
     let mut rows = [[[0.0; MAX_LANES]; VECS]; TILE_ROWS];
     for (pair, rows) in sums.iter().zip(rows.chunks_exact_mut(2)) {
         for v in 0..VECS {

@@ -88,7 +88,7 @@ impl<const ROWS: usize, const VECS: usize> SimdOp for GemmTile<ROWS, VECS> {
         let output_ptr = |r: usize, v: usize| c.wrapping_add(r * panel_width::<S>() + v * S::LANES);
         // Prefetched now, the lines to write to are in L1 at the end.
         for r in 0..ROWS {
-            for v in 0..VECS {
+            for v in (0..VECS).step_by(CACHE_LINE.div_ceil(S::LANES)) {
                 simd.prefetch_write(output_ptr(r, v));
             }
         }

@@ -79,7 +79,8 @@ impl PackedDepthwise {
         shape: &IntegerConvShape,
         filter: &IntegerFilter<'_, T>,
     ) -> Option<Self> {
-        if !has_kernel(level) || !shape.range.is_of::<T>() {
+        let instructions = Instructions::for_level(level).filter(|&found| has_kernel(found))?;
+        if !shape.range.is_of::<T>() {
             return None;
         }
         let (channels, taps) = (shape.input_shape[3], shape.window.taps());
@@ -91,7 +92,8 @@ impl PackedDepthwise {
             return None;
         }
         filter.check(channels);
-        let mut zeros = ZeroPoints::new(shape.input_zero_point, filter.zero_point, filter.values)?;
+        let (input, filter_zero) = (shape.input_zero_point, filter.zero_point);
+        let mut zeros = ZeroPoints::new(instructions, input, filter_zero, filter.values)?;
         // Two int8 have every sum but this one.
         const MAX_DISTANCE: i32 = 255;
         let is_far = |weight: &T| weight.widen() - filter.zero_point == MAX_DISTANCE;
@@ -320,12 +322,14 @@ impl PackedDepthwise {
     }
 }
 
-/// True if the level has a kernel for depthwise convolutions.
-fn has_kernel(level: Level) -> bool {
-    Instructions::for_level(level).is_some_and(|instructions| match instructions {
+/// True if there is a kernel of these instructions for depthwise convolutions.
+fn has_kernel(instructions: Instructions) -> bool {
+    match instructions {
         #[cfg(target_arch = "x86_64")]
         Instructions::Avx2 | Instructions::AvxVnni => false,
         #[cfg(target_arch = "x86_64")]
         Instructions::Vnni => true,
-    })
+        #[cfg(target_arch = "aarch64")]
+        Instructions::NeonDot | Instructions::NeonMatrix => false,
+    }
 }

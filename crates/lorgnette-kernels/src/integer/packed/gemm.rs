@@ -18,8 +18,10 @@ use crate::{Buffer, Level, PackedLayout, ThreadPool, WeightFormat};
 
 /// Output channels of a panel.
 pub(super) const PANEL: usize = 32;
-/// Neighbouring products of one output channel.
+/// Neighbouring products of one output channel that most instructions add.
 pub(super) const QUAD: usize = 4;
+/// The same of those that add most.
+pub(super) const MAX_GROUP: usize = 8;
 /// Maximum pixels of a tile.
 pub(super) const MAX_TILE_ROWS: usize = 14;
 /// Bytes to which packed filters are aligned and filled up.
@@ -78,9 +80,10 @@ struct FilterSize {
 
 impl FilterSize {
     /// Returns the size of a filter; `None` if it is beyond what can be counted.
-    fn new(shape: &IntegerConvShape) -> Option<Self> {
+    fn new(instructions: Instructions, shape: &IntegerConvShape) -> Option<Self> {
         let depth = shape.window.taps().checked_mul(shape.input_shape[3])?;
-        let panel = depth.checked_next_multiple_of(QUAD)?.checked_mul(PANEL)?;
+        let row = depth.checked_next_multiple_of(instructions.group_len())?;
+        let panel = row.checked_mul(PANEL)?;
         let channels = shape.output_shape[3].checked_next_multiple_of(PANEL)?;
         Some(Self { panel, channels })
     }
@@ -112,7 +115,7 @@ pub(super) struct Tile<'a> {
     pub(super) weights: *const i8,
     /// Added to the sums of each of the panel's channels.
     pub(super) constants: *const i32,
-    /// Products of a pixel, in fours.
+    /// Products of a pixel, in fours; an even number where an instruction adds eight.
     pub(super) quads: usize,
     /// Where the sums go.
     pub(super) sums: &'a mut Sums,
@@ -135,11 +138,17 @@ pub(super) struct Epilogue<'a> {
 }
 
 impl PackedConv {
-    /// The layout of packed filters.
-    pub const LAYOUT: PackedLayout = PackedLayout {
-        alignment: CACHE_LINE,
-        ..PackedLayout::new("panels of 32 channels of four int8", WeightFormat::Int8)
-    };
+    /// Returns the layout of packed filters. It is that of this CPU's instructions: a level may
+    /// have several.
+    pub fn layout(level: Level) -> PackedLayout {
+        let group_len = Instructions::for_level(level).map_or(QUAD, Instructions::group_len);
+        let name = match group_len {
+            MAX_GROUP => "panels of 32 channels of eight int8",
+            _ => "panels of 32 channels of four int8",
+        };
+        let layout = PackedLayout::new(name, WeightFormat::Int8);
+        PackedLayout { alignment: CACHE_LINE, ..layout }
+    }
 
     /// Packs a filter; `None` if the level has no instructions for it, or channels are grouped.
     ///
@@ -167,7 +176,7 @@ impl PackedConv {
     ) -> Option<Self> {
         let instructions = Instructions::for_level(level)?;
         let packed = PackedFilter(packed);
-        let (outputs, size) = (shape.output_shape[3], FilterSize::new(shape)?);
+        let (outputs, size) = (shape.output_shape[3], FilterSize::new(instructions, shape)?);
         let bytes = packed.bytes();
         if bytes.len() != size.bytes()? || !can_pack::<T>(shape) {
             return None;
@@ -175,8 +184,8 @@ impl PackedConv {
         filter.check(outputs);
         let numbers = numbers(&bytes[size.panels()?..]);
         let (sums, filter_offset) = (&numbers[..size.channels], *numbers.get(size.channels)?);
-        let zeros =
-            ZeroPoints::with_offset::<T>(shape.input_zero_point, filter.zero_point, filter_offset)?;
+        let (input, filter_zero) = (shape.input_zero_point, filter.zero_point);
+        let zeros = ZeroPoints::with_offset::<T>(instructions, input, filter_zero, filter_offset)?;
         let depth = shape.window.taps() * shape.input_shape[3];
         let mut factors = ChannelFactors::zeroed(size.channels);
         for (output, &sum) in sums[..outputs].iter().enumerate() {
@@ -198,8 +207,7 @@ impl PackedConv {
 
     /// Returns the bytes of a packed filter; `None` if the level has no instructions for it.
     pub fn packed_len(level: Level, shape: &IntegerConvShape) -> Option<usize> {
-        Instructions::for_level(level)?;
-        FilterSize::new(shape)?.bytes()
+        FilterSize::new(Instructions::for_level(level)?, shape)?.bytes()
     }
 
     /// Packs a filter's weights for any convolution of that depth and number of output channels;
@@ -210,12 +218,15 @@ impl PackedConv {
         filter: &IntegerFilter<'_, T>,
     ) -> Option<Buffer> {
         let len = Self::packed_len(level, shape)?;
-        let (depth, size) = (shape.window.taps() * shape.input_shape[3], FilterSize::new(shape)?);
+        let instructions = Instructions::for_level(level)?;
+        let (group_len, size) = (instructions.group_len(), FilterSize::new(instructions, shape)?);
+        let depth = shape.window.taps() * shape.input_shape[3];
         let is_whole = Some(filter.values.len()) == depth.checked_mul(shape.output_shape[3]);
         if !is_whole || !can_pack::<T>(shape) {
             return None;
         }
-        let zeros = ZeroPoints::new(shape.input_zero_point, filter.zero_point, filter.values)?;
+        let (input, filter_zero) = (shape.input_zero_point, filter.zero_point);
+        let zeros = ZeroPoints::new(instructions, input, filter_zero, filter.values)?;
         let mut packed = Buffer::zeroed(len).ok()?;
         let (panels, behind) = packed.split_at_mut(size.panels()?);
         let behind = behind.as_chunks_mut::<4>().0;
@@ -224,11 +235,11 @@ impl PackedConv {
         for (output, (weights, sum_of_channel)) in channels.enumerate() {
             let panel = &mut panels[output / PANEL * size.panel..][..size.panel];
             let mut sum = 0i32;
-            for (quad, weights) in weights.chunks(QUAD).enumerate() {
+            for (group, weights) in weights.chunks(group_len).enumerate() {
                 for (i, weight) in weights.iter().enumerate() {
                     let weight = weight.widen() - zeros.filter_offset;
                     sum = sum.wrapping_add(weight);
-                    panel[(quad * PANEL + output % PANEL) * QUAD + i] = weight as u8;
+                    panel[(group * PANEL + output % PANEL) * group_len + i] = weight as u8;
                 }
             }
             *sum_of_channel = sum.to_le_bytes();
@@ -245,6 +256,10 @@ impl PackedConv {
             Instructions::AvxVnni => "direct, integers, avx-vnni",
             #[cfg(target_arch = "x86_64")]
             Instructions::Vnni => "direct, integers, vnni",
+            #[cfg(target_arch = "aarch64")]
+            Instructions::NeonDot => "direct, integers, dotprod",
+            #[cfg(target_arch = "aarch64")]
+            Instructions::NeonMatrix => "direct, integers, i8mm",
         }
     }
 
@@ -254,7 +269,12 @@ impl PackedConv {
     }
 
     fn panel_bytes(&self) -> usize {
-        PANEL * self.depth.div_ceil(QUAD) * QUAD
+        PANEL * self.row_bytes()
+    }
+
+    /// Returns the bytes of a row, with zeros behind its values to a whole group.
+    fn row_bytes(&self) -> usize {
+        self.depth.next_multiple_of(self.instructions.group_len())
     }
 
     fn pixels(&self) -> usize {
@@ -266,13 +286,13 @@ impl PackedConv {
         let channels = self.shape.input_shape[3];
         reads_pixels(&self.shape)
             && self.zeros.flip == 0
-            && channels.is_multiple_of(QUAD)
+            && channels.is_multiple_of(self.instructions.group_len())
             && !channels.is_multiple_of(CONFLICT_STRIDE)
     }
 
     /// Returns the bytes from one copied row to the next.
     fn row_stride(&self) -> usize {
-        let row = self.depth.next_multiple_of(QUAD);
+        let row = self.row_bytes();
         if row.is_multiple_of(CONFLICT_STRIDE) { row + ROW_SKEW } else { row }
     }
 
@@ -284,7 +304,12 @@ impl PackedConv {
             Instructions::Vnni => unsafe { super::vnni::sum(row) },
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 | Instructions::AvxVnni => row.iter().map(|&x| i32::from(x)).sum(),
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(target_arch = "aarch64")]
+            Instructions::NeonDot | Instructions::NeonMatrix => match self.zeros.is_signed {
+                true => row.iter().map(|&x| i32::from(x.cast_signed())).sum(),
+                false => row.iter().map(|&x| i32::from(x)).sum(),
+            },
+            #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
             other => match other {},
         }
     }
@@ -364,6 +389,10 @@ fn tile_rows(instructions: Instructions) -> usize {
         Instructions::AvxVnni => super::avx_vnni::TILE_ROWS,
         #[cfg(target_arch = "x86_64")]
         Instructions::Vnni => MAX_TILE_ROWS,
+        #[cfg(target_arch = "aarch64")]
+        Instructions::NeonDot => super::neon::DOT_ROWS,
+        #[cfg(target_arch = "aarch64")]
+        Instructions::NeonMatrix => super::neon::MATRIX_ROWS,
     }
 }
 
@@ -401,7 +430,7 @@ impl Task<'_> {
             });
             (&copied[..pixels.len() * row_stride], row_stride)
         };
-        let row_bytes = conv.depth.next_multiple_of(QUAD);
+        let row_bytes = conv.row_bytes();
         if conv.zeros.filter != 0 {
             for (sum, row) in sums.iter_mut().zip(rows.chunks(row_stride)) {
                 *sum = conv.sum(&row[..row_bytes]);
@@ -458,7 +487,17 @@ impl Task<'_> {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Instructions::Vnni => unsafe { super::vnni::tile(tile, pixels.len(), &epilogue) },
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: as above.
+            Instructions::NeonDot => unsafe {
+                super::neon::dot_tile(tile, pixels.len(), &epilogue);
+            },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: as above.
+            Instructions::NeonMatrix => unsafe {
+                super::neon::matrix_tile(tile, pixels.len(), conv.zeros.is_signed, &epilogue);
+            },
+            #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
             other => match other {},
         }
     }

@@ -74,7 +74,7 @@ impl RowCopy<'_> {
         let rows = self.rows.chunks_exact_mut(self.row_stride);
         for (from, to) in input.chunks_exact(channels).zip(rows) {
             copy_flipped::<S>(from, to, self.flip);
-            to[channels..channels.next_multiple_of(super::gemm::QUAD)].fill(0);
+            blank(&mut to[channels..]);
         }
     }
 
@@ -85,8 +85,7 @@ impl RowCopy<'_> {
             *self.shape;
         let run_len = window.kernel[1] * channels;
         let (to, rest) = to.split_at_mut(run_len * window.kernel[0]);
-        let blank = rest.len().min(super::gemm::QUAD);
-        rest[..blank].fill(0);
+        blank(rest);
         for tap in 0..window.kernel[0] {
             let run = &mut to[tap * run_len..][..run_len];
             if !place.down.contains(&tap) || place.across.is_empty() {
@@ -110,6 +109,13 @@ impl RowCopy<'_> {
             }
         }
     }
+}
+
+/// Fills the bytes behind a row's values with zeros, as far as they can be part of a group.
+#[inline(always)]
+fn blank(rest: &mut [u8]) {
+    let len = rest.len().min(super::gemm::MAX_GROUP);
+    rest[..len].fill(0);
 }
 
 /// Copies bytes with some bits changed.

@@ -40,7 +40,7 @@ impl StoredFilter for KeptFilter<'_> {
     }
 
     fn packed(&self, len: usize, pack: PackFilter<'_>) -> Result<Option<SharedPanels>, String> {
-        let (layout, shape) = (PackedConv::LAYOUT, self.stored.shape());
+        let (layout, shape) = (PackedConv::layout(self.level), self.stored.shape());
         let outputs = shape.first().copied().unwrap_or(0);
         let depth: usize = shape.iter().skip(1).product();
         // A fully connected layer and the convolution that a map makes of it have one filter.
