@@ -44,7 +44,7 @@ pub fn decoded_image<'p>(
             let pixel = pixel(picture, decoding.dtype, y * width + x);
             match decoding.channels {
                 1 if decoding.has_png_grey => {
-                    values.push(png_grey(picture, decoding, y * width + x))
+                    values.push(png_grey(picture, decoding, y * width + x));
                 }
                 1 => values.push(grey(pixel, is_grey(picture), decoding.dtype)),
                 _ => values.extend(pixel),

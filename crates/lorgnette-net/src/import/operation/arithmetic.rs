@@ -246,7 +246,7 @@ fn quantize_and_dequantize(node: Attributes<'_>) -> Result<Piece, String> {
     if !node.flag("range_given") || node.int("axis").is_some_and(|axis| axis != -1) {
         return Err("its range is that of the values, or one of each channel".into());
     }
-    let is_signed = node.0.attr.get("signed_input").is_none() || node.flag("signed_input");
+    let is_signed = !node.0.attr.contains_key("signed_input") || node.flag("signed_input");
     let is_narrow = node.flag("narrow_range");
     let rounds_up = node.text("round_mode") == Some("HALF_UP");
     Ok(Piece::chain(move |chain: &mut Chain<'_>| {
