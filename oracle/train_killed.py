@@ -5,11 +5,12 @@
 
 Kills come at random moments, without a warning (SIGKILL): while photos are read, while features are computed and written,
 while the layer is trained, while the model is written. Each time `--resume` goes on. With `--overwrite`, trainings of two
-folders write over one model in turns, features at hand; after each kill it is the one or the other, bit for bit; a report
-follows its model. No Python packages are needed.
+folders write over one model in turns, features at hand; after each kill the folder is the one or the other, bit for bit,
+with its report. Every third kill waits until files are being written. No Python packages are needed.
 """
 
 import argparse
+import glob
 import hashlib
 import os
 import random
@@ -18,14 +19,23 @@ import subprocess
 import sys
 import time
 
-# The model, which is replaced as a whole.
-MODEL = ["model.json", "weights.npy", "biases.npy", "labels.txt", "split.csv", "left_out.csv"]
+# The model and its report, which are replaced as a whole.
+REPORT = ["photos.csv", "confusion.csv", "classes.csv", "suspects.csv", "confusion.png", "confusion.svg", "photos.png", "features.png"]
+MODEL = ["model.json", "weights.npy", "biases.npy", "labels.txt", "split.csv", "left_out.csv"] + REPORT
+# Folder of files that are complete and on their way to their places.
+COMMIT = ".lorgnette-commit"
 # What must be the same; epochs.csv and the report have times in them.
 FILES = ["model.json", "weights.npy", "biases.npy", "labels.txt", "split.csv", "left_out.csv", "photos.csv", "confusion.csv"]
 
 
+def placed(folder, name):
+    """The path of a file, which may be on its way to its place."""
+    committed = os.path.join(folder, COMMIT, name)
+    return committed if os.path.exists(committed) else os.path.join(folder, name)
+
+
 def digests(folder, names=FILES):
-    return {name: hashlib.sha256(open(os.path.join(folder, name), "rb").read()).hexdigest() for name in names}
+    return {name: hashlib.sha256(open(placed(folder, name), "rb").read()).hexdigest() for name in names}
 
 
 def few(arguments):
@@ -50,8 +60,9 @@ def overwritten(arguments):
     shutil.rmtree(work, ignore_errors=True)
     cache, model = os.path.join(work, "cache"), os.path.join(work, "turns", "model")
     folders = {name: os.path.join(work, name) for name in ("old", "new")}
+    kinds = sorted(os.listdir(arguments.photos))
     for name, folder in folders.items():
-        for kind in sorted(os.listdir(arguments.photos)):
+        for kind in kinds:
             shutil.copytree(os.path.join(arguments.photos, kind), os.path.join(folder, f"{name} {kind}"))
 
     def training(name, out):
@@ -65,25 +76,37 @@ def overwritten(arguments):
     started = time.time()
     subprocess.run(training("old", model), check=True, stdout=subprocess.DEVNULL)
     seconds = time.time() - started
-    dice, found, killed = random.Random(arguments.seed), {"old": 0, "new": 0}, 0
+    dice, found, killed, moving, staged = random.Random(arguments.seed), {"old": 0, "new": 0}, 0, 0, 0
     while killed < arguments.kills:
+        began = time.time()
         process = subprocess.Popen(training(["new", "old"][killed % 2], model), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if killed % 3 == 2:
+            # Until the first files are being written; what follows takes up to the end.
+            while process.poll() is None and not glob.glob(os.path.join(model, f".lorgnette-new-{process.pid}-*")):
+                time.sleep(0.001)
+            wait = dice.uniform(0.0, max(0.05, 1.1 * seconds - (time.time() - began)))
+        else:
+            wait = seconds * dice.uniform(0.0, 1.1)
         try:
-            process.wait(seconds * (dice.uniform(0.0, 1.1) if killed % 4 else dice.uniform(0.7, 1.1)))
+            process.wait(wait)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             killed += 1
-        now = digests(model, MODEL)
-        names = [name for name, digest in wanted.items() if digest == now]
-        if not names:
-            print(f"overwrite: after {killed} kills the model is NEITHER THE OLD ONE NOR THE NEW ONE")
+        moving += os.path.exists(os.path.join(model, COMMIT))
+        staged += bool(glob.glob(os.path.join(model, f".lorgnette-new-{process.pid}-*", "weights.npy")))
+        names = [name for name, digest in wanted.items() if digest == digests(model, MODEL)]
+        # The report has times in it, and the names of its classes.
+        page = open(placed(model, "report.html")).read()
+        if len(names) != 1 or [name for name in wanted if f"{name} {kinds[0]}" in page] != names:
+            print(f"overwrite: after {killed} kills the folder is NEITHER THE OLD MODEL NOR THE NEW ONE")
             return False
         found[names[0]] += 1
     left = [name for name in os.listdir(model) if name.startswith(".lorgnette")]
     subprocess.run(training("new", model), check=True, stdout=subprocess.DEVNULL)
     still = [name for name in os.listdir(model) + os.listdir(os.path.dirname(model)) if name.startswith(".lorgnette")]
-    print(f"overwrite: {killed} kills: a whole model after each ({found['old']} times the one, {found['new']} times the other); "
+    print(f"overwrite: {killed} kills, {staged} of them while a model waited for its report, {moving} while files took their places: "
+          f"a whole model with its report after each ({found['old']} times the one, {found['new']} times the other); "
           f"{len(left)} temporary files, {len(still)} after the next training")
     return not still and digests(model, MODEL) == wanted["new"]
 

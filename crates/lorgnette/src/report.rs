@@ -35,12 +35,33 @@ pub use page::page;
 pub use reliability::reliability;
 pub use tables::{classes_csv, confusion_csv, epochs_csv, photos_csv};
 pub use tensorboard::{Point, TensorBoard};
+pub(crate) use tensorboard::{TENSORBOARD, tensorboard_files};
 
 use lorgnette_net::write_atomically;
 
 use crate::error::Error;
 use crate::metrics::{Epoch, Evaluation, LabelIssue, ScoredPhoto, label_issues};
 use crate::picture::{Picture, PictureError};
+
+/// Names of the files that [`Report::write`] may write.
+pub(crate) const FILES: [&str; 16] = [
+    "report.html",
+    "confusion.csv",
+    "classes.csv",
+    "photos.csv",
+    "suspects.csv",
+    "epochs.csv",
+    "confusion.png",
+    "confusion.svg",
+    "confusion_normalised.png",
+    "confusion_normalised.svg",
+    "reliability.png",
+    "reliability.svg",
+    "curves.png",
+    "curves.svg",
+    "photos.png",
+    "features.png",
+];
 
 /// Opens a photo for a thumbnail; `None` if it cannot be opened.
 pub type PictureLoader<'a> = &'a dyn Fn(&Path) -> Option<Picture>;

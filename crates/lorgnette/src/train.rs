@@ -148,14 +148,15 @@ impl Trainer {
             extractor: &self.extractor,
             options: &self.options,
         };
+        let mut table_of_folds = None;
         if let Some(folds) = self.options.folds {
-            folds::cross_validate(&run, folds, observer)?;
+            table_of_folds = Some(folds::cross_validate(&run, folds, observer)?);
             event::send(observer, &Event::Finished(Stage::CrossValidation))?;
         }
         let fitted = run.fit(observer)?;
         // A cancelled training still writes the model it has.
         let _ = observer.event(&Event::Finished(Stage::Head));
-        report::write(&run, &fitted, observer)
+        report::write(&run, &fitted, table_of_folds.as_deref(), observer)
     }
 }
 

@@ -7,6 +7,8 @@
 //! labels.txt       the classes, one a line
 //! split.csv        every photo: path, SHA-256 of its content, classes, split
 //! ```
+//! Training adds a report, whose files are replaced with the model's.
+//!
 //! The base network is not copied: the card has its path and a fingerprint. It also has checksums
 //! of the layers' files.
 
@@ -26,6 +28,8 @@ use lorgnette_net::{Tensor, npy, write_atomically};
 use crate::error::{Error, Result, format_error, io_error};
 use crate::labels::Labels;
 use crate::model::{Model, ModelOptions};
+
+use self::files::StagedFiles;
 
 pub use card::{BaseCard, Card, DataCard, FORMAT, InputSpec, SplitCounts, TrainingCard, VERSION};
 
@@ -124,24 +128,28 @@ impl TrainedModel {
         Ok(Self { card, head })
     }
 
-    /// Writes the folder, replacing a model in it as a whole.
+    /// Writes the folder, replacing a model in it as a whole. Files of a report on that model are
+    /// removed.
     ///
     /// Whenever the process ends, the folder has the model that was in it or this one, whole.
     ///
     /// # Errors
     /// If a file cannot be written; the model that was in the folder is then unchanged.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        self.write_with(folder, Vec::new())
+        let staged = StagedFiles::create(folder)?;
+        self.stage(&staged)?;
+        staged.commit()
     }
 
-    /// As [`TrainedModel::write`], with other files that belong to the model: names and contents.
-    pub(crate) fn write_with(&self, folder: &Path, others: Vec<(String, Vec<u8>)>) -> Result<()> {
-        let mut new_files = others;
-        new_files.extend(self.files());
-        files::replace(folder, &new_files)
+    /// Adds the model's files to those that replace a model.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub(crate) fn stage(&self, staged: &StagedFiles) -> Result<()> {
+        self.files().iter().try_for_each(|(name, content)| staged.add(name, content))
     }
 
-    /// Returns the names and contents of all files; the card is the last.
+    /// Returns the names and contents of all files.
     fn files(&self) -> Vec<(String, Vec<u8>)> {
         let mut files = Vec::new();
         let hidden = self.head.hidden.iter().map(|layer| ("hidden_", layer));

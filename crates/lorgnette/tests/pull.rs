@@ -343,6 +343,38 @@ fn a_dripping_server_is_given_up() {
     assert!(error.contains("500 bytes a second"), "{error}");
 }
 
+/// Headers, sizes of chunks and handshakes that never end, a little at a time.
+#[test]
+fn what_never_ends_is_given_up_wherever_it_drips() {
+    let drip = |stream: &mut std::net::TcpStream, start: &str, more: &str| {
+        let _ = stream.write_all(start.as_bytes());
+        while stream.write_all(more.as_bytes()).is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let cases: [(&str, &str); 5] = [
+        ("HTTP/1.1 200 OK\r\n", "X-More: 0\r\n"),
+        ("HTTP/1.1 200 OK\r\nX-Long: ", "x"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", "x"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n"),
+        ("HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n"),
+    ];
+    for (start, more) in cases {
+        let server = Server::answering(move |_, _, stream| drip(stream, start, more));
+        let started = std::time::Instant::now();
+        let error = Stage::from(&[&server.url]).badly();
+        assert!(started.elapsed() < Duration::from_secs(10), "{start}: {:?}", started.elapsed());
+        assert!(error.contains(&server.url), "{start}: {error}");
+    }
+    // Under TLS, the server's answer to the first greeting.
+    let server = Server::answering(|_, _, _| std::thread::sleep(Duration::from_secs(60)));
+    let mut stage = Stage::from(&[&server.url.replace("http:", "https:")]);
+    stage.options.retry_policy.connect = Duration::from_millis(200);
+    let started = std::time::Instant::now();
+    let error = stage.badly();
+    assert!(started.elapsed() < Duration::from_secs(10), "{error}: {:?}", started.elapsed());
+}
+
 #[test]
 fn offline_it_says_what_to_fetch_and_where_to_put_it() {
     let mut stage = Stage::from(&[]);

@@ -91,6 +91,20 @@ fn node(name: &str, op: &str, inputs: &[String]) -> Vec<u8> {
     field(1, &node)
 }
 
+/// A constant of this many zeros, of which the file has one.
+fn zeros(name: &str, count: usize) -> Vec<u8> {
+    const INT32: u64 = 3;
+    let number = |key: u32, value: u64| [varint(u64::from(key << 3)), varint(value)].concat();
+    let dimension = field(2, &number(1, count as u64));
+    let tensor = [number(1, INT32), field(2, &dimension), field(7, &varint(0))].concat();
+    let attributes = [("dtype", number(6, INT32)), ("value", field(8, &tensor))];
+    let attributes: Vec<u8> = attributes
+        .iter()
+        .flat_map(|(name, value)| field(5, &[field(1, name.as_bytes()), field(2, value)].concat()))
+        .collect();
+    field(1, &[field(1, name.as_bytes()), field(2, b"Const"), attributes].concat())
+}
+
 /// Writes a graph and returns the arguments that explain it.
 fn graph(folder: &Folder, nodes: &[Vec<u8>]) -> Vec<String> {
     fs::write(folder.path("graph.pb"), nodes.concat()).unwrap();
@@ -124,6 +138,13 @@ fn graphs() {
         let mut nodes = vec![placeholder()];
         nodes.extend(terms.iter().map(|term| node(term, "Tanh", &["x".into()])));
         nodes.push(node("end", "AddN", &terms));
+        graph(folder, &nodes)
+    });
+    // Every node needs the first number alone.
+    grows_with_the_input("nodes with an axis of many numbers", 500, |folder, size| {
+        let mut nodes = vec![placeholder(), zeros("axis", 1000 * size)];
+        let node = |number| node(&format!("e{number}"), "ExpandDims", &["x".into(), "axis".into()]);
+        nodes.extend((0..size).map(node));
         graph(folder, &nodes)
     });
     grows_with_the_input("a chain of activations", 2000, |folder, size| {

@@ -116,6 +116,12 @@ fn a_training_that_is_killed_leaves_a_whole_model() {
         let evaluated =
             lorgnette(&[&["evaluate", model.to_str().unwrap(), &place], &split[..]].concat());
         assert_eq!(evaluated.well().json()[0]["accuracy"], 1.0);
+        let committed = model.join(".lorgnette-commit/report.html");
+        let report = if committed.exists() { committed } else { model.join("report.html") };
+        let report = fs::read_to_string(report).unwrap();
+        for name in ["old", "new"] {
+            assert_eq!(report.contains(&format!("{name} red")), name == of, "{name} {of}");
+        }
     }
     lorgnette(&again("new")).well();
     let left = fs::read_dir(&model).unwrap().flatten();
@@ -145,8 +151,39 @@ fn a_model_is_not_lost_with_its_report() {
     two_classes(&folder, "photos", ["a", "b"]);
     let ended = lorgnette(&training(&folder, "photos", &["--overwrite"]));
     assert_eq!(ended.code, Some(2));
-    assert!(ended.err.contains("report.html"), "{}", ended.err);
+    assert!(ended.err.contains("model/report.html: there is a folder"), "{}", ended.err);
     TrainedModel::read(&folder.path("model")).unwrap();
+}
+
+/// A model of other options leaves no file of the one before beside it.
+#[test]
+fn a_report_is_of_the_model_beside_it() {
+    let folder = Folder::new();
+    two_classes(&folder, "photos", ["a", "b"]);
+    let names = || {
+        let model = folder.path("model");
+        let places = [model.clone(), model.join("tensorboard/test")];
+        let mut names = Vec::new();
+        for entry in places.iter().flat_map(|place| fs::read_dir(place).unwrap().flatten()) {
+            names.push(entry.file_name().into_string().unwrap());
+        }
+        names
+    };
+    let more = ["--hidden", "8", "--recipe", "tutorial", "--steps", "20", "--folds", "3"];
+    lorgnette(&training(&folder, "photos", &more)).well();
+    let before = names();
+    for name in ["hidden_weights.npy", "folds.csv", "curves.png", "report.html"] {
+        assert!(before.iter().any(|found| found == name), "{name}: {before:?}");
+    }
+    fs::write(folder.path("model/notes.txt"), "mine").unwrap();
+    lorgnette(&training(&folder, "photos", &["--overwrite"])).well();
+    let after = names();
+    for name in ["hidden_weights.npy", "hidden_biases.npy", "folds.csv"] {
+        assert!(!after.iter().any(|found| found == name), "{name}: {after:?}");
+    }
+    assert!(after.iter().any(|name| name == "notes.txt"), "{after:?}");
+    let is_event_file = |name: &&String| name.starts_with("events.out.tfevents");
+    assert_eq!(after.iter().filter(is_event_file).count(), 1, "{after:?}");
 }
 
 #[test]
@@ -471,4 +508,95 @@ fn pipes_are_waited_for_nowhere() {
         let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--model", &model]);
         assert_eq!(ended.code, Some(2), "{model}: {}", ended.err);
     }
+}
+
+/// Files may not grow beyond a kilobyte, as on a full disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn outputs_are_whole_or_as_they_were_where_there_is_no_room() {
+    const LIMITED: &str = "trap '' XFSZ; ulimit -f 2; exec \"$0\" \"$@\"";
+    let folder = Folder::new().with_photo("in/coffee.jpg", "coffee.jpg");
+    let (photo, library) = (folder.text("in/coffee.jpg"), folder.text("photos.lgn"));
+    lorgnette(&["index", &folder.text("in"), "--library", &library]).well();
+    let cases: [(&[&str], &str); 8] = [
+        (&["classify", &photo, "--picture"], "named.png"),
+        (&["classify", &photo, "--show-input"], "input.png"),
+        (&["map", &photo, "--npy"], "map.npy"),
+        (&["map", &photo, "--overlay"], "map.png"),
+        (&["embed", &photo, "--npy"], "features.npy"),
+        (&["blur", &photo, "--class", "cup", "--out"], "blurred.jpg"),
+        (&["search", "cup or espresso", "--library", &library, "--html"], "found.html"),
+        (&["models", "convert", "mobilenet_v1", "--random-weights", "--out"], "model.pb"),
+    ];
+    for (arguments, name) in cases {
+        let out = folder.path("out").join(name);
+        fs::create_dir_all(folder.path("out")).unwrap();
+        fs::write(&out, "old").unwrap();
+        let path = out.to_str().unwrap();
+        let mut limited = std::process::Command::new("sh");
+        limited.args(["-c", LIMITED, env!("CARGO_BIN_EXE_lorgnette")]).args(arguments).arg(path);
+        limited.env_remove("LORGNETTE_MODEL").stdin(Stdio::null());
+        let ended = crate::program::end(&mut limited);
+        assert!(matches!(ended.code, Some(1 | 2)), "{name}: {:?} {}", ended.code, ended.err);
+        assert!(ended.err.contains(name), "{name}: {}", ended.err);
+        assert_eq!(fs::read_to_string(&out).unwrap(), "old", "{name}");
+        let left = fs::read_dir(folder.path("out")).unwrap().count();
+        assert_eq!(left, 1, "{name} leaves another file");
+        fs::remove_dir_all(folder.path("out")).unwrap();
+        // There is nothing wrong but the room.
+        fs::create_dir_all(folder.path("out")).unwrap();
+        lorgnette(&[arguments, &[path]].concat()).well();
+        assert!(fs::metadata(&out).unwrap().len() > 1024, "{name} has room");
+        fs::remove_dir_all(folder.path("out")).unwrap();
+    }
+}
+
+/// Every fault in the list of docs/hardening.md has tests, by the names that it gives.
+#[test]
+fn every_fault_of_the_first_version_has_a_test() {
+    const FAULTS: usize = 42;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut tests = Vec::new();
+    let mut folders = vec![root.join("crates"), root.join("fuzz")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                tests.extend(names_of_tests(&fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    let page = fs::read_to_string(root.join("docs/hardening.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.matches('|').count() == 5);
+    let mut faults = Vec::new();
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let numbers: Vec<usize> = cells[1].split(", ").filter_map(|n| n.parse().ok()).collect();
+        let named: Vec<&str> = cells[4].split('`').skip(1).step_by(2).collect();
+        assert!(numbers.is_empty() || !named.is_empty(), "{row}");
+        for name in named.iter().filter(|_| !numbers.is_empty()) {
+            assert!(tests.iter().any(|test| test == name), "{row}: there is no test `{name}`");
+        }
+        faults.extend(numbers);
+    }
+    assert_eq!(faults, (1..=FAULTS).collect::<Vec<_>>());
+}
+
+/// Returns the names of the functions that follow `#[test]`.
+fn names_of_tests(source: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut is_test = false;
+    for line in source.lines() {
+        is_test |= line.trim() == "#[test]";
+        if let Some((name, _)) =
+            line.trim().strip_prefix("fn ").and_then(|rest| rest.split_once('('))
+            && is_test
+        {
+            names.push(name.to_owned());
+            is_test = false;
+        }
+    }
+    names
 }

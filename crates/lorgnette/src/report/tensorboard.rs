@@ -2,7 +2,7 @@
 //! projector.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lorgnette_net::events::EventFile;
 use lorgnette_net::write_atomically;
@@ -12,6 +12,15 @@ use crate::draw::canvas::{Canvas, Colour};
 use crate::error::Error;
 use crate::metrics::{Epoch, Evaluation};
 use crate::picture::Picture;
+
+/// Folder of a training's event files, in its model's folder.
+pub(crate) const TENSORBOARD: &str = "tensorboard";
+/// Its runs.
+const RUNS: [&str; 3] = ["training", "validation", "test"];
+/// Beginning of an event file's name.
+const EVENTS: &str = "events.out.tfevents.";
+/// The projector's files.
+const PROJECTOR: [&str; 4] = ["features.tsv", "labels.tsv", "projector_config.pbtxt", "photos.png"];
 
 /// Photos that the projector gets, evenly from all: more make it slow, and their picture too large.
 const MAX_PROJECTED: usize = 2000;
@@ -88,13 +97,27 @@ impl TensorBoard<'_> {
     }
 }
 
+/// Returns the names of the files in a model's folder that [`TensorBoard::write`] may have written.
+pub(crate) fn tensorboard_files(folder: &Path) -> Vec<PathBuf> {
+    let place = Path::new(TENSORBOARD);
+    let mut names: Vec<PathBuf> = PROJECTOR.iter().map(|name| place.join(name)).collect();
+    for run in RUNS.map(|run| place.join(run)) {
+        names.extend(event_files(&folder.join(&run)).map(|name| run.join(name)));
+    }
+    names
+}
+
+/// Returns the names of the event files in a folder.
+fn event_files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.filter(|name| name.as_encoded_bytes().starts_with(EVENTS.as_bytes())).map(PathBuf::from)
+}
+
 /// An event file in a folder that has no other.
 fn begin(folder: &Path) -> Result<EventFile, ReportError> {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with("events.out.tfevents.") {
-            let path = entry.path();
-            fs::remove_file(&path).map_err(|source| ReportError::Write { path, source })?;
-        }
+    for name in event_files(folder) {
+        let path = folder.join(name);
+        fs::remove_file(&path).map_err(|source| ReportError::Write { path, source })?;
     }
     Ok(EventFile::create(folder).map_err(Error::from)?)
 }

@@ -4,14 +4,16 @@ use super::TrainError;
 use super::event::{Event, TrainObserver, send};
 use super::fit::Run;
 use crate::dataset::Split;
-use crate::trained;
 
-/// Trains and tests once for each fold, and writes `folds.csv`.
+/// File with the accuracy of each fold.
+pub(super) const FOLDS: &str = "folds.csv";
+
+/// Trains and tests once for each fold. Returns the content of `folds.csv`.
 pub(super) fn cross_validate(
     run: &Run<'_>,
     folds: usize,
     observer: &mut TrainObserver<'_>,
-) -> Result<(), TrainError> {
+) -> Result<String, TrainError> {
     let folds_of_photos = run.samples.dataset.folds(folds, &run.options.split);
     let mut lines = String::from("fold,photos,accuracy\n");
     let mut accuracies = Vec::new();
@@ -37,7 +39,7 @@ pub(super) fn cross_validate(
     let squares: f64 = accuracies.iter().map(|accuracy| (accuracy - mean).powi(2)).sum();
     let deviation = (squares / (folds - 1) as f64).sqrt();
     send(observer, &Event::CrossValidated { mean, deviation, folds })?;
-    Ok(trained::replace(&run.options.folder.path().join("folds.csv"), lines.as_bytes())?)
+    Ok(lines)
 }
 
 /// Returns the splits of a fold: its own photos are for test, those of the next fold for

@@ -2,31 +2,40 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use lorgnette_net::Error as NetworkError;
 use sha2::{Digest as _, Sha256};
 
 use super::event::{Event, Stage, TrainObserver};
 use super::fit::{Fitted, Run};
 use super::folder::{CHECKPOINT, LEFT_OUT};
+use super::folds::FOLDS;
 use super::tables;
 use super::{TrainError, TrainingResult};
 use crate::dataset::{Dataset, Digest, Example, RejectionReason, Split};
+use crate::error::Error;
 use crate::head::OutputKind;
 use crate::metrics::{Evaluation, NEAR_DUPLICATE_COSINE, NearDuplicateFinder, ScoredPhoto};
-use crate::report::{HeldOut, NearDuplicatePair, Point, Report, TensorBoard};
+use crate::picture::PictureError;
+use crate::report::{
+    HeldOut, NearDuplicatePair, Point, Report, ReportError, TENSORBOARD, TensorBoard,
+};
+use crate::trained::files::StagedFiles;
 use crate::trained::{
     self, BaseCard, Card, DataCard, FORMAT, InputSpec, SplitCounts, TrainedModel, TrainingCard,
     VERSION,
 };
 
-/// Folder of TensorBoard's event files.
-const TENSORBOARD: &str = "tensorboard";
-
-/// Writes the model, then the report on it.
+/// Writes the model and the report on it, which replace an earlier model and its report together.
+/// The first model of a folder is there before its report. A report that cannot be written does
+/// not keep the model from its place.
+///
+/// `folds` is the table of a cross-validation.
 pub(super) fn write(
     run: &Run<'_>,
     fitted: &Fitted,
+    folds: Option<&str>,
     observer: &mut TrainObserver<'_>,
 ) -> Result<TrainingResult, TrainError> {
     let scored = Split::ALL.map(|split| scored(run, fitted, split));
@@ -38,15 +47,34 @@ pub(super) fn write(
         card: card(run, fitted, &evaluations)?,
         head: fitted.layers.head(run.extractor.embedder().end_point(), fitted.options.answer),
     };
-    write_model(run, fitted, &model)?;
+    let folder = run.options.folder.path();
+    let is_first = !TrainedModel::is_in(folder);
+    let mut model_files = Some(stage_model(run, &model, folds)?);
     let _ = observer.event(&Event::Finished(Stage::Evaluation));
+    if is_first && let Some(files) = model_files.take() {
+        commit_model(files, run, fitted)?;
+    }
     let held_out = held_out(run, fitted, &scored, observer);
     let _ = observer.event(&Event::Finished(Stage::LabelIssues));
-    let tested = Tested { evaluations: &evaluations, scored: &scored[2], held_out: &held_out };
-    write_report(run, fitted, &model.card, &tested)?;
-    let _ = observer.event(&Event::Finished(Stage::Report));
-    write_tensorboard(run, fitted, &evaluations[2])?;
-    let _ = observer.event(&Event::Finished(Stage::TensorBoard));
+    let tested = Tested {
+        card: &model.card,
+        evaluations: &evaluations,
+        scored: &scored[2],
+        held_out: &held_out,
+    };
+    let report_files = StagedFiles::create(folder)?;
+    let reported = stage_report(run, fitted, &tested, &report_files, observer);
+    match (model_files, reported) {
+        (None, reported) => reported.and_then(|()| Ok(report_files.commit()?))?,
+        (Some(files), Ok(())) => {
+            files.join(&report_files)?;
+            commit_model(files, run, fitted)?;
+        }
+        (Some(files), Err(error)) => {
+            commit_model(files, run, fitted)?;
+            return Err(error);
+        }
+    }
     let has_unusable_photos = run.samples.dataset.rejected.iter().any(|rejected| {
         matches!(
             rejected.reason,
@@ -60,18 +88,73 @@ pub(super) fn write(
     Ok(TrainingResult { model, evaluations, has_unusable_photos, interrupted, passed_over })
 }
 
-/// Writes the model with its lists of photos, and removes the checkpoint that it makes needless.
-fn write_model(run: &Run<'_>, fitted: &Fitted, model: &TrainedModel) -> Result<(), TrainError> {
+/// Writes the model's files, with its lists of photos.
+fn stage_model(
+    run: &Run<'_>,
+    model: &TrainedModel,
+    folds: Option<&str>,
+) -> Result<StagedFiles, TrainError> {
     let (folder, dataset) = (run.options.folder.path(), run.samples.dataset);
     let splits = tables::splits(&folder.join(trained::SPLIT), dataset, run.samples.splits)?;
     let left_out = tables::left_out(&folder.join(LEFT_OUT), dataset)?;
-    let lists = vec![(trained::SPLIT.to_owned(), splits), (LEFT_OUT.to_owned(), left_out)];
-    model.write_with(folder, lists)?;
+    let files = StagedFiles::create(folder)?;
+    files.add(trained::SPLIT, &splits)?;
+    files.add(LEFT_OUT, &left_out)?;
+    if let Some(folds) = folds {
+        files.add(FOLDS, folds.as_bytes())?;
+    }
+    model.stage(&files)?;
+    Ok(files)
+}
+
+/// Gives the model its place, and removes the checkpoint that it makes needless.
+fn commit_model(files: StagedFiles, run: &Run<'_>, fitted: &Fitted) -> Result<(), TrainError> {
+    files.commit()?;
     if !fitted.trained.interrupted {
         // One that stays is stale, which the next training notices.
-        let _ = fs::remove_file(folder.join(CHECKPOINT));
+        let _ = fs::remove_file(run.options.folder.path().join(CHECKPOINT));
     }
     Ok(())
+}
+
+/// Writes the report's files, and checks that they can take their places.
+fn stage_report(
+    run: &Run<'_>,
+    fitted: &Fitted,
+    tested: &Tested<'_>,
+    files: &StagedFiles,
+    observer: &mut TrainObserver<'_>,
+) -> Result<(), TrainError> {
+    let folder = run.options.folder.path();
+    let failed = |source| {
+        let source = in_place(source, files.path(), folder);
+        TrainError::Report { folder: folder.into(), source }
+    };
+    write_report(run, fitted, tested, files.path()).map_err(failed)?;
+    let _ = observer.event(&Event::Finished(Stage::Report));
+    let test = &tested.evaluations[Split::Test as usize];
+    write_tensorboard(run, fitted, test, &files.path().join(TENSORBOARD)).map_err(failed)?;
+    let _ = observer.event(&Event::Finished(Stage::TensorBoard));
+    Ok(files.check()?)
+}
+
+/// Returns an error about a file in the folder `from` as one about that file in the folder `to`.
+fn in_place(error: ReportError, from: &Path, to: &Path) -> ReportError {
+    let moved = |path: &Path| match path.strip_prefix(from) {
+        Ok(name) => to.join(name),
+        Err(_) => path.to_owned(),
+    };
+    match error {
+        ReportError::Write { path, source } => ReportError::Write { path: moved(&path), source },
+        ReportError::Picture(PictureError::Write { name, source }) => {
+            let name = moved(&PathBuf::from(name)).display().to_string();
+            ReportError::Picture(PictureError::Write { name, source })
+        }
+        ReportError::Events(Error::Network(NetworkError::Io { path, source })) => {
+            ReportError::Events(Error::Network(NetworkError::Io { path: moved(&path), source }))
+        }
+        other => other,
+    }
 }
 
 /// Returns the probabilities of the photos of a split.
@@ -177,6 +260,8 @@ fn held_out(
 
 /// Predictions for photos that the head was not trained with.
 struct Tested<'a> {
+    /// Card of the model that has the head.
+    card: &'a Card,
     /// Evaluations of the splits, in the order of [`Split::ALL`].
     evaluations: &'a [Evaluation; 3],
     /// The test photos.
@@ -188,9 +273,10 @@ struct Tested<'a> {
 fn write_report(
     run: &Run<'_>,
     fitted: &Fitted,
-    card: &Card,
     tested: &Tested<'_>,
-) -> Result<(), TrainError> {
+    folder: &Path,
+) -> Result<(), ReportError> {
+    let card = tested.card;
     let title = format!("{}: {} classes on {}", card.name, card.classes.len(), card.base.name);
     let about = about(fitted, card);
     let near_duplicates = near_duplicates(run);
@@ -205,10 +291,7 @@ fn write_report(
         about: &about,
         ..Report::new(&title, &tested.evaluations[Split::Test as usize], tested.scored)
     };
-    let folder = run.options.folder.path();
-    report
-        .write(folder, &|path| run.options.open.open(path).ok())
-        .map_err(|source| TrainError::Report { folder: folder.into(), source })
+    report.write(folder, &|path| run.options.open.open(path).ok())
 }
 
 fn about(fitted: &Fitted, card: &Card) -> Vec<(String, String)> {
@@ -264,7 +347,12 @@ fn example_features<'a>(run: &Run<'a>) -> Option<(&'a Path, &'a [f32])> {
 }
 
 /// Writes TensorBoard's event files; for the projector, features and thumbnails of photos too.
-fn write_tensorboard(run: &Run<'_>, fitted: &Fitted, test: &Evaluation) -> Result<(), TrainError> {
+fn write_tensorboard(
+    run: &Run<'_>,
+    fitted: &Fitted,
+    test: &Evaluation,
+    folder: &Path,
+) -> Result<(), ReportError> {
     let samples = &run.samples;
     let last = &fitted.layers.last;
     let mut distributions: Vec<(&str, &[f32])> =
@@ -296,8 +384,5 @@ fn write_tensorboard(run: &Run<'_>, fitted: &Fitted, test: &Evaluation) -> Resul
         evaluation: Some(test),
         points: &points,
     };
-    let folder = run.options.folder.path().join(TENSORBOARD);
-    tensorboard
-        .write(&folder, &|path| run.options.open.open(path).ok())
-        .map_err(|source| TrainError::Report { folder, source })
+    tensorboard.write(folder, &|path| run.options.open.open(path).ok())
 }
