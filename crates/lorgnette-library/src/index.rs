@@ -12,6 +12,7 @@
 
 mod discover;
 mod read;
+mod request;
 mod write;
 
 use std::collections::{HashMap, HashSet};
@@ -28,6 +29,7 @@ use serde::Serialize;
 
 pub(crate) use self::discover::{Discovered, File, discover, modified as modified_time};
 pub(crate) use self::read::{CaptureInfo, Contents, Digest};
+pub use self::request::IndexRequest;
 use crate::analyse::{Detections, ModelRecord, PhotoAnalyser};
 use crate::bytes;
 use crate::error::Result;

@@ -38,7 +38,8 @@ pub use error::{DatabaseError, DatabaseErrorKind, Error, Result};
 pub use export::ExportTable;
 pub use faces::FaceAnalyser;
 pub use index::{
-    Analysers, Event, ImportedPhoto, IndexObserver, IndexOptions, Summary, import, index,
+    Analysers, Event, ImportedPhoto, IndexObserver, IndexOptions, IndexRequest, Summary, import,
+    index,
 };
 pub use library::{Library, limit_memory};
 pub use photo::{Photo, Source, State};

@@ -15,6 +15,8 @@ mod quantized;
 pub use geometry::ReceptiveField;
 pub(crate) use geometry::fields;
 
+use std::str::FromStr;
+
 use lorgnette_kernels::Padding;
 
 use crate::error::{Error, Result};
@@ -41,6 +43,18 @@ pub enum MapPadding {
     Same,
     /// No padding: each cell is the answer for a window within the picture.
     Valid,
+}
+
+impl FromStr for MapPadding {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "same" => Ok(Self::Same),
+            "valid" => Ok(Self::Valid),
+            _ => Err(format!("{name:?} is no padding: choose one of same, valid")),
+        }
+    }
 }
 
 /// A network rewritten to compute a map.

@@ -33,6 +33,7 @@ mod retrain;
 mod split;
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use crate::error::Result;
 use crate::observer::Observer;
@@ -74,6 +75,18 @@ impl Split {
             Self::Validation => "validation",
             Self::Test => "test",
         }
+    }
+}
+
+impl FromStr for Split {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|split| split.name() == name);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("{name:?} is no split: choose one of {names}")
+        })
     }
 }
 
@@ -165,6 +178,8 @@ pub struct ListedPhoto {
 /// Contents of a folder or a list.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
+    /// The folder or list that was opened.
+    pub path: PathBuf,
     /// The photos.
     pub photos: Vec<ListedPhoto>,
     /// Names of all classes, sorted; some may have no photos.
@@ -198,6 +213,7 @@ impl Listing {
             metadata if metadata.is_dir() => folder::list(path, options)?,
             _ => list::read(path, options)?,
         };
+        listing.path = path.into();
         listing.multi_label = options.multi_label;
         let named = listing.photos.iter().flat_map(|photo| &photo.labels).cloned();
         listing.classes.extend(named.collect::<Vec<_>>());

@@ -22,6 +22,7 @@
 mod error;
 mod event;
 mod ground_truth;
+mod request;
 mod score;
 mod trained_on;
 
@@ -45,6 +46,7 @@ use trained_on::TrainedOn;
 
 pub use error::EvaluateError;
 pub use event::{EvaluationObserver, Event};
+pub use request::EvaluationRequest;
 
 /// Options of an [`Evaluator`].
 #[derive(Clone, Debug, Default)]
@@ -112,14 +114,14 @@ impl Evaluator {
         observer: &mut EvaluationObserver<'_>,
     ) -> Result<EvaluationResult, EvaluateError> {
         let model = self.classifier.model();
-        let passed_over = listing.passed_over.clone();
+        let (path, passed_over) = (listing.path.clone(), listing.passed_over.clone());
         let mut ground_truth = GroundTruth::new(listing, model.labels(), observer)?;
         let listed = ground_truth.photos.len();
         self.keep_split(&mut ground_truth, observer)?;
         let Scored { photos, features, failed } =
             score::score(&ground_truth.photos, &self.classifier, &self.options, observer)?;
         if photos.is_empty() {
-            return Err(EvaluateError::NothingScored);
+            return Err(EvaluateError::NothingScored { path });
         }
         Ok(EvaluationResult {
             evaluation: Evaluation::new(&class_names(model), &photos)?,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use lorgnette_net::write_atomically;
 
@@ -33,6 +34,19 @@ impl ExportFormat {
             Self::Frozen => "pb",
             Self::Checkpoint => "ckpt",
             Self::Onnx => "onnx",
+        }
+    }
+}
+
+impl FromStr for ExportFormat {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "frozen" => Ok(Self::Frozen),
+            "checkpoint" => Ok(Self::Checkpoint),
+            "onnx" => Ok(Self::Onnx),
+            _ => Err(format!("{name:?} is no format: choose one of onnx, frozen, checkpoint")),
         }
     }
 }

@@ -13,6 +13,7 @@ mod folder;
 mod folds;
 mod previous;
 mod report;
+mod request;
 mod samples;
 mod tables;
 
@@ -34,6 +35,7 @@ pub use error::TrainError;
 pub use event::{Event, Stage, TrainObserver};
 pub use folder::{CHECKPOINT, Existing, LEFT_OUT, TrainingFolder};
 pub use previous::PreviousModel;
+pub use request::TrainingRequest;
 
 use samples::Samples;
 

@@ -46,7 +46,7 @@ impl FleetAnalyser {
             if faces {
                 // The network's precision is chosen for it alone.
                 let numerics = ModelOptions::default().numerics;
-                let options = ModelOptions { numerics, ..model.options().clone() };
+                let options = ModelOptions { numerics, ..model.opened().options().clone() };
                 let faces = FaceDetector::embedded(&options, FaceOptions::default()).or_raise()?;
                 let faces = FaceAnalyser::new(faces);
                 let whole = OpenOptions { min_decode_size: None, ..open.clone() };

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use lorgnette::parallel::WorkSplit;
 use lorgnette_library::answer::HitAnswer;
 use lorgnette_library::query::Query;
 use lorgnette_library::search::{self, SearchOptions};
-use lorgnette_library::{Analysers, Event, IndexOptions, ModelRecord, NetworkAnalyser, index};
+use lorgnette_library::{IndexOptions, IndexRequest};
 use pyo3::prelude::*;
 
 use crate::error::{LorgnetteError, OrRaise as _};
@@ -61,32 +60,10 @@ impl Library {
     ) -> PyResult<(String, Vec<String>)> {
         let (map_side, retry) = options;
         let open = open.options(model.inner());
+        let options = IndexOptions { open, retry, ..IndexOptions::default() };
+        let request = IndexRequest { library: self.path.clone(), folders, map_side, options };
         interruptible(py, progress.as_ref(), |watch| {
-            let mut library = lorgnette_library::Library::create(&self.path).or_raise()?;
-            let network = NetworkAnalyser::new(model.inner(), map_side).or_raise()?;
-            let model_record = ModelRecord::new(&network, &open).or_raise()?;
-            let WorkSplit { workers, .. } = WorkSplit::new(model.inner().threads(), usize::MAX);
-            let analysers = Analysers { model: &model_record, workers: network.workers(workers) };
-            let options = IndexOptions { open, retry, ..IndexOptions::default() };
-            let mut failed = Vec::new();
-            let (mut done, mut total) = (0, 0);
-            let mut observer = |event: &Event<'_>| {
-                match event {
-                    Event::Started { photos } => total = *photos,
-                    Event::Done { error, .. } => {
-                        failed.extend(error.map(str::to_owned));
-                        done += 1;
-                    }
-                    Event::Inaccessible { path, error } => {
-                        failed.push(format!("{}: {error}", path.display()));
-                    }
-                    _ => {}
-                }
-                watch.set(done, total);
-                watch.flow()
-            };
-            let summary =
-                index(&mut library, &folders, analysers, &options, &mut observer).or_raise()?;
+            let (summary, failed) = request.run(model.inner(), watch).or_raise()?;
             Ok((json(&summary), failed))
         })
     }

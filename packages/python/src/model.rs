@@ -2,18 +2,16 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 
 use lorgnette::answer::FacesAnswer;
 use lorgnette::blur::{BlurMode, BlurOptions};
 use lorgnette::export::ExportFormat;
 use lorgnette::faces::{FaceDetector, FaceOptions};
 use lorgnette::kernels::{Precision, WeightFormat};
-use lorgnette::parallel::WorkSplit;
 use lorgnette::preprocess::Preprocessing;
 use lorgnette::{
-    Blurrer, Classifier, Embedder, FailedPhoto, MapPadding, ModelOptions, ModelRef, ModelStore,
-    Picture, Progress, RegionOptions, SegmentationOptions, Segmenter,
+    Blurrer, Classifier, Embedder, FailedPhoto, ModelOptions, ModelRef, ModelStore, OpenedModel,
+    Picture, RegionOptions, SegmentationOptions, Segmenter,
 };
 use numpy::{IntoPyArray as _, PyArray1, PyArray3, PyArrayDyn, PyArrayMethods as _};
 use pyo3::exceptions::PyValueError;
@@ -25,19 +23,12 @@ use crate::error::{OrRaise as _, wrong_value};
 use crate::map::Map;
 use crate::photo::{OpenArguments, Photo};
 use crate::run;
-use crate::work::{Answered, Watch, answer_photos, interruptible};
+use crate::work::{Answered, answer_photos, interruptible};
 
 /// A network with its preprocessing and class names.
 #[pyclass(frozen, module = "lorgnette._lorgnette")]
 #[derive(Debug)]
-pub(crate) struct Model {
-    model: lorgnette::Model,
-    /// The name it was opened by, and the options, for training on it.
-    model_ref: ModelRef,
-    options: ModelOptions,
-    /// The face detector, once faces are looked for.
-    detector: OnceLock<FaceDetector>,
-}
+pub(crate) struct Model(OpenedModel);
 
 /// Options for opening a model; items of a dictionary. `None` is the model's own value.
 #[derive(Debug, FromPyObject)]
@@ -103,33 +94,32 @@ impl Model {
     fn new(py: Python<'_>, name: Option<OsString>, arguments: ModelArguments) -> PyResult<Self> {
         let options = arguments.options()?;
         let model_ref = name.map_or(Ok(ModelRef::Embedded), ModelRef::parse).or_raise()?;
-        let model = py.detach(|| model_ref.open(&options)).or_raise()?;
-        Ok(Self { model, model_ref, options, detector: OnceLock::new() })
+        Ok(Self(py.detach(|| OpenedModel::open(model_ref, options)).or_raise()?))
     }
 
     /// The model's name.
     #[getter]
     fn name(&self) -> &str {
-        self.model.name()
+        self.inner().name()
     }
 
     /// Rows and columns of the network's input.
     #[getter]
     fn input_size(&self) -> (usize, usize) {
-        let preprocess = self.model.preprocess();
+        let preprocess = self.inner().preprocess();
         (preprocess.height, preprocess.width)
     }
 
     /// The preprocessing's name.
     #[getter]
     fn preprocessing(&self) -> &'static str {
-        self.model.preprocess().preprocessing.name()
+        self.inner().preprocess().preprocessing.name()
     }
 
     /// The names of input, logits, probabilities and features; `None` for those it has not.
     #[getter]
     fn signature(&self) -> (&str, &str, Option<&str>, Option<&str>) {
-        let signature = self.model.signature();
+        let signature = self.inner().signature();
         let (probabilities, features) = (&signature.probabilities, &signature.features);
         (&signature.input.name, &signature.logits, probabilities.as_deref(), features.as_deref())
     }
@@ -137,25 +127,25 @@ impl Model {
     /// The classes' names, by output index.
     #[getter]
     fn labels(&self) -> Vec<String> {
-        self.model.labels().iter().map(|label| label.name.to_owned()).collect()
+        self.inner().labels().iter().map(|label| label.name.to_owned()).collect()
     }
 
     /// Remarks about the model, such as labels that do not fit.
     #[getter]
     fn notes(&self) -> Vec<String> {
-        self.model.notes().to_vec()
+        self.inner().notes().to_vec()
     }
 
     /// The names of all nodes, for `run`.
     #[getter]
     fn nodes(&self) -> Vec<String> {
-        self.model.network().node_names().map(str::to_owned).collect()
+        self.inner().network().node_names().map(str::to_owned).collect()
     }
 
     /// Number of threads.
     #[getter]
     fn threads(&self) -> usize {
-        self.model.threads()
+        self.inner().threads()
     }
 
     /// Classifies photos. Returns for each the answer as JSON or the failure.
@@ -167,11 +157,13 @@ impl Model {
         open: OpenArguments,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let classifier = Classifier::new(self.model.clone()).or_raise()?;
-        let open = open.options(&self.model);
+        let classifier = Classifier::new(self.inner().clone()).or_raise()?;
+        let open = open.options(self.inner());
         let answers = interruptible(py, progress.as_ref(), |watch| {
             let mut workers = Vec::new();
-            for classifier in self.split(&photos).copies(&classifier, Classifier::with_threads) {
+            for classifier in
+                self.0.split(photos.len()).copies(&classifier, Classifier::with_threads)
+            {
                 let open = &open;
                 workers.push(move |photo: &Photo| {
                     Ok(json(&classifier.answer(&photo.open(open)?, top)?))
@@ -192,11 +184,11 @@ impl Model {
         open: OpenArguments,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let embedder = Embedder::new(self.model.clone(), end_point).or_raise()?;
-        let open = open.options(&self.model);
+        let embedder = Embedder::new(self.inner().clone(), end_point).or_raise()?;
+        let open = open.options(self.inner());
         let answers = interruptible(py, progress.as_ref(), |watch| {
             let mut workers = Vec::new();
-            for embedder in self.split(&photos).copies(&embedder, Embedder::with_threads) {
+            for embedder in self.0.split(photos.len()).copies(&embedder, Embedder::with_threads) {
                 let open = &open;
                 workers.push(move |photo: &Photo| {
                     let mut answer = embedder.answer(&photo.open(open)?)?;
@@ -221,16 +213,17 @@ impl Model {
         open: OpenArguments,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let segmenter = Segmenter::new(self.model.clone(), arguments.options()?).or_raise()?;
-        let open = open.options(&self.model);
+        let segmenter = Segmenter::new(self.inner().clone(), arguments.options()?).or_raise()?;
+        let open = open.options(self.inner());
         let regions: RegionOptions = segmenter.region_options();
         let maps = interruptible(py, progress.as_ref(), |watch| {
             let mut workers = Vec::new();
-            for segmenter in self.split(&photos).copies(&segmenter, Segmenter::with_threads) {
+            for segmenter in self.0.split(photos.len()).copies(&segmenter, Segmenter::with_threads)
+            {
                 let (open, regions) = (&open, &regions);
                 workers.push(move |photo: &Photo| {
                     let picture = photo.open(open)?;
-                    let map = segmenter.segment_observed(&picture, &mut tiles(watch))?;
+                    let map = segmenter.segment_observed(&picture, &mut watch.uncounted())?;
                     Ok(Map::new(segmenter.model(), picture, map, regions))
                 });
             }
@@ -251,15 +244,16 @@ impl Model {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let (blur, segmentation) = (arguments.0.options()?, arguments.1.options()?);
-        let blurrer = Blurrer::new(self.model.clone(), &classes, segmentation, blur).or_raise()?;
-        let open = open.options(&self.model);
+        let blurrer =
+            Blurrer::new(self.inner().clone(), &classes, segmentation, blur).or_raise()?;
+        let open = open.options(self.inner());
         let answers = interruptible(py, progress.as_ref(), |watch| {
             let mut workers = Vec::new();
-            for blurrer in self.split(&photos).copies(&blurrer, Blurrer::with_threads) {
+            for blurrer in self.0.split(photos.len()).copies(&blurrer, Blurrer::with_threads) {
                 let open = &open;
                 workers.push(move |photo: &Photo| {
                     let picture = photo.open(open)?;
-                    let mask = blurrer.mask_observed(&picture, &mut tiles(watch))?;
+                    let mask = blurrer.mask_observed(&picture, &mut watch.uncounted())?;
                     let model = blurrer.segmenter().model();
                     let answer = lorgnette::BlurAnswer::new(&picture, model, &mask, None);
                     Ok((json(&answer), mask.apply(&picture)))
@@ -283,15 +277,16 @@ impl Model {
     ) -> PyResult<Bound<'py, PyList>> {
         let (min_probability, pyramid) = options;
         let options = FaceOptions { min_probability, pyramid, ..FaceOptions::default() };
-        let open = open.options(&self.model);
+        let open = open.options(self.inner());
         let answers = interruptible(py, progress.as_ref(), |watch| {
-            let detector = self.detector()?.with_options(options);
+            let detector = self.0.detector().or_raise()?.with_options(options);
             let mut workers = Vec::new();
-            for detector in self.split(&photos).copies(&detector, FaceDetector::with_threads) {
+            for detector in self.0.split(photos.len()).copies(&detector, FaceDetector::with_threads)
+            {
                 let open = &open;
                 workers.push(move |photo: &Photo| {
                     let picture = photo.open(open)?;
-                    let faces = detector.detect_observed(&picture, &mut tiles(watch))?;
+                    let faces = detector.detect_observed(&picture, &mut watch.uncounted())?;
                     Ok(json(&FacesAnswer::new(&picture, &detector, faces)))
                 });
             }
@@ -307,8 +302,8 @@ impl Model {
         photo: Photo,
         open: OpenArguments,
     ) -> PyResult<Bound<'py, PyArray3<u8>>> {
-        let picture = photo.open(&open.options(&self.model)).or_raise()?;
-        pixels(py, &self.model.input_image(&picture))
+        let picture = photo.open(&open.options(self.inner())).or_raise()?;
+        pixels(py, &self.inner().input_image(&picture))
     }
 
     /// Returns the network's input for a photo: float32 `[1, height, width, channels]`.
@@ -318,8 +313,8 @@ impl Model {
         photo: Photo,
         open: OpenArguments,
     ) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
-        let picture = photo.open(&open.options(&self.model)).or_raise()?;
-        let preprocess = self.model.preprocess();
+        let picture = photo.open(&open.options(self.inner())).or_raise()?;
+        let preprocess = self.inner().preprocess();
         let mut input = vec![0.0; preprocess.input_len()];
         py.detach(|| preprocess.apply(&picture, &mut input));
         let shape = [1, preprocess.height, preprocess.width, preprocess.channels];
@@ -333,7 +328,7 @@ impl Model {
         feeds: &Bound<'py, PyDict>,
         fetches: Vec<String>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        run::run(py, self.model.network(), feeds, &fetches)
+        run::run(py, self.inner().network(), feeds, &fetches)
     }
 
     /// Writes the model to a file for TensorFlow or ONNX Runtime, and its labels beside it. Returns
@@ -345,29 +340,20 @@ impl Model {
         format: &str,
         replace_labels: bool,
     ) -> PyResult<PathBuf> {
-        let format = match format {
-            "frozen" => ExportFormat::Frozen,
-            "checkpoint" => ExportFormat::Checkpoint,
-            "onnx" => ExportFormat::Onnx,
-            _ => {
-                return Err(wrong_value(format!(
-                    "{format:?} is no format: choose one of onnx, frozen, checkpoint"
-                )));
-            }
-        };
-        py.detach(|| self.model.export(&out, format, replace_labels)).or_raise()
+        let format = parse::<ExportFormat>(format)?;
+        py.detach(|| self.inner().export(&out, format, replace_labels)).or_raise()
     }
 
     /// Writes the graph to an event file for TensorBoard in a folder. Returns the file's path.
     fn write_graph(&self, py: Python<'_>, logdir: PathBuf) -> PyResult<PathBuf> {
-        let preprocess = self.model.preprocess();
+        let preprocess = self.inner().preprocess();
         let size = [preprocess.height, preprocess.width];
-        py.detach(|| self.model.network().write_event_file(&logdir, size)).or_raise()
+        py.detach(|| self.inner().network().write_event_file(&logdir, size)).or_raise()
     }
 
     fn __repr__(&self) -> String {
         let (height, width) = self.input_size();
-        let classes = self.model.labels().len();
+        let classes = self.inner().labels().len();
         format!("<lorgnette.Model {:?}: {height} x {width}, {classes} classes>", self.name())
     }
 }
@@ -375,32 +361,12 @@ impl Model {
 impl Model {
     /// The model of the library.
     pub(crate) fn inner(&self) -> &lorgnette::Model {
-        &self.model
+        self.0.model()
     }
 
-    /// The name it was opened by.
-    pub(crate) fn model_ref(&self) -> &ModelRef {
-        &self.model_ref
-    }
-
-    /// The options it was opened with.
-    pub(crate) fn options(&self) -> &ModelOptions {
-        &self.options
-    }
-
-    fn split(&self, photos: &[Photo]) -> WorkSplit {
-        WorkSplit::new(self.model.threads(), photos.len())
-    }
-
-    /// The embedded face detector, on the model's threads.
-    fn detector(&self) -> PyResult<&FaceDetector> {
-        if let Some(detector) = self.detector.get() {
-            return Ok(detector);
-        }
-        let pool = self.model.network().run_options().pool.clone();
-        let options = ModelOptions { pool: Some(pool), ..self.options.clone() };
-        let detector = FaceDetector::embedded(&options, FaceOptions::default()).or_raise()?;
-        Ok(self.detector.get_or_init(|| detector))
+    /// The same with the name and the options that it was opened by.
+    pub(crate) fn opened(&self) -> &OpenedModel {
+        &self.0
     }
 }
 
@@ -431,15 +397,7 @@ impl ModelArguments {
 
 impl MapArguments {
     fn options(self) -> PyResult<SegmentationOptions> {
-        let padding = match self.padding.as_str() {
-            "same" => MapPadding::Same,
-            "valid" => MapPadding::Valid,
-            other => {
-                return Err(wrong_value(format!(
-                    "{other:?} is no padding: choose one of same, valid"
-                )));
-            }
-        };
+        let padding = parse(&self.padding)?;
         if self.output_stride.is_some_and(|stride| !stride.is_power_of_two()) {
             return Err(PyValueError::new_err("output_stride must be a power of two"));
         }
@@ -467,11 +425,6 @@ impl BlurArguments {
         let BlurArguments { min_probability, margin, feather, block, .. } = self;
         Ok(BlurOptions { mode, min_probability, margin, feather, block })
     }
-}
-
-/// Observes the tiles of a photo, and stops when the call is cancelled.
-fn tiles(watch: &Watch) -> impl FnMut(&Progress) -> std::ops::ControlFlow<()> {
-    |_: &Progress| watch.flow()
 }
 
 /// Converts answers with `convert` to pairs: the answer and `None`, or `None` and the failure's
@@ -506,6 +459,6 @@ pub(crate) fn json(answer: &impl Serialize) -> String {
 }
 
 /// Parses the name of an option's value.
-fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str) -> PyResult<T> {
+pub(crate) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str) -> PyResult<T> {
     name.parse().map_err(wrong_value)
 }

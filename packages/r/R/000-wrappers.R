@@ -250,18 +250,6 @@ class(`Model`) <- c("lorgnette::Model__bundle", "savvy_lorgnette__sealed")
   }
 }
 
-`PhotoMap_overlay` <- function(self) {
-  function(`opacity` = NULL) {
-    .Call(savvy_PhotoMap_overlay__impl, `self`, `opacity`)
-  }
-}
-
-`PhotoMap_photo` <- function(self) {
-  function() {
-    .Call(savvy_PhotoMap_photo__impl, `self`)
-  }
-}
-
 `PhotoMap_probabilities` <- function(self) {
   function() {
     .Call(savvy_PhotoMap_probabilities__impl, `self`)
@@ -274,8 +262,6 @@ class(`Model`) <- c("lorgnette::Model__bundle", "savvy_lorgnette__sealed")
   e$`drawing` <- `PhotoMap_drawing`(ptr)
   e$`facts` <- `PhotoMap_facts`(ptr)
   e$`heat` <- `PhotoMap_heat`(ptr)
-  e$`overlay` <- `PhotoMap_overlay`(ptr)
-  e$`photo` <- `PhotoMap_photo`(ptr)
   e$`probabilities` <- `PhotoMap_probabilities`(ptr)
 
   class(e) <- c("lorgnette::PhotoMap", "PhotoMap", "savvy_lorgnette__sealed")

@@ -179,16 +179,6 @@ SEXP savvy_PhotoMap_heat__impl(SEXP self__, SEXP c_arg__class) {
     return handle_result(res);
 }
 
-SEXP savvy_PhotoMap_overlay__impl(SEXP self__, SEXP c_arg__opacity) {
-    SEXP res = savvy_PhotoMap_overlay__ffi(self__, c_arg__opacity);
-    return handle_result(res);
-}
-
-SEXP savvy_PhotoMap_photo__impl(SEXP self__) {
-    SEXP res = savvy_PhotoMap_photo__ffi(self__);
-    return handle_result(res);
-}
-
 SEXP savvy_PhotoMap_probabilities__impl(SEXP self__) {
     SEXP res = savvy_PhotoMap_probabilities__ffi(self__);
     return handle_result(res);
@@ -224,8 +214,6 @@ static const R_CallMethodDef CallEntries[] = {
     {"savvy_PhotoMap_drawing__impl", (DL_FUNC) &savvy_PhotoMap_drawing__impl, 2},
     {"savvy_PhotoMap_facts__impl", (DL_FUNC) &savvy_PhotoMap_facts__impl, 1},
     {"savvy_PhotoMap_heat__impl", (DL_FUNC) &savvy_PhotoMap_heat__impl, 2},
-    {"savvy_PhotoMap_overlay__impl", (DL_FUNC) &savvy_PhotoMap_overlay__impl, 2},
-    {"savvy_PhotoMap_photo__impl", (DL_FUNC) &savvy_PhotoMap_photo__impl, 1},
     {"savvy_PhotoMap_probabilities__impl", (DL_FUNC) &savvy_PhotoMap_probabilities__impl, 1},
     {NULL, NULL, 0}
 };

@@ -6,11 +6,11 @@ mod text;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use lorgnette::Model;
 use lorgnette::dataset::{self, Listing, ListingOptions, Split};
-use lorgnette::evaluate::{EvaluateError, Evaluator, EvaluatorOptions};
+use lorgnette::evaluate::{Evaluator, EvaluatorOptions};
 use lorgnette::metrics::Proportion;
 use lorgnette::picture::OpenOptions;
 
@@ -133,12 +133,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let mut observer = EvaluationMessages::new(messages);
     let result = evaluator.run(listing, &mut observer);
     drop(observer);
-    let result = match result {
-        Err(EvaluateError::NothingScored) => {
-            bail!("{}: {}", arguments.folder.display(), EvaluateError::NothingScored)
-        }
-        result => result?,
-    };
+    let result = result?;
     if let Some(out) = &arguments.out {
         let title = format!("{} on {}", model.name(), arguments.folder.display());
         result

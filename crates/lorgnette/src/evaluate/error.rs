@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::dataset::Split;
+use crate::dataset::{DatasetError, Split};
 use crate::error::Error;
 use crate::metrics::EvaluationError;
 
@@ -32,8 +32,14 @@ pub enum EvaluateError {
         split: Split,
     },
     /// Every photo failed.
-    #[error("not one photo could be judged")]
-    NothingScored,
+    #[error("{path}: not one photo could be judged", path = .path.display())]
+    NothingScored {
+        /// The folder or list of photos.
+        path: PathBuf,
+    },
+    /// The photos cannot be listed.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
     /// The model's list of photos is damaged.
     #[error("{path}: {what}", path = .path.display())]
     Damaged {

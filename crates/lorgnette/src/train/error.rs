@@ -44,6 +44,12 @@ pub enum TrainError {
         /// The path.
         path: PathBuf,
     },
+    /// The base network is a trained model.
+    #[error("{name}: it is trained already: train on the network that it was made from")]
+    Trained {
+        /// Name of the model.
+        name: String,
+    },
     /// No photo can be used.
     #[error("not one photo can be used: {first}")]
     NothingUsable {

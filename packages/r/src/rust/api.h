@@ -30,6 +30,4 @@ SEXP savvy_Model_write_graph__ffi(SEXP self__, SEXP c_arg__logdir);
 SEXP savvy_PhotoMap_drawing__ffi(SEXP self__, SEXP c_arg__over_photo);
 SEXP savvy_PhotoMap_facts__ffi(SEXP self__);
 SEXP savvy_PhotoMap_heat__ffi(SEXP self__, SEXP c_arg__class);
-SEXP savvy_PhotoMap_overlay__ffi(SEXP self__, SEXP c_arg__opacity);
-SEXP savvy_PhotoMap_photo__ffi(SEXP self__);
 SEXP savvy_PhotoMap_probabilities__ffi(SEXP self__);

@@ -2,13 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use lorgnette::parallel::WorkSplit;
 use lorgnette_library::answer::HitAnswer;
 use lorgnette_library::query::Query;
 use lorgnette_library::search::{self, SearchOptions};
-use lorgnette_library::{
-    index, Analysers, Event, IndexOptions, Library, ModelRecord, NetworkAnalyser,
-};
+use lorgnette_library::{IndexOptions, IndexRequest, Library};
 use savvy::{savvy, FunctionSexp, ListSexp, OwnedListSexp, OwnedStringSexp, Sexp, StringSexp};
 use serde_json::json;
 
@@ -20,7 +17,7 @@ use crate::error::{Failure, OrFail as _};
 use crate::model::Model;
 use crate::options::Options;
 use crate::photo::OpenArguments;
-use crate::work::{interruptible, Watch};
+use crate::work::interruptible;
 
 const SCORE: Field = Field::new("score", "/score", Kind::Number);
 /// Columns of photos that were found.
@@ -76,17 +73,9 @@ fn index_photos(
     let map_side = options.count("map_side")?.unwrap_or(640);
     let open = OpenArguments::from_r(&options)?.options(model.inner());
     let options = IndexOptions { open, retry: options.flag("retry")?, ..IndexOptions::default() };
+    let request = IndexRequest { library: path.into(), folders, map_side, options };
     let (counts, failed) = interruptible(progress.as_ref(), |watch| {
-        let mut library = Library::create(Path::new(path)).or_fail()?;
-        let network = NetworkAnalyser::new(model.inner(), map_side).or_fail()?;
-        let model_record = ModelRecord::new(&network, &options.open).or_fail()?;
-        let WorkSplit { workers, .. } = WorkSplit::new(model.inner().threads(), usize::MAX);
-        let analysers = Analysers { model: &model_record, workers: network.workers(workers) };
-        let mut failed = Vec::new();
-        let mut observer = observer(watch, &mut failed);
-        let summary =
-            index(&mut library, &folders, analysers, &options, &mut observer).or_fail()?;
-        drop(observer);
+        let (summary, failed) = request.run(model.inner(), watch).or_fail()?;
         Ok((value(&summary), failed))
     })?;
     let mut list = OwnedListSexp::new(2, true)?;
@@ -95,29 +84,6 @@ fn index_photos(
     list.set_value(1, OwnedStringSexp::try_from_slice(failed)?)?;
     list.set_name(1, "errors")?;
     Ok(list.into())
-}
-
-/// Counts photos, and collects a line for each failure.
-fn observer<'a>(
-    watch: &'a Watch,
-    failed: &'a mut Vec<String>,
-) -> impl FnMut(&Event<'_>) -> std::ops::ControlFlow<()> + 'a {
-    let (mut done, mut total) = (0, 0);
-    move |event| {
-        match event {
-            Event::Started { photos } => total = *photos,
-            Event::Done { error, .. } => {
-                failed.extend(error.map(str::to_owned));
-                done += 1;
-            }
-            Event::Inaccessible { path, error } => {
-                failed.push(format!("{}: {error}", path.display()));
-            }
-            _ => {}
-        }
-        watch.set(done, total);
-        watch.flow()
-    }
 }
 
 /// Searches. Returns the number of photos that match, and the best as `photos` and `matches`.

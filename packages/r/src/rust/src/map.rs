@@ -55,11 +55,6 @@ impl PhotoMap {
         let answer = MapAnswer::new(picture.name(), model, &map, &regions);
         Self { answer, map, picture, labels: model.labels().clone() }
     }
-
-    fn drawn_over(&self, opacity: Option<f64>) -> draw::Overlay<'_> {
-        let overlay = draw::Overlay::new(&self.picture, &self.map, &self.labels);
-        opacity.map_or(overlay, |opacity| overlay.with_opacity(opacity as f32))
-    }
 }
 
 #[savvy]
@@ -96,16 +91,6 @@ impl PhotoMap {
         Ok(arrays::to_r(&values, &shape)?.into())
     }
 
-    /// The photo.
-    fn photo(&self) -> savvy::Result<Sexp> {
-        Ok(pixels(&self.picture)?.into())
-    }
-
-    /// The map over the photo.
-    fn overlay(&self, opacity: Option<f64>) -> savvy::Result<Sexp> {
-        Ok(pixels(&self.drawn_over(opacity).picture())?.into())
-    }
-
     /// How probable classes are, over the photo.
     fn heat(&self, class: &str) -> savvy::Result<Sexp> {
         let found = self.labels.find(class).or_fail()?;
@@ -117,7 +102,10 @@ impl PhotoMap {
     fn drawing(&self, over_photo: bool) -> savvy::Result<Sexp> {
         let caption = [self.picture.name(), self.answer.model.as_str()];
         let drawing = match over_photo {
-            true => self.drawn_over(None).drawing(caption),
+            true => {
+                let overlay = draw::Overlay::new(&self.picture, &self.map, &self.labels);
+                overlay.drawing(caption)
+            }
             false => draw::map(&self.map, &self.labels, caption),
         };
         Ok(pixels(&drawing.picture(1.0))?.into())

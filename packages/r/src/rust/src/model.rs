@@ -1,18 +1,16 @@
 //! A model: classification, features, maps, blurring, faces, tensors, files.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use lorgnette::answer::FacesAnswer;
 use lorgnette::blur::{BlurMode, BlurOptions};
 use lorgnette::export::ExportFormat;
 use lorgnette::faces::{FaceDetector, FaceOptions};
 use lorgnette::kernels::{Precision, WeightFormat};
-use lorgnette::parallel::WorkSplit;
 use lorgnette::preprocess::Preprocessing;
 use lorgnette::{
-    Blurrer, Classifier, Embedder, MapPadding, ModelOptions, ModelRef, ModelStore, Picture,
-    SegmentationOptions, Segmenter,
+    Blurrer, Classifier, Embedder, MapPadding, ModelOptions, ModelRef, ModelStore, OpenedModel,
+    Picture, SegmentationOptions, Segmenter,
 };
 use savvy::{
     savvy, FunctionSexp, ListSexp, OwnedListSexp, OwnedRealSexp, OwnedStringSexp, Sexp, StringSexp,
@@ -70,48 +68,41 @@ const LABELS: [Field; 3] = [INDEX, SYNSET, NAME];
 /// @noRd
 #[savvy]
 #[derive(Debug)]
-pub struct Model {
-    model: lorgnette::Model,
-    /// The name it was opened by, and the options, for training on it.
-    model_ref: ModelRef,
-    options: ModelOptions,
-    /// The face detector, once faces are looked for.
-    detector: OnceLock<FaceDetector>,
-}
+pub struct Model(OpenedModel);
 
 #[savvy]
 impl Model {
     /// Opens a model: the embedded network, a published model's name, or a path.
     fn new(options: ListSexp, name: Option<&str>) -> savvy::Result<Self> {
         let options = model_options(&Options::new(options))?;
-        let (model, model_ref) = interruptible(None, |_| {
+        let opened = interruptible(None, |_| {
             let model_ref = name.map_or(Ok(ModelRef::Embedded), ModelRef::parse).or_fail()?;
-            Ok((model_ref.open(&options).or_fail()?, model_ref))
+            OpenedModel::open(model_ref, options).or_fail()
         })?;
-        Ok(Self { model, model_ref, options, detector: OnceLock::new() })
+        Ok(Self(opened))
     }
 
     /// Returns the facts about the model.
     fn facts(&self) -> savvy::Result<Sexp> {
-        let (preprocess, signature) = (self.model.preprocess(), self.model.signature());
+        let (preprocess, signature) = (self.inner().preprocess(), self.inner().signature());
         answers::to_r(&json!({
-            "name": self.model.name(),
+            "name": self.inner().name(),
             "input": signature.input.name,
             "logits": signature.logits,
             "probabilities": signature.probabilities,
             "features": signature.features,
             "size": [preprocess.height, preprocess.width],
             "preprocess": preprocess.preprocessing.name(),
-            "classes": self.model.labels().len(),
-            "threads": self.model.threads(),
-            "notes": self.model.notes(),
+            "classes": self.inner().labels().len(),
+            "threads": self.inner().threads(),
+            "notes": self.inner().notes(),
         }))
     }
 
     /// The classes, in order of the network's outputs.
     fn labels(&self) -> savvy::Result<Sexp> {
-        let mut rows = Vec::with_capacity(self.model.labels().len());
-        for label in self.model.labels().iter() {
+        let mut rows = Vec::with_capacity(self.inner().labels().len());
+        for label in self.inner().labels().iter() {
             rows.push(json!({"index": label.index, "synset": label.synset, "name": label.name}));
         }
         Ok(columns(&rows, &LABELS)?.into())
@@ -119,7 +110,7 @@ impl Model {
 
     /// The names of all nodes.
     fn nodes(&self) -> savvy::Result<Sexp> {
-        let names: Vec<&str> = self.model.network().node_names().collect();
+        let names: Vec<&str> = self.inner().network().node_names().collect();
         Ok(OwnedStringSexp::try_from_slice(names)?.into())
     }
 
@@ -132,12 +123,14 @@ impl Model {
     ) -> savvy::Result<Sexp> {
         let options = Options::new(options);
         let top = options.count("top")?.unwrap_or(5);
-        let open = OpenArguments::from_r(&options)?.options(&self.model);
+        let open = OpenArguments::from_r(&options)?.options(self.inner());
         let photos = Photo::list_from_r(&photos)?;
-        let classifier = Classifier::new(self.model.clone()).or_fail()?;
+        let classifier = Classifier::new(self.inner().clone()).or_fail()?;
         let answers = interruptible(progress.as_ref(), |watch| {
             let mut workers = Vec::new();
-            for classifier in self.split(&photos).copies(&classifier, Classifier::with_threads) {
+            for classifier in
+                self.0.split(photos.len()).copies(&classifier, Classifier::with_threads)
+            {
                 let open = &open;
                 workers.push(move |photo: &Photo| {
                     Ok(value(&classifier.answer(&photo.open(open)?, top)?))
@@ -156,12 +149,12 @@ impl Model {
         progress: Option<FunctionSexp>,
     ) -> savvy::Result<Sexp> {
         let options = Options::new(options);
-        let open = OpenArguments::from_r(&options)?.options(&self.model);
+        let open = OpenArguments::from_r(&options)?.options(self.inner());
         let photos = Photo::list_from_r(&photos)?;
-        let embedder = Embedder::new(self.model.clone(), options.text("end_point")?).or_fail()?;
+        let embedder = Embedder::new(self.inner().clone(), options.text("end_point")?).or_fail()?;
         let answers = interruptible(progress.as_ref(), |watch| {
             let mut workers = Vec::new();
-            for embedder in self.split(&photos).copies(&embedder, Embedder::with_threads) {
+            for embedder in self.0.split(photos.len()).copies(&embedder, Embedder::with_threads) {
                 let open = &open;
                 workers.push(move |photo: &Photo| embedder.embed(&photo.open(open)?));
             }
@@ -185,13 +178,13 @@ impl Model {
         progress: Option<FunctionSexp>,
     ) -> savvy::Result<PhotoMap> {
         let options = Options::new(options);
-        let open = OpenArguments::from_r(&options)?.options(&self.model);
+        let open = OpenArguments::from_r(&options)?.options(self.inner());
         let photo = Photo::one_from_r(&photo)?;
         let segmentation = segmentation_options(&options)?;
-        let segmenter = Segmenter::new(self.model.clone(), segmentation).or_fail()?;
+        let segmenter = Segmenter::new(self.inner().clone(), segmentation).or_fail()?;
         interruptible(progress.as_ref(), |watch| {
             let picture = photo.open(&open).or_fail()?;
-            let map = segmenter.segment_observed(&picture, &mut watch.tiles()).or_fail()?;
+            let map = segmenter.segment_observed(&picture, &mut watch.uncounted()).or_fail()?;
             Ok(PhotoMap::new(&segmenter, picture, map))
         })
     }
@@ -204,14 +197,14 @@ impl Model {
         progress: Option<FunctionSexp>,
     ) -> savvy::Result<Sexp> {
         let options = Options::new(options);
-        let open = OpenArguments::from_r(&options)?.options(&self.model);
+        let open = OpenArguments::from_r(&options)?.options(self.inner());
         let photo = Photo::one_from_r(&photo)?;
         let (segmentation, blur) = (segmentation_options(&options)?, blur_options(&options)?);
         let classes = options.texts("classes")?;
-        let blurrer = Blurrer::new(self.model.clone(), &classes, segmentation, blur).or_fail()?;
+        let blurrer = Blurrer::new(self.inner().clone(), &classes, segmentation, blur).or_fail()?;
         let (mut answer, blurred) = interruptible(progress.as_ref(), |watch| {
             let picture = photo.open(&open).or_fail()?;
-            let mask = blurrer.mask_observed(&picture, &mut watch.tiles()).or_fail()?;
+            let mask = blurrer.mask_observed(&picture, &mut watch.uncounted()).or_fail()?;
             let model = blurrer.segmenter().model();
             let answer = value(&lorgnette::BlurAnswer::new(&picture, model, &mask, None));
             Ok((answer, mask.apply(&picture)))
@@ -235,7 +228,7 @@ impl Model {
         progress: Option<FunctionSexp>,
     ) -> savvy::Result<Sexp> {
         let options = Options::new(options);
-        let open = OpenArguments::from_r(&options)?.options(&self.model);
+        let open = OpenArguments::from_r(&options)?.options(self.inner());
         let photos = Photo::list_from_r(&photos)?;
         let mut face_options =
             FaceOptions { pyramid: options.flag("pyramid")?, ..FaceOptions::default() };
@@ -243,13 +236,14 @@ impl Model {
             face_options.min_probability = probability as f32;
         }
         let answers = interruptible(progress.as_ref(), |watch| {
-            let detector = self.detector()?.with_options(face_options);
+            let detector = self.0.detector().or_fail()?.with_options(face_options);
             let mut workers = Vec::new();
-            for detector in self.split(&photos).copies(&detector, FaceDetector::with_threads) {
+            for detector in self.0.split(photos.len()).copies(&detector, FaceDetector::with_threads)
+            {
                 let open = &open;
                 workers.push(move |photo: &Photo| {
                     let picture = photo.open(open)?;
-                    let faces = detector.detect_observed(&picture, &mut watch.tiles())?;
+                    let faces = detector.detect_observed(&picture, &mut watch.uncounted())?;
                     Ok(value(&FacesAnswer::new(&picture, &detector, faces)))
                 });
             }
@@ -261,7 +255,7 @@ impl Model {
     /// The network's input for a photo: `[1, height, width, channels]`.
     fn input(&self, photo: ListSexp, options: ListSexp) -> savvy::Result<Sexp> {
         let picture = self.open_one(&photo, options)?;
-        let preprocess = self.model.preprocess();
+        let preprocess = self.inner().preprocess();
         let shape = [1, preprocess.height, preprocess.width, preprocess.channels];
         Ok(arrays::to_r(&preprocess.input(&picture), &shape)?.into())
     }
@@ -269,40 +263,31 @@ impl Model {
     /// The network's input for a photo as a picture.
     fn input_image(&self, photo: ListSexp, options: ListSexp) -> savvy::Result<Sexp> {
         let picture = self.open_one(&photo, options)?;
-        Ok(pixels(&self.model.input_image(&picture))?.into())
+        Ok(pixels(&self.inner().input_image(&picture))?.into())
     }
 
     /// Computes tensors from tensors, by TensorFlow's names.
     fn run(&self, feeds: ListSexp, fetches: StringSexp) -> savvy::Result<Sexp> {
         let fetches: Vec<String> = fetches.iter().map(str::to_owned).collect();
-        let input = &self.model.signature().input.name;
-        run::run(self.model.network(), input, &feeds, &fetches)
+        let input = &self.inner().signature().input.name;
+        run::run(self.inner().network(), input, &feeds, &fetches)
     }
 
     /// Writes the graph to an event file for TensorBoard in a folder. Returns the file's path.
     fn write_graph(&self, logdir: &str) -> savvy::Result<Sexp> {
-        let preprocess = self.model.preprocess();
+        let preprocess = self.inner().preprocess();
         let size = [preprocess.height, preprocess.width];
-        let path = self.model.network().write_event_file(Path::new(logdir), size).or_fail()?;
+        let path = self.inner().network().write_event_file(Path::new(logdir), size).or_fail()?;
         path_to_r(&path)
     }
 
     /// Writes the model to a file for TensorFlow or ONNX Runtime, and its labels beside it. Returns
     /// the file's path.
     fn export(&self, path: &str, format: &str, replace_labels: bool) -> savvy::Result<Sexp> {
-        let format = match format {
-            "frozen" => ExportFormat::Frozen,
-            "checkpoint" => ExportFormat::Checkpoint,
-            "onnx" => ExportFormat::Onnx,
-            _ => {
-                let sentence =
-                    format!("{format:?} is no format: choose one of onnx, frozen, checkpoint");
-                return Err(Failure::new(sentence).into());
-            }
-        };
+        let format = format.parse::<ExportFormat>().map_err(Failure::new)?;
         let path = PathBuf::from(path);
         let written =
-            interruptible(None, |_| self.model.export(&path, format, replace_labels).or_fail())?;
+            interruptible(None, |_| self.inner().export(&path, format, replace_labels).or_fail())?;
         path_to_r(&written)
     }
 }
@@ -310,37 +295,17 @@ impl Model {
 impl Model {
     /// The model of the library.
     pub(crate) fn inner(&self) -> &lorgnette::Model {
-        &self.model
+        self.0.model()
     }
 
-    /// The name it was opened by.
-    pub(crate) fn model_ref(&self) -> &ModelRef {
-        &self.model_ref
-    }
-
-    /// The options it was opened with.
-    pub(crate) fn options(&self) -> &ModelOptions {
-        &self.options
-    }
-
-    fn split(&self, photos: &[Photo]) -> WorkSplit {
-        WorkSplit::new(self.model.threads(), photos.len())
+    /// The same with the name and the options that it was opened by.
+    pub(crate) fn opened(&self) -> &OpenedModel {
+        &self.0
     }
 
     fn open_one(&self, photo: &ListSexp, options: ListSexp) -> savvy::Result<Picture> {
-        let open = OpenArguments::from_r(&Options::new(options))?.options(&self.model);
+        let open = OpenArguments::from_r(&Options::new(options))?.options(self.inner());
         Ok(Photo::one_from_r(photo)?.open(&open).or_fail()?)
-    }
-
-    /// The embedded face detector, on the model's threads.
-    fn detector(&self) -> Result<&FaceDetector, Failure> {
-        if let Some(detector) = self.detector.get() {
-            return Ok(detector);
-        }
-        let pool = self.model.network().run_options().pool.clone();
-        let options = ModelOptions { pool: Some(pool), ..self.options.clone() };
-        let detector = FaceDetector::embedded(&options, FaceOptions::default()).or_fail()?;
-        Ok(self.detector.get_or_init(|| detector))
     }
 }
 
@@ -398,14 +363,7 @@ fn thread_count(options: &Options) -> savvy::Result<Option<usize>> {
 
 /// Options of maps.
 fn segmentation_options(options: &Options) -> savvy::Result<SegmentationOptions> {
-    let padding = match options.text("padding")? {
-        None | Some("same") => MapPadding::Same,
-        Some("valid") => MapPadding::Valid,
-        Some(other) => {
-            let sentence = format!("{other:?} is no padding: choose one of same, valid");
-            return Err(Failure::new(sentence).into());
-        }
-    };
+    let padding = options.parsed("padding")?.unwrap_or(MapPadding::Same);
     let output_stride = options.count("output_stride")?;
     if output_stride.is_some_and(|stride| !stride.is_power_of_two()) {
         return Err(Failure::new("output_stride must be a power of two").into());

@@ -1,77 +1,26 @@
 //! Long calls: on another thread than R's, with progress, until Ctrl-C.
-//!
-//! ```text
-//! R's thread:       every 50 ms: interrupts, progress
-//!                        │ cancels       ▲ counts
-//!                        ▼               │
-//! another thread:   the work, and its workers; they never call R
-//! ```
 
 use std::any::Any;
-use std::convert::Infallible;
-use std::ops::ControlFlow;
 use std::panic;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::Duration;
 
-use lorgnette::parallel::par_map_ordered;
+use lorgnette::watch::Watch;
 use lorgnette::Progress;
 use savvy::{FunctionArgs, FunctionSexp};
 
 use crate::error::{message, Failure};
 use crate::photo::Photo;
 
-/// Time between two looks at R's interrupts.
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
-
 /// The answer about a photo, or why there is none.
 pub(crate) type Answered<A> = Result<A, String>;
 
-/// A long call, as its two threads see it.
-#[derive(Debug, Default)]
-pub(crate) struct Watch {
-    is_cancelled: AtomicBool,
-    done: AtomicUsize,
-    total: AtomicUsize,
-}
-
-impl Watch {
-    /// `Break` once the call is cancelled.
-    pub(crate) fn flow(&self) -> ControlFlow<()> {
-        if self.is_cancelled.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    }
-
-    /// Observes the tiles of a photo.
-    pub(crate) fn tiles(&self) -> impl FnMut(&Progress) -> ControlFlow<()> + '_ {
-        |_: &Progress| self.flow()
-    }
-
-    /// Counts an item that is done.
-    pub(crate) fn advance(&self) {
-        self.done.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Sets the number of items that are done, and of all.
-    pub(crate) fn set(&self, done: usize, total: usize) {
-        self.done.store(done, Ordering::Relaxed);
-        self.total.store(total, Ordering::Relaxed);
-    }
-
-    /// Sees Ctrl-C, and tells `progress` how many items are done, and how many there are.
-    fn look(&self, progress: Option<&FunctionSexp>) -> savvy::Result<()> {
-        check_interrupt()?;
-        let Some(progress) = progress else { return Ok(()) };
-        let mut arguments = FunctionArgs::new();
-        arguments.add("done", self.done.load(Ordering::Relaxed) as f64)?;
-        arguments.add("total", self.total.load(Ordering::Relaxed) as f64)?;
-        progress.call(arguments).map(drop)
-    }
+/// Sees Ctrl-C, and tells `progress` how many items are done, and how many there are.
+fn look(progress: Option<&FunctionSexp>, counts: Progress) -> savvy::Result<()> {
+    check_interrupt()?;
+    let Some(progress) = progress else { return Ok(()) };
+    let mut arguments = FunctionArgs::new();
+    arguments.add("done", counts.done as f64)?;
+    arguments.add("total", counts.total as f64)?;
+    progress.call(arguments).map(drop)
 }
 
 /// Lets R's events be seen. Returns an error if the user interrupts: R goes on with the interrupt
@@ -103,37 +52,11 @@ pub(crate) fn interruptible<T: Send>(
     // The hook that savvy sets prints by R, which only R's thread may call.
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
-    let result = watched(&watch, progress, work);
+    let ended = watch.run(|counts| look(progress, counts), work);
     panic::set_hook(hook);
-    let value = result?;
-    watch.look(progress)?;
+    let value = ended?.unwrap_or_else(|panic| Err(panicked(&*panic)))?;
+    look(progress, watch.progress())?;
     Ok(value)
-}
-
-fn watched<T: Send>(
-    watch: &Watch,
-    progress: Option<&FunctionSexp>,
-    work: impl FnOnce(&Watch) -> Result<T, Failure> + Send,
-) -> savvy::Result<T> {
-    thread::scope(|scope| {
-        let (running, end) = mpsc::channel::<Infallible>();
-        let worker = scope.spawn(move || {
-            let _running = running;
-            work(watch)
-        });
-        let mut stopped = None;
-        while end.recv_timeout(LOOK_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-            if stopped.is_none() {
-                stopped = watch.look(progress).err();
-                watch.is_cancelled.store(stopped.is_some(), Ordering::Relaxed);
-            }
-        }
-        let result = worker.join().unwrap_or_else(|panic| Err(panicked(&*panic)));
-        match stopped {
-            Some(error) => Err(error),
-            None => Ok(result?),
-        }
-    })
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Failure {
@@ -154,13 +77,6 @@ where
     A: Send,
     W: Fn(&Photo) -> Result<A, lorgnette::Error> + Send,
 {
-    let mut answers = Vec::with_capacity(photos.len());
-    let by_number = workers.into_iter().map(|worker| move |_: usize, photo: &Photo| worker(photo));
-    watch.set(0, photos.len());
-    par_map_ordered(photos, by_number.collect(), |_, answer| {
-        answers.push(answer.map_err(|error| message(&error)));
-        watch.advance();
-        watch.flow()
-    });
-    answers
+    let answers = watch.map(photos, workers);
+    answers.into_iter().map(|answer| answer.map_err(|error| message(&error))).collect()
 }
