@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use lorgnette::error_chain;
+use lorgnette::evaluate::EvaluateError;
 use lorgnette::export::ExportError;
 use lorgnette::net::{self, Choice};
 use lorgnette::train::TrainError;
@@ -58,6 +59,9 @@ fn hint(error: &(dyn Error + 'static)) -> Option<String> {
     }
     if let Some(error) = error.downcast_ref::<net::Error>() {
         return hint_of_network(error).map(str::to_owned);
+    }
+    if let Some(EvaluateError::Model(error)) = error.downcast_ref() {
+        return hint_of_model(error);
     }
     if let Some(error) = error.downcast_ref::<TrainError>() {
         return match error {

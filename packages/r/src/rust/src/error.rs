@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use lorgnette::error_chain;
+use lorgnette::evaluate::EvaluateError;
 use lorgnette::export::ExportError;
 use lorgnette::net::{self, Choice};
 use lorgnette::train::TrainError;
@@ -56,6 +57,9 @@ fn hint(error: &(dyn Error + 'static)) -> Option<String> {
     }
     if let Some(error) = error.downcast_ref::<net::Error>() {
         return hint_of_network(error).map(str::to_owned);
+    }
+    if let Some(EvaluateError::Model(error)) = error.downcast_ref() {
+        return hint_of_model(error);
     }
     if let Some(error) = error.downcast_ref::<TrainError>() {
         return hint_of_training(error);
