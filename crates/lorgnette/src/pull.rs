@@ -9,6 +9,7 @@
 mod check;
 pub(crate) mod error;
 mod http;
+mod pace;
 mod partial_file;
 mod proxy;
 mod source;

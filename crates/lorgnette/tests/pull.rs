@@ -339,7 +339,9 @@ fn a_dripping_server_is_given_up() {
             std::thread::sleep(Duration::from_millis(20));
         }
     });
-    let error = Stage::from(&[&server.url]).badly();
+    let mut stage = Stage::from(&[&server.url]);
+    stage.options.retry_policy.stall = Duration::from_millis(800);
+    let error = stage.badly();
     assert!(error.contains("500 bytes a second"), "{error}");
 }
 

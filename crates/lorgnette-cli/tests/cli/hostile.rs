@@ -516,16 +516,14 @@ fn pipes_are_waited_for_nowhere() {
 fn outputs_are_whole_or_as_they_were_where_there_is_no_room() {
     const LIMITED: &str = "trap '' XFSZ; ulimit -f 2; exec \"$0\" \"$@\"";
     let folder = Folder::new().with_photo("in/coffee.jpg", "coffee.jpg");
-    let (photo, library) = (folder.text("in/coffee.jpg"), folder.text("photos.lgn"));
-    lorgnette(&["index", &folder.text("in"), "--library", &library]).well();
-    let cases: [(&[&str], &str); 8] = [
+    let photo = folder.text("in/coffee.jpg");
+    let cases: [(&[&str], &str); 7] = [
         (&["classify", &photo, "--picture"], "named.png"),
         (&["classify", &photo, "--show-input"], "input.png"),
         (&["map", &photo, "--npy"], "map.npy"),
         (&["map", &photo, "--overlay"], "map.png"),
         (&["embed", &photo, "--npy"], "features.npy"),
         (&["blur", &photo, "--class", "cup", "--out"], "blurred.jpg"),
-        (&["search", "cup or espresso", "--library", &library, "--html"], "found.html"),
         (&["models", "convert", "mobilenet_v1", "--random-weights", "--out"], "model.pb"),
     ];
     for (arguments, name) in cases {

@@ -1,20 +1,22 @@
 //! HTTP requests for a file, or for the rest of it.
 
 use std::io::{self, Read};
-use std::time::{Duration, Instant};
 
 use ureq::http::header::{ACCEPT_ENCODING, IF_RANGE, LOCATION, RANGE};
 use ureq::http::{Response, StatusCode, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{
+    ConnectProxyConnector, Connector as _, RustlsConnector, TcpConnector,
+};
 use ureq::{Agent, Body};
 
 use super::PullOptions;
+use super::pace::PacedConnector;
 use super::partial_file::RemoteFile;
 
 /// Maximum number of redirections.
 const MAX_REDIRECTIONS: usize = 10;
-/// Minimum rate of a body in bytes a second: a fourteenth of a modem's.
-pub(super) const MIN_RATE: f64 = 500.0;
 const USER_AGENT: &str = concat!("lorgnette/", env!("CARGO_PKG_VERSION"));
 
 /// Why a request failed.
@@ -80,7 +82,12 @@ fn agent(url: &str, options: &PullOptions) -> Result<Agent, HttpFailure> {
         .timeout_per_read(Some(options.retry_policy.stall));
     let config =
         if scheme == "https" { builder.tls_config(tls()?).build() } else { builder.build() };
-    Ok(config.new_agent())
+    let connector =
+        ().chain(ConnectProxyConnector::default())
+            .chain(TcpConnector::default())
+            .chain(PacedConnector { window: options.retry_policy.stall })
+            .chain(RustlsConnector::default());
+    Ok(Agent::with_parts(config, connector, DefaultResolver::default()))
 }
 
 /// Mozilla's root certificates, or those of the file in `SSL_CERT_FILE`, for corporate proxies that
@@ -186,38 +193,6 @@ fn redirected(from: &str, to: &str) -> Result<String, String> {
         return Err(format!("redirected from https to {target}: refused"));
     }
     Ok(target)
-}
-
-/// A body that has to come at a minimum rate: a server that sends a byte now and then never stalls,
-/// and never ends.
-pub(super) struct Paced<R> {
-    body: R,
-    /// The time over which the rate is measured.
-    window: Duration,
-    started: Instant,
-    bytes: usize,
-}
-
-impl<R: Read> Paced<R> {
-    pub(super) fn new(body: R, window: Duration) -> Self {
-        Self { body, window, started: Instant::now(), bytes: 0 }
-    }
-}
-
-impl<R: Read> Read for Paced<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.body.read(buffer)?;
-        self.bytes += count;
-        let elapsed = self.started.elapsed();
-        if elapsed >= self.window {
-            if count > 0 && (self.bytes as f64) < MIN_RATE * elapsed.as_secs_f64() {
-                let what = "the server sends less than 500 bytes a second";
-                return Err(io::Error::new(io::ErrorKind::TimedOut, what));
-            }
-            (self.started, self.bytes) = (Instant::now(), 0);
-        }
-        Ok(count)
-    }
 }
 
 /// Reads the next bytes. The end of the connection is not always the end of the file.

@@ -10,7 +10,7 @@ use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, LAST_M
 
 use super::http::{self, HttpFailure, Request};
 use super::partial_file::{PartialFile, RemoteFile};
-use super::{Event, FetchFailure, PullObserver, PullOptions, check};
+use super::{Event, FetchFailure, PullObserver, PullOptions, check, pace};
 use crate::error::io_error;
 use crate::observer::report;
 
@@ -66,7 +66,7 @@ impl<'a> Transfer<'a> {
             (self.bytes(), 0, retry_policy.pause);
         let mut resumed = max_received > 0;
         // Fewer bytes are no progress.
-        let min_progress = (http::MIN_RATE * retry_policy.stall.as_secs_f64()) as u64 + 1;
+        let min_progress = (pace::MIN_RATE * retry_policy.stall.as_secs_f64()) as u64 + 1;
         for attempt in 1_u32.. {
             let why = match self.attempt(observer) {
                 Ok(()) => return Ok(resumed),
@@ -202,8 +202,7 @@ impl<'a> Transfer<'a> {
     ) -> Result<(), AttemptFailure> {
         let Received { mut file, mut bytes, total } = into;
         let max_bytes = total.or(self.expected_bytes).unwrap_or(self.options.max_bytes);
-        let body = response.into_body().into_with_config().limit(u64::MAX).reader();
-        let mut body = http::Paced::new(body, self.options.retry_policy.stall);
+        let mut body = response.into_body().into_with_config().limit(u64::MAX).reader();
         let mut buffer = vec![0; 1 << 16];
         if bytes == 0 {
             let mut start = Vec::new();

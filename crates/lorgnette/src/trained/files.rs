@@ -193,8 +193,9 @@ fn move_listed(folder: &Path, list: &str) -> Result<()> {
     let names: BTreeSet<PathBuf> = list.lines().map(PathBuf::from).collect();
     if names.contains(Path::new(super::CARD)) {
         for name in superseded(folder) {
-            if !names.contains(&name) {
-                let path = folder.join(&name);
+            let path = folder.join(&name);
+            // Folders are none of ours.
+            if !names.contains(&name) && !path.is_dir() {
                 ignore_missing(fs::remove_file(&path)).map_err(|source| io_error(&path, source))?;
             }
         }
