@@ -17,7 +17,6 @@ use lorgnette_server::{
 use crate::Outcome;
 use crate::arguments::Global;
 use crate::messages::{Messages, count};
-use crate::model;
 
 /// Serve models over HTTP and gRPC
 #[derive(Debug, Args)]
@@ -184,7 +183,7 @@ fn models(arguments: &Arguments, global: &Global) -> Result<Vec<ModelConfig>> {
     match global.model.as_ref().and_then(|model| model.to_str()) {
         Some(named) if named.contains('=') => models.push(named_model(named)?),
         _ if global.model.is_some() || models.is_empty() => {
-            let model = model::model_ref(None, global)?;
+            let model = global.model_ref(None)?;
             models.push(ModelConfig::new(served_name(&model)?, source(model)));
         }
         _ => {}
