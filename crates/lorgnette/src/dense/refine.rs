@@ -428,10 +428,10 @@ mod tests {
         assert_eq!(means, [2.0; 5]);
         let matrix = [[2.0, 0.5, 0.1], [0.5, 1.0, 0.2], [0.1, 0.2, 3.0]];
         let inverted = inverse(&matrix);
-        for row in 0..3 {
-            for column in 0..3 {
-                let product: f32 = (0..3).map(|k| matrix[row][k] * inverted[k][column]).sum();
-                assert!((product - f32::from(u8::from(row == column))).abs() < 1e-6);
+        for (r, row) in matrix.iter().enumerate() {
+            let product = |c: usize| row.iter().zip(&inverted).map(|(a, b)| a * b[c]).sum::<f32>();
+            for (c, is_one) in [0, 1, 2].map(|c| c == r).into_iter().enumerate() {
+                assert!((product(c) - f32::from(u8::from(is_one))).abs() < 1e-6);
             }
         }
     }
