@@ -143,8 +143,11 @@ fn graphs() {
     // Every node needs the first number alone.
     grows_with_the_input("nodes with an axis of many numbers", 500, |folder, size| {
         let mut nodes = vec![placeholder(), zeros("axis", 1000 * size)];
-        let node = |number| node(&format!("e{number}"), "ExpandDims", &["x".into(), "axis".into()]);
-        nodes.extend((0..size).map(node));
+        let name = |number| format!("e{number}");
+        let expand = |n| node(&name(n), "ExpandDims", &["x".into(), "axis".into()]);
+        nodes.extend((0..size).map(expand));
+        // One output, for which all are needed.
+        nodes.push(node("sum", "AddN", &(0..size).map(name).collect::<Vec<_>>()));
         graph(folder, &nodes)
     });
     grows_with_the_input("a chain of activations", 2000, |folder, size| {
