@@ -71,19 +71,34 @@ pub(crate) async fn serve(
         };
         connections.clone().spawn(stream, Peer(peer), graceful.watcher(), permit);
     }
-    // Those that the system had taken before are answered, too.
+    // Those that the system has taken are answered, too.
     let end = Instant::now() + LAST_ACCEPTS;
     while let Ok(permit) = connections.limit.clone().try_acquire_owned()
         && let Ok(Ok((stream, peer))) = timeout_at(end.into(), listener.accept()).await
-        && Instant::now() < end
     {
         connections.clone().spawn(stream, Peer(peer), graceful.watcher(), permit);
+        if Instant::now() >= end {
+            break;
+        }
     }
-    drop(listener);
+    if let Ok(listener) = listener.into_std() {
+        connections.accept_pending(&listener, &graceful);
+    }
     let _ = tokio::time::timeout(MAX_DRAIN, graceful.shutdown()).await;
 }
 
 impl Connections {
+    /// Accepts the connections that wait, without waiting for others.
+    fn accept_pending(&self, listener: &std::net::TcpListener, graceful: &GracefulShutdown) {
+        while let Ok(permit) = self.limit.clone().try_acquire_owned()
+            && let Ok((stream, peer)) = listener.accept()
+            && stream.set_nonblocking(true).is_ok()
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            self.clone().spawn(stream, Peer(peer), graceful.watcher(), permit);
+        }
+    }
+
     fn spawn(self, stream: TcpStream, peer: Peer, watcher: Watcher, permit: OwnedSemaphorePermit) {
         tokio::spawn(async move {
             let app = self.app.clone();
