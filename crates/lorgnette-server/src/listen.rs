@@ -1,6 +1,7 @@
 //! Connections: accepted up to a number, served with HTTP/1 or HTTP/2 by their first bytes, closed
 //! when their client is too slow, and finished before the server ends.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout_at;
 
 use crate::app::{App, Peer};
@@ -44,16 +45,35 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const MAX_DRAIN: Duration = Duration::from_secs(60);
 /// How long connections are still accepted when the server ends.
 const LAST_ACCEPTS: Duration = Duration::from_millis(20);
+/// How long a connection's first request is waited for when the server ends.
+const LAST_REQUEST: Duration = Duration::from_secs(2);
 /// The first bytes of HTTP/2.
 const HTTP2: &[u8] = b"PRI";
+
+/// How a connection learns that the server ends. The server waits until it is dropped.
+struct Ending {
+    watcher: Watcher,
+    stop: watch::Receiver<bool>,
+}
+
+impl Ending {
+    /// Waits until the server ends and the connection has had a request: one that ends before its
+    /// first is closed, though its client has sent it.
+    async fn after_request(&mut self, begun: &Notify) {
+        let _ = self.stop.wait_for(|stop| *stop).await;
+        let _ = tokio::time::timeout(LAST_REQUEST, begun.notified()).await;
+    }
+}
 
 /// Accepts connections until `stop` becomes true, then waits until their requests are answered.
 pub(crate) async fn serve(
     listener: TcpListener,
     connections: Connections,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let graceful = GracefulShutdown::new();
+    let ending = || Ending { watcher: graceful.watcher(), stop: stop.clone() };
+    let mut stopped = stop.clone();
     loop {
         // Beyond the limit, a connection is not even accepted.
         let next = async {
@@ -62,54 +82,54 @@ pub(crate) async fn serve(
         };
         let (permit, accepted) = tokio::select! {
             next = next => next,
-            _ = stop.wait_for(|stop| *stop) => break,
+            _ = stopped.wait_for(|stop| *stop) => break,
         };
         let (Some(permit), Ok((stream, peer))) = (permit, accepted) else {
             // Out of descriptors, for example: it may pass.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        connections.clone().spawn(stream, Peer(peer), graceful.watcher(), permit);
+        connections.clone().spawn(stream, Peer(peer), ending(), permit);
     }
     // Those that the system has taken are answered, too.
     let end = Instant::now() + LAST_ACCEPTS;
     while let Ok(permit) = connections.limit.clone().try_acquire_owned()
         && let Ok(Ok((stream, peer))) = timeout_at(end.into(), listener.accept()).await
     {
-        connections.clone().spawn(stream, Peer(peer), graceful.watcher(), permit);
+        connections.clone().spawn(stream, Peer(peer), ending(), permit);
         if Instant::now() >= end {
             break;
         }
     }
     if let Ok(listener) = listener.into_std() {
-        connections.accept_pending(&listener, &graceful);
+        connections.accept_pending(&listener, ending);
     }
     let _ = tokio::time::timeout(MAX_DRAIN, graceful.shutdown()).await;
 }
 
 impl Connections {
     /// Accepts the connections that wait, without waiting for others.
-    fn accept_pending(&self, listener: &std::net::TcpListener, graceful: &GracefulShutdown) {
+    fn accept_pending(&self, listener: &std::net::TcpListener, ending: impl Fn() -> Ending) {
         while let Ok(permit) = self.limit.clone().try_acquire_owned()
             && let Ok((stream, peer)) = listener.accept()
             && stream.set_nonblocking(true).is_ok()
             && let Ok(stream) = TcpStream::from_std(stream)
         {
-            self.clone().spawn(stream, Peer(peer), graceful.watcher(), permit);
+            self.clone().spawn(stream, Peer(peer), ending(), permit);
         }
     }
 
-    fn spawn(self, stream: TcpStream, peer: Peer, watcher: Watcher, permit: OwnedSemaphorePermit) {
+    fn spawn(self, stream: TcpStream, peer: Peer, ending: Ending, permit: OwnedSemaphorePermit) {
         tokio::spawn(async move {
             let app = self.app.clone();
             app.metrics.connections.fetch_add(1, Ordering::Relaxed);
-            self.connection(stream, peer, watcher).await;
+            self.connection(stream, peer, ending).await;
             app.metrics.connections.fetch_sub(1, Ordering::Relaxed);
             drop(permit);
         });
     }
 
-    async fn connection(self, stream: TcpStream, peer: Peer, watcher: Watcher) {
+    async fn connection(self, stream: TcpStream, peer: Peer, ending: Ending) {
         // Small answers are not held back.
         let _ = stream.set_nodelay(true);
         #[cfg(feature = "tls")]
@@ -117,13 +137,13 @@ impl Connections {
             let handshake = tokio::time::timeout(self.head_timeout, tls.accept(stream)).await;
             if let Ok(Ok(stream)) = handshake {
                 let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                self.http(stream, is_http2, peer, watcher).await;
+                self.http(stream, is_http2, peer, ending).await;
             }
             return;
         }
         let first = tokio::time::timeout(self.head_timeout, begins_as_http2(&stream)).await;
         if let Ok(Ok(is_http2)) = first {
-            self.http(stream, is_http2, peer, watcher).await;
+            self.http(stream, is_http2, peer, ending).await;
         }
     }
 
@@ -132,7 +152,7 @@ impl Connections {
         stream: S,
         is_http2: bool,
         peer: Peer,
-        watcher: Watcher,
+        mut ending: Ending,
     ) {
         let router = TowerToHyperService::new(self.router);
         let stream = TokioIo::new(StallLimit::new(stream, self.write_timeout));
@@ -154,11 +174,14 @@ impl Connections {
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(4 * STREAM_WINDOW);
             tokio::select! {
-                _ = watcher.watch(http.serve_connection(stream, service)) => {}
+                _ = ending.watcher.watch(http.serve_connection(stream, service)) => {}
                 () = answers.stalled(self.write_timeout) => {}
             }
         } else {
+            let begun = Arc::new(Notify::new());
+            let first = begun.clone();
             let service = service_fn(move |mut request: Request<Incoming>| {
+                begun.notify_one();
                 request.extensions_mut().insert(peer);
                 router.call(request)
             });
@@ -166,7 +189,14 @@ impl Connections {
             http.timer(TokioTimer::new())
                 .header_read_timeout(self.head_timeout)
                 .max_buf_size(MAX_HEAD);
-            let _ = watcher.watch(http.serve_connection(stream, service)).await;
+            let mut connection = pin!(http.serve_connection(stream, service));
+            tokio::select! {
+                _ = connection.as_mut() => {}
+                () = ending.after_request(&first) => {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.await;
+                }
+            }
         }
     }
 }
