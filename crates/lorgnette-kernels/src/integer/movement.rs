@@ -26,8 +26,8 @@ impl<T: Stored> SimdOp for Quantize<'_, T> {
     }
 }
 
-/// Returns the nearest integer, halves away from zero, or what is beyond 16 bits in its place; 0 for
-/// NaN.
+/// Returns the nearest integer, halves away from zero, or what is beyond 16 bits in its place; 0
+/// for NaN.
 #[inline(always)]
 fn nearest(x: f32) -> i32 {
     const BEYOND: f32 = 1e6;

@@ -3,9 +3,9 @@
 //!
 //! The instructions of x86-64 multiply unsigned by signed bytes. So int8 activations are taken 128
 //! higher with their zero point. Those of Arm's dot products multiply signed bytes, and uint8
-//! activations are taken 128 lower; products of matrices are of either. uint8 weights are stored as their distances from the zero point where
-//! these fit int8, else 128 lower; the distances of a depthwise filter are sums of two int8 where
-//! they do not fit one. The zero points are folded:
+//! activations are taken 128 lower; products of matrices are of either. uint8 weights are stored
+//! as their distances from the zero point where these fit int8, else 128 lower; the distances of a
+//! depthwise filter are sums of two int8 where they do not fit one. The zero points are folded:
 //!
 //! ```text
 //! Σ (a − za)(w − zw) = Σ a·w − zw · Σ a − za · Σ w + depth · za · zw

@@ -30,8 +30,8 @@ struct Between {
 const ONE: i64 = 1 << 10;
 
 impl IntegerResize {
-    /// Computes all pixels. int8 and int16 values are interpolated with fixed-point numbers, uint8 values
-    /// with float32, as TensorFlow Lite's reference kernels do.
+    /// Computes all pixels. int8 and int16 values are interpolated with fixed-point numbers, uint8
+    /// values with float32, as TensorFlow Lite's reference kernels do.
     ///
     /// # Panics
     /// If slices are not as long as the shapes say.

@@ -16,9 +16,10 @@ struct Size {
 }
 
 impl Network {
-    /// Returns rows and columns of a picture where the first layers of a graph read it, if the graph
-    /// brings pictures of any size to that one: it resizes, crops or pads them. `None` if the size
-    /// at the layers is that of the picture or follows from it, and for a network of the zoo.
+    /// Returns rows and columns of a picture where the first layers of a graph read it, if the
+    /// graph brings pictures of any size to that one: it resizes, crops or pads them. `None` if
+    /// the size at the layers is that of the picture or follows from it, and for a network of the
+    /// zoo.
     pub fn resized_size(&self) -> Option<[usize; 2]> {
         if self.net().is_some() {
             return None;

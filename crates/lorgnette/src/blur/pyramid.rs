@@ -20,8 +20,8 @@ mod growth;
 
 /// Maximum side of the grid on which scales are combined.
 const MAX_GRID_SIDE: usize = 1024;
-/// Minimum probability of one class at a region's surest place, and of several classes together down
-/// to which it extends, unless the options give one for both.
+/// Minimum probability of one class at a region's surest place, and of several classes together
+/// down to which it extends, unless the options give one for both.
 const MIN_PEAK: f32 = 0.5;
 const MIN_EXTENT: f32 = 0.05;
 const MIN_EXTENT_OF_SEVERAL: f32 = 0.1;
@@ -31,8 +31,8 @@ const MIN_LONE_PEAK: f32 = 0.9;
 const MIN_SUPPORT: f32 = 0.1;
 /// Pixels of the scaled photo by which a region is too large that no finer scale saw.
 const EROSION: f64 = 8.0;
-/// The same for a region that finer scales saw some of, and for one over a large share of the photo;
-/// the photo's edge counts as a border.
+/// The same for a region that finer scales saw some of, and for one over a large share of the
+/// photo; the photo's edge counts as a border.
 const FRAME_EROSION: f64 = 16.0;
 const LARGE_FRAME_EROSION: f64 = 64.0;
 const LARGE_SHARE: f64 = 0.25;

@@ -1,10 +1,10 @@
 //! Outlines of regions by the photo's own colours and edges.
 //!
-//! A classifier's map is coarse, and a cell answers for a window of the network, so a region extends
-//! beyond its thing. In a window around it each point has the map's probability as a prior. The
-//! colours of the thing and of what is around it are learned from the points as they are weighted
-//! so far, a posterior follows, and a guided filter (He, Sun and Tang, "Guided image filtering",
-//! 2010) lets it follow the photo's edges; three times over.
+//! A classifier's map is coarse, and a cell answers for a window of the network, so a region
+//! extends beyond its thing. In a window around it each point has the map's probability as a
+//! prior. The colours of the thing and of what is around it are learned from the points as they
+//! are weighted so far, a posterior follows, and a guided filter (He, Sun and Tang, "Guided image
+//! filtering", 2010) lets it follow the photo's edges; three times over.
 
 use std::ops::Range;
 

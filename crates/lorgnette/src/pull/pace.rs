@@ -1,7 +1,7 @@
 //! A minimum rate of what a server sends.
 //!
-//! A server that sends a byte now and then never stalls, and never ends: not the body, nor the sizes
-//! of chunks in it, nor records of TLS. So bytes are counted where they leave the socket.
+//! A server that sends a byte now and then never stalls, and never ends: not the body, nor the
+//! sizes of chunks in it, nor records of TLS. So bytes are counted where they leave the socket.
 
 use std::io;
 use std::time::{Duration, Instant};

@@ -184,7 +184,7 @@ pub(crate) struct Operand<'a> {
     pub(crate) constant: Option<&'a Tensor>,
 }
 
-/// What a kernel is prepared for.
+/// The instructions and the epilogue that a kernel is prepared for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target {
     pub(crate) level: Level,
