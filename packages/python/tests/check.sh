@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks a wheel: types, tests, notebooks.
+# Checks a wheel: the stable ABI, types, tests, notebooks; and the workflow that publishes it.
 #   packages/python/tests/environment.sh TOOLS && packages/python/tests/check.sh TOOLS FOLDER_OF_WHEEL ENVIRONMENT
 # ENVIRONMENT is made anew, with nothing but the wheel and numpy for the first part, and what TOOLS has for the rest.
 set -euo pipefail
@@ -7,6 +7,10 @@ tools=$(realpath "$1") wheels=$(realpath "$2") environment=$3
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 wheel=$(ls "$wheels"/lorgnette-*.whl)
 echo "$(basename "$wheel"): $(stat -c %s "$wheel") bytes"
+
+# The stable ABI, and the workflow that publishes.
+"$tools/bin/abi3audit" --strict --report "$wheel" >/dev/null
+"$tools/bin/actionlint" ../../.github/workflows/*.yml
 
 # Nothing but the wheel and numpy.
 python3 -m venv "$environment"
