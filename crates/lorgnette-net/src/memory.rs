@@ -367,8 +367,6 @@ fn reservations() -> MutexGuard<'static, Reservations> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-
     use super::*;
 
     #[test]
@@ -379,28 +377,5 @@ mod tests {
         let error = containment.run(|| check("a test", 1)).unwrap_err().to_string();
         assert!(error.contains("a test"), "{error}");
         assert!(check("a test", 1).is_ok(), "others go on");
-    }
-
-    #[test]
-    fn threads_that_reserve_together_stay_within_the_limit() {
-        let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        set_limit(200);
-        thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    let _reservation = reserve("a test", 40).unwrap();
-                    most.fetch_max(running.fetch_add(1, Relaxed) + 1, Relaxed);
-                    thread::sleep(Duration::from_millis(20));
-                    running.fetch_sub(1, Relaxed);
-                });
-            }
-        });
-        assert!(most.into_inner() <= 2, "100 bytes are reserved in pieces of 40");
-        let first = reserve("a test", 90).unwrap();
-        // A thread does not wait for itself.
-        drop((reserve("a test", 90).unwrap(), first));
-        let error = reserve("a test", 101).unwrap_err().to_string();
-        set_limit(u64::MAX);
-        assert!(error.contains("a test"), "{error}");
     }
 }
