@@ -17,6 +17,7 @@ pub use self::coco::Coco;
 pub use self::region::{Region, RegionOptions};
 pub use self::segmentation_map::{LegendEntry, SegmentationMap};
 
+pub(crate) use self::connected::{GridSize, connected};
 pub(crate) use self::refine::{Window, WindowGrid};
 use self::scale_level::{EveryCell, MapLevels};
 pub(crate) use self::scale_level::{ScaleLevel, ScaleVisitor, WantedCells};
@@ -33,6 +34,7 @@ use crate::scores::check_finite;
 
 mod axis;
 mod coco;
+mod connected;
 mod pyramid;
 mod refine;
 mod refined;

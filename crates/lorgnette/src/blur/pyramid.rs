@@ -13,7 +13,9 @@ use std::ops::Range;
 use super::BlurOptions;
 use super::area::{self, Area};
 use super::mask::{Mask, dilated, erode, level};
-use crate::dense::{Axis, ScaleLevel, ScaleVisitor, SegmentationMap, WantedCells};
+use crate::dense::{
+    Axis, GridSize, ScaleLevel, ScaleVisitor, SegmentationMap, WantedCells, connected,
+};
 use crate::picture::Picture;
 
 mod growth;
@@ -344,29 +346,13 @@ fn eroded_from_edges(is_inside: &[u8], width: usize, radius: usize) -> Vec<u8> {
 /// The connected regions of points that are not 0, side by side.
 fn regions(is_inside: &[u8], width: usize) -> Vec<Vec<usize>> {
     let mut is_waiting: Vec<bool> = is_inside.iter().map(|&inside| inside > 0).collect();
+    let size = GridSize { columns: width, cells: is_inside.len() };
     let mut regions = Vec::new();
     for start in 0..is_inside.len() {
-        if !std::mem::take(&mut is_waiting[start]) {
-            continue;
+        if std::mem::take(&mut is_waiting[start]) {
+            let enters = |at: usize| std::mem::take(&mut is_waiting[at]);
+            regions.push(connected(vec![start], size, enters));
         }
-        let mut region = vec![start];
-        let mut next = 0;
-        while next < region.len() {
-            let at = region[next];
-            next += 1;
-            let neighbours = [
-                (at % width > 0).then(|| at - 1),
-                (at % width + 1 < width).then_some(at + 1),
-                at.checked_sub(width),
-                Some(at + width).filter(|&below| below < is_inside.len()),
-            ];
-            for neighbour in neighbours.into_iter().flatten() {
-                if std::mem::take(&mut is_waiting[neighbour]) {
-                    region.push(neighbour);
-                }
-            }
-        }
-        regions.push(region);
     }
     regions
 }

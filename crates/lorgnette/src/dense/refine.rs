@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 
+use super::connected::{GridSize, connected};
 use crate::picture::{Picture, Pixels};
 
 /// Maximum side of the grid over a window.
@@ -125,29 +126,12 @@ impl WindowGrid {
         is_inside: &[bool],
         is_seed: impl Fn(usize) -> bool,
     ) -> Vec<bool> {
-        let mut is_kept = vec![false; is_inside.len()];
-        let mut waiting: Vec<usize> =
-            (0..is_inside.len()).filter(|&at| is_inside[at] && is_seed(at)).collect();
-        waiting.iter().for_each(|&at| is_kept[at] = true);
-        while let Some(at) = waiting.pop() {
-            for next in self.neighbours(at).into_iter().flatten() {
-                if is_inside[next] && !std::mem::replace(&mut is_kept[next], true) {
-                    waiting.push(next);
-                }
-            }
-        }
+        let mut is_kept: Vec<bool> =
+            (0..is_inside.len()).map(|at| is_inside[at] && is_seed(at)).collect();
+        let seeds = (0..is_inside.len()).filter(|&at| is_kept[at]).collect();
+        let size = GridSize { columns: self.width, cells: self.len() };
+        connected(seeds, size, |at| is_inside[at] && !std::mem::replace(&mut is_kept[at], true));
         is_kept
-    }
-
-    /// The points at the sides of a point.
-    fn neighbours(&self, point: usize) -> [Option<usize>; 4] {
-        let column = point % self.width;
-        [
-            (column > 0).then(|| point - 1),
-            (column + 1 < self.width).then_some(point + 1),
-            point.checked_sub(self.width),
-            Some(point + self.width).filter(|&below| below < self.len()),
-        ]
     }
 }
 

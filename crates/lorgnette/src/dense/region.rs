@@ -1,7 +1,6 @@
 //! Connected regions of one class.
 
-use std::collections::VecDeque;
-
+use super::connected::{GridSize, connected};
 use super::segmentation_map::SegmentationMap;
 
 /// Criteria for regions.
@@ -99,25 +98,11 @@ fn connected_component(
     start: usize,
     visited: &mut [bool],
 ) -> Vec<usize> {
-    let columns = map.columns();
-    let mut queue = VecDeque::from([start]);
-    let mut area = Vec::new();
     visited[start] = true;
-    while let Some(cell) = queue.pop_front() {
-        area.push(cell);
-        let column = cell % columns;
-        let neighbours = [
-            (column > 0).then(|| cell - 1),
-            (column + 1 < columns).then(|| cell + 1),
-            cell.checked_sub(columns),
-            Some(cell + columns).filter(|&below| below < labels.len()),
-        ];
-        for next in neighbours.into_iter().flatten().filter(|&next| labels[next] == labels[start]) {
-            if !std::mem::replace(&mut visited[next], true) {
-                queue.push_back(next);
-            }
-        }
-    }
+    let size = GridSize { columns: map.columns(), cells: labels.len() };
+    let mut area = connected(vec![start], size, |cell| {
+        labels[cell] == labels[start] && !std::mem::replace(&mut visited[cell], true)
+    });
     area.sort_unstable();
     area
 }

@@ -4,6 +4,8 @@
 //! colours, up to an edge, is a part of the thing more probably than not: a leg, a tail. Nothing
 //! that is selected is given up.
 
+use std::ops::Range;
+
 use super::{PyramidMask, range_of, regions};
 use crate::blur::mask::distances;
 use crate::dense::{Window, WindowGrid};
@@ -77,11 +79,20 @@ impl PyramidMask<'_> {
         }
         let is_part =
             |point: usize| is_inside[point] && f64::from(outside[point]) <= MAX_GROWTH * side;
-        for (at, accepted) in accepted.iter_mut().enumerate() {
-            let centre = |at: usize| ((at as f64 + 0.5) * self.grid.step) as usize;
-            let (x, y) = (centre(at % self.grid.width), centre(at / self.grid.width));
-            *accepted |= window.point(x, y).is_some_and(is_part);
+        let centre = |at: usize| ((at as f64 + 0.5) * self.grid.step) as usize;
+        let columns = self.points_around(&window.columns(), self.grid.width);
+        for row in self.points_around(&window.rows(), self.grid.height) {
+            for column in columns.clone() {
+                let point = window.point(centre(column), centre(row));
+                accepted[row * self.grid.width + column] |= point.is_some_and(is_part);
+            }
         }
+    }
+
+    /// The points of the grid's axis with `points` whose centres may be among some pixels.
+    fn points_around(&self, pixels: &Range<usize>, points: usize) -> Range<usize> {
+        let point = |pixel: usize| (pixel as f64 / self.grid.step) as usize;
+        point(pixels.start)..(point(pixels.end) + 1).min(points)
     }
 
     /// The point of the grid at a position in the photo: down and across.
