@@ -5,6 +5,7 @@ use lorgnette_kernels::{Binary, Clamp, Unary};
 
 use super::input_arithmetic::constant_values;
 use super::op::{Op, Reduction};
+use super::shape::is_comparison;
 use super::{Graph, NodeId};
 
 /// Operations between two nodes of an answer that are followed at most.
@@ -83,18 +84,6 @@ fn chosen_from(graph: &Graph, end: NodeId) -> Option<Option<NodeId>> {
         }
     }
     Some(None)
-}
-
-fn is_comparison(function: Binary) -> bool {
-    matches!(
-        function,
-        Binary::Greater
-            | Binary::GreaterEqual
-            | Binary::Less
-            | Binary::LessEqual
-            | Binary::Equal
-            | Binary::NotEqual
-    )
 }
 
 /// Returns true for operations that keep, drop, repeat or rearrange the values of their first

@@ -1,6 +1,7 @@
 //! The arithmetic on a picture between two nodes of a graph: each channel's factor and summand.
 
 use super::op::{Op, Reduction, Resize};
+use super::shape::is_comparison;
 use super::{Graph, NodeId};
 use lorgnette_kernels::{Binary, Unary};
 
@@ -475,18 +476,6 @@ const COLOURS: usize = 3;
 fn one_channel(x: &Linear, begin: f64, count: f64) -> Option<Linear> {
     let is_one = count == 1.0 && begin >= 0.0 && x.channel.is_none();
     if is_one { x.channel(begin as usize) } else { Some(x.clone()) }
-}
-
-fn is_comparison(function: Binary) -> bool {
-    matches!(
-        function,
-        Binary::Greater
-            | Binary::GreaterEqual
-            | Binary::Less
-            | Binary::LessEqual
-            | Binary::Equal
-            | Binary::NotEqual
-    )
 }
 
 /// Reduces a constant to one number, or one for each channel. A mean picture becomes its mean.
