@@ -4,7 +4,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use hyper::Request;
@@ -16,7 +16,6 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::timeout_at;
 
 use crate::app::{App, Peer};
 use crate::stall::{Answers, StallLimit};
@@ -92,15 +91,7 @@ pub(crate) async fn serve(
         connections.clone().spawn(stream, Peer(peer), ending(), permit);
     }
     // Those that the system has taken are answered, too.
-    let end = Instant::now() + LAST_ACCEPTS;
-    while let Ok(permit) = connections.limit.clone().try_acquire_owned()
-        && let Ok(Ok((stream, peer))) = timeout_at(end.into(), listener.accept()).await
-    {
-        connections.clone().spawn(stream, Peer(peer), ending(), permit);
-        if Instant::now() >= end {
-            break;
-        }
-    }
+    tokio::time::sleep(LAST_ACCEPTS).await;
     if let Ok(listener) = listener.into_std() {
         connections.accept_pending(&listener, ending);
     }
