@@ -132,6 +132,18 @@ await test('a dropped photo gets its names', async () => {
   await close(page);
 });
 
+await test('a photo that is dropped before the models are known waits for them', async () => {
+  const page = await open('about:blank');
+  await page.route('**/v2/repository/index', async (route) => {
+    await new Promise((resolve) => { setTimeout(resolve, 500); });
+    await route.continue();
+  });
+  await page.goto('/');
+  await drop(page);
+  assert.match(await page.locator('ol.names').first().textContent(), /cat|tabby/i);
+  await close(page);
+});
+
 await test('the map is an overlay whose names are read with the pointer and with the keyboard', async () => {
   const page = await open('/');
   await drop(page);

@@ -135,8 +135,11 @@ async function loadModels() {
     at('model').add(new Option(name, name));
     at('second').add(new Option(name, name));
   }
-  if (names.length === 0) say('No model is ready yet.', true);
+  if (names.length === 0) throw new Error('No model is ready yet.');
 }
+
+/** The end of loading the models, which a photo may come before. */
+const loaded = loadModels();
 
 /** Does something for both models, unless another photo or model was chosen meanwhile. */
 async function both(state, task, done) {
@@ -144,6 +147,8 @@ async function both(state, task, done) {
   const mine = ++generation;
   say(state);
   try {
+    await loaded;
+    if (mine !== generation) return;
     for (const pane of panes) {
       await task(pane);
       if (mine !== generation) return;
@@ -182,6 +187,7 @@ async function blur(event) {
   event.preventDefault();
   say('Blurring …');
   try {
+    await loaded;
     const parameters = { model: at('model').value, class: at('class').value, format: 'jpeg' };
     const blurred = await (await ask('/v1/blur', parameters, post(photo))).blob();
     URL.revokeObjectURL(blurredUrl);
@@ -218,4 +224,4 @@ document.addEventListener('drop', (event) => {
   at('drop').classList.remove('over');
   choose(event.dataTransfer.files[0]);
 });
-loadModels().catch((error) => say(error.message, true));
+loaded.catch((error) => say(error.message, true));
