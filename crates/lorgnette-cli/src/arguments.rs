@@ -502,6 +502,18 @@ fn finite(text: &str) -> Result<f32, String> {
     number.ok_or_else(|| format!("'{text}' is not a number"))
 }
 
+/// The network of a verb for which its shape may be enough.
+#[derive(Debug, Args)]
+pub(crate) struct NetworkArguments {
+    /// The network, as for --model
+    #[arg(value_name = "MODEL")]
+    pub(crate) named: Option<OsString>,
+
+    /// Use random weights: MODEL is the name of one of TF-Slim's networks, and no file is needed
+    #[arg(long)]
+    pub(crate) random_weights: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Mean, Size};
@@ -523,16 +535,4 @@ mod tests {
             assert!(wrong.parse::<Mean>().is_err(), "{wrong}");
         }
     }
-}
-
-/// The network of a verb that needs no weights of its own.
-#[derive(Debug, Args)]
-pub(crate) struct NetworkArguments {
-    /// The network, as for --model
-    #[arg(value_name = "MODEL")]
-    pub(crate) named: Option<OsString>,
-
-    /// Use random weights: MODEL is the name of one of TF-Slim's networks, and no file is needed
-    #[arg(long)]
-    pub(crate) random_weights: bool,
 }

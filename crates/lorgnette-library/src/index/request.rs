@@ -19,7 +19,7 @@ pub struct IndexRequest {
     pub library: PathBuf,
     /// The folders; none for those indexed before.
     pub folders: Vec<PathBuf>,
-    /// Longest side of a photo's map, in pixels.
+    /// Side in pixels of the square that has the area at which photos are mapped; 0 for no map.
     pub map_side: usize,
     /// How photos are found and opened.
     pub options: IndexOptions,
