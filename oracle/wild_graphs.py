@@ -66,6 +66,20 @@ class Folder:
         (self.path / f'{name}.pb').write_bytes(frozen.SerializeToString(deterministic=True))
         self.note(name, value, rule, what, photo_file, tolerance)
 
+    def begins(self, name, begin, feed, rule, what, scale=1.0, tolerance=1e-4, **kinds):
+        """Builds a graph that begins with arithmetic of its own."""
+        def build():
+            source = placeholder(**kinds)
+            return source, tf.nn.softmax(logits(features(begin(source), scale)), name='prob')
+        self.add(name, build, feed, rule, what, tolerance=tolerance)
+
+    def ending(self, name, end, what, **options):
+        """Builds a graph that ends in `end` of its features."""
+        def build():
+            source = placeholder()
+            return source, end(features(source / 255.0))
+        self.add(name, build, self.resized(), 'takes 0 to 255', what, **options)
+
     def note(self, name, value, rule, what, photo_file, tolerance):
         """Notes an answer."""
         self.cases.append({
@@ -308,60 +322,48 @@ def more_beginnings(folder):
     """How else graphs take their picture: other orders, types, and ways to write the same arithmetic."""
     whole = folder.resized()
 
-    def begins(name, begin, feed, rule, what, scale=1.0, tolerance=1e-4, **kinds):
-        def build():
-            source = placeholder(**kinds)
-            return source, tf.nn.softmax(logits(features(begin(source), scale)), name='prob')
-        folder.add(name, build, feed, rule, what, tolerance=tolerance)
-    begins('halves', lambda x: (x / 255.0 - 0.5) * 2.0, whole, 'takes 0 to 255', '(x / 255 - 0.5) · 2')
-    begins('by_128', lambda x: (x - 127.5) / 128.0, whole, 'takes 0 to 255', '(x - 127.5) / 128')
-    begins('gathers_bgr', lambda x: tf.gather(x, [2, 1, 0], axis=3) - VGG_MEANS[::-1], whole, 'takes 0 to 255',
-           'gathers channels 2, 1, 0', scale=128.0)
-    begins('reverses_bgr', lambda x: tf.reverse(x, [-1]) - VGG_MEANS[::-1], whole, 'takes 0 to 255', 'reverses channels', scale=128.0)
-    begins('unstacks', lambda x: tf.stack([(c - m) / 60.0 for c, m in zip(tf.unstack(x, axis=3), VGG_MEANS)], 3), whole,
-           'takes 0 to 255', 'channels apart and together')
-    begins('limits', lambda x: tf.clip_by_value(x, 0.0, 255.0) / 255.0, whole, 'takes 0 to 255', 'limits of 0 and 255')
-    begins('integers', lambda x: tf.cast(x, tf.float32) / 255.0, np.round(whole).astype(np.int32), 'takes integers', 'int32',
-           dtype=tf.int32, tolerance=2e-3)
-    begins('doubles', lambda x: tf.cast(x / 255.0, tf.float32), whole.astype(np.float64), 'takes 0 to 255', 'float64', dtype=tf.float64)
-    begins('uint8_first', lambda x: tf.cast(tf.transpose(x, [0, 2, 3, 1]), tf.float32) / 255.0,
-           np.round(whole).astype(np.uint8).transpose(0, 3, 1, 2), 'takes integers', 'bytes, channels first',
-           dtype=tf.uint8, shape=(None, 3, SIDE, SIDE), tolerance=2e-3)
-    begins('greys', lambda x: tf.tile(tf.image.rgb_to_grayscale(x / 255.0), [1, 1, 1, 3]), whole, 'takes 0 to 255', 'grey made of colours')
-    begins('pads', lambda x: tf.pad(x / 255.0, [[0, 0], [2, 2], [2, 2], [0, 0]]), whole, 'takes 0 to 255', 'a border of zeros')
-    begins('deviations', lambda x: (x - VGG_MEANS) / np.float32([58.4, 57.1, 57.4]), whole, 'takes 0 to 255', 'means and deviations of pixels')
+    folder.begins('halves', lambda x: (x / 255.0 - 0.5) * 2.0, whole, 'takes 0 to 255', '(x / 255 - 0.5) · 2')
+    folder.begins('by_128', lambda x: (x - 127.5) / 128.0, whole, 'takes 0 to 255', '(x - 127.5) / 128')
+    folder.begins('gathers_bgr', lambda x: tf.gather(x, [2, 1, 0], axis=3) - VGG_MEANS[::-1], whole, 'takes 0 to 255',
+                  'gathers channels 2, 1, 0', scale=128.0)
+    folder.begins('reverses_bgr', lambda x: tf.reverse(x, [-1]) - VGG_MEANS[::-1], whole, 'takes 0 to 255', 'reverses channels', scale=128.0)
+    folder.begins('unstacks', lambda x: tf.stack([(c - m) / 60.0 for c, m in zip(tf.unstack(x, axis=3), VGG_MEANS)], 3), whole,
+                  'takes 0 to 255', 'channels apart and together')
+    folder.begins('limits', lambda x: tf.clip_by_value(x, 0.0, 255.0) / 255.0, whole, 'takes 0 to 255', 'limits of 0 and 255')
+    folder.begins('integers', lambda x: tf.cast(x, tf.float32) / 255.0, np.round(whole).astype(np.int32), 'takes integers', 'int32',
+                  dtype=tf.int32, tolerance=2e-3)
+    folder.begins('doubles', lambda x: tf.cast(x / 255.0, tf.float32), whole.astype(np.float64), 'takes 0 to 255', 'float64', dtype=tf.float64)
+    folder.begins('uint8_first', lambda x: tf.cast(tf.transpose(x, [0, 2, 3, 1]), tf.float32) / 255.0,
+                  np.round(whole).astype(np.uint8).transpose(0, 3, 1, 2), 'takes integers', 'bytes, channels first',
+                  dtype=tf.uint8, shape=(None, 3, SIDE, SIDE), tolerance=2e-3)
+    folder.begins('greys', lambda x: tf.tile(tf.image.rgb_to_grayscale(x / 255.0), [1, 1, 1, 3]), whole, 'takes 0 to 255', 'grey made of colours')
+    folder.begins('pads', lambda x: tf.pad(x / 255.0, [[0, 0], [2, 2], [2, 2], [0, 0]]), whole, 'takes 0 to 255', 'a border of zeros')
+    folder.begins('deviations', lambda x: (x - VGG_MEANS) / np.float32([58.4, 57.1, 57.4]), whole, 'takes 0 to 255', 'means and deviations of pixels')
 
 
 def more_endings(folder):
     """How else graphs end."""
-    whole = folder.resized()
     softmax = lambda x: tf.nn.softmax(logits(x))
-
-    def ending(name, end, what, **options):
-        def build():
-            source = placeholder()
-            return source, end(features(source / 255.0))
-        folder.add(name, build, whole, 'takes 0 to 255', what, **options)
-    ending('expanded', lambda x: tf.exp(logits(x)) / tf.expand_dims(tf.reduce_sum(tf.exp(logits(x)), 1), 1),
-           'exp by its sum, which got its dimension back')
-    ending('percent', lambda x: softmax(x) * 0.01 * 100.0, 'times and by a hundred')
-    ending('floor', lambda x: tf.maximum(softmax(x), 1e-6), 'at least a millionth')
-    ending('renormalised', lambda x: (softmax(x) + 1e-3) / tf.reduce_sum(softmax(x) + 1e-3, 1, keepdims=True), 'smoothed, and its sum made 1')
-    ending('geometric', lambda x: tf.sqrt(softmax(x) * tf.nn.softmax(logits(x) * 0.5))
-           / tf.reduce_sum(tf.sqrt(softmax(x) * tf.nn.softmax(logits(x) * 0.5)), 1, keepdims=True), 'a geometric mean of two')
-    ending('reordered', lambda x: tf.gather(softmax(x), [3, 1, 0, 2], axis=1), 'classes in another order')
-    ending('hierarchy', lambda x: tf.reshape(tf.expand_dims(tf.nn.softmax(logits(x, 2, 'kind')), 2)
+    folder.ending('expanded', lambda x: tf.exp(logits(x)) / tf.expand_dims(tf.reduce_sum(tf.exp(logits(x)), 1), 1),
+                  'exp by its sum, which got its dimension back')
+    folder.ending('percent', lambda x: softmax(x) * 0.01 * 100.0, 'times and by a hundred')
+    folder.ending('floor', lambda x: tf.maximum(softmax(x), 1e-6), 'at least a millionth')
+    folder.ending('renormalised', lambda x: (softmax(x) + 1e-3) / tf.reduce_sum(softmax(x) + 1e-3, 1, keepdims=True), 'smoothed, and its sum made 1')
+    folder.ending('geometric', lambda x: tf.sqrt(softmax(x) * tf.nn.softmax(logits(x) * 0.5))
+                  / tf.reduce_sum(tf.sqrt(softmax(x) * tf.nn.softmax(logits(x) * 0.5)), 1, keepdims=True), 'a geometric mean of two')
+    folder.ending('reordered', lambda x: tf.gather(softmax(x), [3, 1, 0, 2], axis=1), 'classes in another order')
+    folder.ending('hierarchy', lambda x: tf.reshape(tf.expand_dims(tf.nn.softmax(logits(x, 2, 'kind')), 2)
                                              * tf.nn.softmax(tf.reshape(logits(x), [-1, 2, 2]), -1), [-1, 4]), 'kinds and their members')
-    ending('crops_averaged', lambda x: tf.reduce_mean(tf.nn.softmax(tf.stack([logits(x), logits(x * 0.9)], 1)), 1), 'the mean of two crops')
-    ending('masked', lambda x: tf.where(softmax(x) > 0.0, softmax(x), tf.zeros_like(softmax(x))), 'a choice by Where')
-    ending('rounded', lambda x: tf.round(softmax(x) * 1e6) / 1e6, 'rounded to six digits')
-    ending('log_probabilities', lambda x: tf.nn.log_softmax(logits(x)), 'logarithms of probabilities', are_scores=True)
-    ending('bare', lambda x: logits(x), 'scores', are_scores=True)
-    ending('tanh', lambda x: tf.tanh(logits(x)), 'tanh', are_scores=True)
-    ending('softsign', lambda x: tf.nn.softsign(logits(x)), 'softsign', are_scores=True)
-    ending('unit_length', lambda x: tf.math.l2_normalize(logits(x), 1), 'a vector of length 1', are_scores=True)
-    ending('argmax_one_hot', lambda x: tf.argmax(tf.nn.sigmoid(logits(x)), 1), 'ArgMax of independent classes')
-    ending('top_1', lambda x: tf.squeeze(tf.nn.top_k(logits(x), 1)[1], [1]), 'the index of the largest')
+    folder.ending('crops_averaged', lambda x: tf.reduce_mean(tf.nn.softmax(tf.stack([logits(x), logits(x * 0.9)], 1)), 1), 'the mean of two crops')
+    folder.ending('masked', lambda x: tf.where(softmax(x) > 0.0, softmax(x), tf.zeros_like(softmax(x))), 'a choice by Where')
+    folder.ending('rounded', lambda x: tf.round(softmax(x) * 1e6) / 1e6, 'rounded to six digits')
+    folder.ending('log_probabilities', lambda x: tf.nn.log_softmax(logits(x)), 'logarithms of probabilities', are_scores=True)
+    folder.ending('bare', lambda x: logits(x), 'scores', are_scores=True)
+    folder.ending('tanh', lambda x: tf.tanh(logits(x)), 'tanh', are_scores=True)
+    folder.ending('softsign', lambda x: tf.nn.softsign(logits(x)), 'softsign', are_scores=True)
+    folder.ending('unit_length', lambda x: tf.math.l2_normalize(logits(x), 1), 'a vector of length 1', are_scores=True)
+    folder.ending('argmax_one_hot', lambda x: tf.argmax(tf.nn.sigmoid(logits(x)), 1), 'ArgMax of independent classes')
+    folder.ending('top_1', lambda x: tf.squeeze(tf.nn.top_k(logits(x), 1)[1], [1]), 'the index of the largest')
 
 
 def sizes_of_their_own(folder):
@@ -417,46 +419,41 @@ def further_beginnings(folder):
     whole = folder.resized()
     unit, signed = whole / 255, whole / 127.5 - 1
 
-    def begins(name, begin, feed, rule, what, scale=1.0, tolerance=1e-4, **kinds):
-        def build():
-            source = placeholder(**kinds)
-            return source, tf.nn.softmax(logits(features(begin(source), scale)), name='prob')
-        folder.add(name, build, feed, rule, what, tolerance=tolerance)
     levels = 'takes 0 to 255'
-    begins('flips', lambda x: (x + tf.reverse(x, [2])) / 2.0 / 255.0, whole, levels, 'the mean of a picture and its mirror image')
-    begins('flips_apart', lambda x: tf.concat([x / 255.0, tf.image.flip_left_right(x) / 255.0], 0)[:1], whole, levels, 'both, one after the other')
-    begins('saturates', lambda x: tf.cast(tf.saturate_cast(x, tf.uint8), tf.float32) / 255.0, np.round(whole), levels,
-           'tf.saturate_cast', tolerance=2e-2)
-    begins('inverts', lambda x: 1.0 - x / 255.0, whole, levels, 'white is 0')
-    begins('grey_then_scaled', lambda x: tf.image.grayscale_to_rgb(tf.image.rgb_to_grayscale(x)) / 255.0, whole, levels, 'grey, then divided')
-    begins('grey_by_sum', lambda x: tf.tile(tf.reduce_sum(x * [0.299, 0.587, 0.114], 3, keepdims=True), [1, 1, 1, 3]) / 127.5 - 1.0,
-           whole, levels, 'grey by a weighted sum')
-    begins('slices_bgr', lambda x: tf.concat([x[:, :, :, 2:3] - 103.939, x[:, :, :, 1:2] - 116.779, x[:, :, :, 0:1] - 123.68], 3),
-           whole, levels, 'channels by slices, reversed', scale=128.0)
-    begins('slices_index', lambda x: tf.stack([x[..., 2], x[..., 1], x[..., 0]], 3) / 127.5 - 1.0, whole, levels, 'channels by number, reversed')
-    begins('chooses', lambda x: tf.where(x > 0.0, x, tf.zeros_like(x)) / 255.0, whole, levels, 'a choice by Where')
-    begins('fake_quantised_input', lambda x: tf.quantization.fake_quant_with_min_max_args(x, 0.0, 255.0) * (1 / 127.5) - 1.0, whole,
-           levels, 'rounded to 8 bits first', tolerance=5e-3)
-    begins('fake_quantised_signed', lambda x: tf.quantization.fake_quant_with_min_max_args(x, -1.0, 1.0), signed,
-           'takes -1 to 1', 'limited to -1 and 1', tolerance=2e-2)
-    begins('limited_unit', lambda x: tf.clip_by_value(x, 0.0, 1.0), unit, 'takes 0 to 1', 'limited to 0 and 1')
-    begins('efficient', lambda x: (x * (1 / 255.0) - np.float32([0.485, 0.456, 0.406]))
-           / tf.maximum(tf.sqrt(tf.constant([0.229 ** 2, 0.224 ** 2, 0.225 ** 2])), 1e-7), whole, levels, 'Rescaling, Normalization')
-    begins('bias_add', lambda x: tf.nn.bias_add(x[..., ::-1], -VGG_MEANS[::-1]), whole, levels, "Keras's Caffe mode", scale=128.0)
-    begins('planes_normalised', lambda x: tf.transpose((x / 255.0 - np.float32([.485, .456, .406]).reshape(1, 3, 1, 1))
-           / np.float32([.229, .224, .225]).reshape(1, 3, 1, 1), [0, 2, 3, 1]), whole.transpose(0, 3, 1, 2), levels,
-           "Torchvision's, channels first", shape=(None, 3, SIDE, SIDE))
-    begins('mean_picture', lambda x: (x - np.full((SIDE, SIDE, 3), 117.0, np.float32)) * 0.0078125, whole, levels, 'a mean picture')
-    begins('two_towers', lambda x: tf.concat([x / 255.0, x / 255.0], 1), whole, levels, 'the picture twice')
-    begins('noisy', lambda x: tf.identity(tf.nn.dropout(x, rate=0.0)) / 255.0, whole, levels, 'dropout of nothing')
-    begins('planes_of_cifar', lambda x: tf.transpose(tf.reshape(x, [-1, 3, SIDE, SIDE]), [0, 2, 3, 1]) / 255.0,
-           whole.transpose(0, 3, 1, 2).reshape(1, -1), levels, 'the planes of a picture in a row', shape=(None, SIDE * SIDE * 3))
+    folder.begins('flips', lambda x: (x + tf.reverse(x, [2])) / 2.0 / 255.0, whole, levels, 'the mean of a picture and its mirror image')
+    folder.begins('flips_apart', lambda x: tf.concat([x / 255.0, tf.image.flip_left_right(x) / 255.0], 0)[:1], whole, levels, 'both, one after the other')
+    folder.begins('saturates', lambda x: tf.cast(tf.saturate_cast(x, tf.uint8), tf.float32) / 255.0, np.round(whole), levels,
+                  'tf.saturate_cast', tolerance=2e-2)
+    folder.begins('inverts', lambda x: 1.0 - x / 255.0, whole, levels, 'white is 0')
+    folder.begins('grey_then_scaled', lambda x: tf.image.grayscale_to_rgb(tf.image.rgb_to_grayscale(x)) / 255.0, whole, levels, 'grey, then divided')
+    folder.begins('grey_by_sum', lambda x: tf.tile(tf.reduce_sum(x * [0.299, 0.587, 0.114], 3, keepdims=True), [1, 1, 1, 3]) / 127.5 - 1.0,
+                  whole, levels, 'grey by a weighted sum')
+    folder.begins('slices_bgr', lambda x: tf.concat([x[:, :, :, 2:3] - 103.939, x[:, :, :, 1:2] - 116.779, x[:, :, :, 0:1] - 123.68], 3),
+                  whole, levels, 'channels by slices, reversed', scale=128.0)
+    folder.begins('slices_index', lambda x: tf.stack([x[..., 2], x[..., 1], x[..., 0]], 3) / 127.5 - 1.0, whole, levels, 'channels by number, reversed')
+    folder.begins('chooses', lambda x: tf.where(x > 0.0, x, tf.zeros_like(x)) / 255.0, whole, levels, 'a choice by Where')
+    folder.begins('fake_quantised_input', lambda x: tf.quantization.fake_quant_with_min_max_args(x, 0.0, 255.0) * (1 / 127.5) - 1.0, whole,
+                  levels, 'rounded to 8 bits first', tolerance=5e-3)
+    folder.begins('fake_quantised_signed', lambda x: tf.quantization.fake_quant_with_min_max_args(x, -1.0, 1.0), signed,
+                  'takes -1 to 1', 'limited to -1 and 1', tolerance=2e-2)
+    folder.begins('limited_unit', lambda x: tf.clip_by_value(x, 0.0, 1.0), unit, 'takes 0 to 1', 'limited to 0 and 1')
+    folder.begins('efficient', lambda x: (x * (1 / 255.0) - np.float32([0.485, 0.456, 0.406]))
+                  / tf.maximum(tf.sqrt(tf.constant([0.229 ** 2, 0.224 ** 2, 0.225 ** 2])), 1e-7), whole, levels, 'Rescaling, Normalization')
+    folder.begins('bias_add', lambda x: tf.nn.bias_add(x[..., ::-1], -VGG_MEANS[::-1]), whole, levels, "Keras's Caffe mode", scale=128.0)
+    folder.begins('planes_normalised', lambda x: tf.transpose((x / 255.0 - np.float32([.485, .456, .406]).reshape(1, 3, 1, 1))
+                  / np.float32([.229, .224, .225]).reshape(1, 3, 1, 1), [0, 2, 3, 1]), whole.transpose(0, 3, 1, 2), levels,
+                  "Torchvision's, channels first", shape=(None, 3, SIDE, SIDE))
+    folder.begins('mean_picture', lambda x: (x - np.full((SIDE, SIDE, 3), 117.0, np.float32)) * 0.0078125, whole, levels, 'a mean picture')
+    folder.begins('two_towers', lambda x: tf.concat([x / 255.0, x / 255.0], 1), whole, levels, 'the picture twice')
+    folder.begins('noisy', lambda x: tf.identity(tf.nn.dropout(x, rate=0.0)) / 255.0, whole, levels, 'dropout of nothing')
+    folder.begins('planes_of_cifar', lambda x: tf.transpose(tf.reshape(x, [-1, 3, SIDE, SIDE]), [0, 2, 3, 1]) / 255.0,
+                  whole.transpose(0, 3, 1, 2).reshape(1, -1), levels, 'the planes of a picture in a row', shape=(None, SIDE * SIDE * 3))
     grey = folder.resized(grey=True)
-    begins('one_channel', lambda x: tf.tile(x / 255.0, [1, 1, 1, 3]), grey, levels, 'one channel', shape=(None, SIDE, SIDE, 1))
-    begins('one_channel_bytes', lambda x: tf.tile(tf.cast(x, tf.float32) / 255.0, [1, 1, 1, 3]), np.round(grey),
-           'takes integers', 'one channel of bytes', shape=(None, SIDE, SIDE, 1), dtype=tf.uint8, tolerance=2e-3)
-    begins('hub_resnet', lambda x: tf.subtract(tf.multiply(x, 2.0, name='module_apply_default/hub_input/Mul'), 1.0), unit, 'takes 0 to 1',
-           'another TF Hub module')
+    folder.begins('one_channel', lambda x: tf.tile(x / 255.0, [1, 1, 1, 3]), grey, levels, 'one channel', shape=(None, SIDE, SIDE, 1))
+    folder.begins('one_channel_bytes', lambda x: tf.tile(tf.cast(x, tf.float32) / 255.0, [1, 1, 1, 3]), np.round(grey),
+                  'takes integers', 'one channel of bytes', shape=(None, SIDE, SIDE, 1), dtype=tf.uint8, tolerance=2e-3)
+    folder.begins('hub_resnet', lambda x: tf.subtract(tf.multiply(x, 2.0, name='module_apply_default/hub_input/Mul'), 1.0), unit, 'takes 0 to 1',
+                  'another TF Hub module')
 
     def hub_retrained():
         source = placeholder(name='Placeholder')
@@ -474,33 +471,28 @@ def further_endings(folder):
     whole = folder.resized()
     softmax = lambda x: tf.nn.softmax(logits(x))
 
-    def ending(name, end, what, **options):
-        def build():
-            source = placeholder()
-            return source, end(features(source / 255.0))
-        folder.add(name, build, whole, 'takes 0 to 255', what, **options)
-    ending('half_precision', lambda x: tf.cast(tf.cast(softmax(x), tf.float16), tf.float32), 'softmax, cast to float16 and back', tolerance=1e-3)
-    ending('complement', lambda x: 1.0 - (1.0 - softmax(x)), 'the complement of the complement')
-    ending('by_sum', lambda x: tf.abs(logits(x)) / tf.reduce_sum(tf.abs(logits(x)), 1, keepdims=True), 'scores by their sum')
-    ending('evidence', lambda x: (tf.nn.softplus(logits(x)) + 1.0) / tf.reduce_sum(tf.nn.softplus(logits(x)) + 1.0, 1, keepdims=True),
-           'evidence by its sum')
-    ending('sharpened', lambda x: tf.square(softmax(x)) / tf.reduce_sum(tf.square(softmax(x)), 1, keepdims=True), 'squares by their sum')
-    ending('largest_first', lambda x: tf.exp(logits(x) - tf.reduce_max(logits(x), 1, keepdims=True))
-           / tf.reduce_sum(tf.exp(logits(x) - tf.reduce_max(logits(x), 1, keepdims=True)), 1, keepdims=True), 'softmax by hand, the largest taken off')
-    ending('checked', lambda x: tf.debugging.check_numerics(tf.stop_gradient(softmax(x)), 'nan'), 'softmax, checked')
-    ending('reversed', lambda x: tf.reverse(softmax(x), [1]), 'softmax, reversed')
-    ending('small_dropped', lambda x: tf.where(softmax(x) < 0.01, tf.zeros([1, CLASSES]), softmax(x)), 'small ones dropped')
-    ending('sigmoids_normalised', lambda x: tf.sigmoid(logits(x)) / tf.reduce_sum(tf.sigmoid(logits(x)), 1, keepdims=True), 'sigmoids by their sum')
-    ending('chained', lambda x: tf.squeeze(tf.expand_dims(tf.clip_by_value(tf.cast(softmax(x), tf.float64), 1e-9, 1.0), 0), 0),
-           'softmax, cast, clipped, expanded, squeezed')
-    ending('classes_axis_last', lambda x: tf.nn.softmax(tf.reshape(logits(x), [-1, CLASSES, 1, 1]), axis=1), 'softmax over the second of four dimensions')
-    ending('argmax_32', lambda x: tf.argmax(softmax(x), -1, output_type=tf.int32), 'ArgMax of int32')
-    ending('argmax_plus_one', lambda x: tf.expand_dims(tf.argmax(softmax(x), 1), 1), 'ArgMax with its dimension back')
-    ending('top_2_of_scores', lambda x: tf.nn.top_k(logits(x), 2).indices[0, 0], 'the first index of TopK')
-    ending('sign', lambda x: 1.0 - tf.sigmoid(logits(x, 1)), 'the complement of one sigmoid')
-    ending('clipped_sigmoid', lambda x: tf.clip_by_value(tf.sigmoid(logits(x, 1)), 0.0, 1.0), 'one sigmoid, clipped')
-    ending('sigmoid_row', lambda x: tf.sigmoid(tf.reshape(logits(x, 1), [-1])), 'one sigmoid without its dimension')
-    ending('hard_sigmoid', lambda x: tf.clip_by_value(logits(x, 1) * 0.2 + 0.5, 0.0, 1.0), 'a hard sigmoid')
+    folder.ending('half_precision', lambda x: tf.cast(tf.cast(softmax(x), tf.float16), tf.float32), 'softmax, cast to float16 and back', tolerance=1e-3)
+    folder.ending('complement', lambda x: 1.0 - (1.0 - softmax(x)), 'the complement of the complement')
+    folder.ending('by_sum', lambda x: tf.abs(logits(x)) / tf.reduce_sum(tf.abs(logits(x)), 1, keepdims=True), 'scores by their sum')
+    folder.ending('evidence', lambda x: (tf.nn.softplus(logits(x)) + 1.0) / tf.reduce_sum(tf.nn.softplus(logits(x)) + 1.0, 1, keepdims=True),
+                  'evidence by its sum')
+    folder.ending('sharpened', lambda x: tf.square(softmax(x)) / tf.reduce_sum(tf.square(softmax(x)), 1, keepdims=True), 'squares by their sum')
+    folder.ending('largest_first', lambda x: tf.exp(logits(x) - tf.reduce_max(logits(x), 1, keepdims=True))
+                  / tf.reduce_sum(tf.exp(logits(x) - tf.reduce_max(logits(x), 1, keepdims=True)), 1, keepdims=True), 'softmax by hand, the largest taken off')
+    folder.ending('checked', lambda x: tf.debugging.check_numerics(tf.stop_gradient(softmax(x)), 'nan'), 'softmax, checked')
+    folder.ending('reversed', lambda x: tf.reverse(softmax(x), [1]), 'softmax, reversed')
+    folder.ending('small_dropped', lambda x: tf.where(softmax(x) < 0.01, tf.zeros([1, CLASSES]), softmax(x)), 'small ones dropped')
+    folder.ending('sigmoids_normalised', lambda x: tf.sigmoid(logits(x)) / tf.reduce_sum(tf.sigmoid(logits(x)), 1, keepdims=True), 'sigmoids by their sum')
+    folder.ending('chained', lambda x: tf.squeeze(tf.expand_dims(tf.clip_by_value(tf.cast(softmax(x), tf.float64), 1e-9, 1.0), 0), 0),
+                  'softmax, cast, clipped, expanded, squeezed')
+    folder.ending('classes_axis_last', lambda x: tf.nn.softmax(tf.reshape(logits(x), [-1, CLASSES, 1, 1]), axis=1), 'softmax over the second of four dimensions')
+    folder.ending('argmax_32', lambda x: tf.argmax(softmax(x), -1, output_type=tf.int32), 'ArgMax of int32')
+    folder.ending('argmax_plus_one', lambda x: tf.expand_dims(tf.argmax(softmax(x), 1), 1), 'ArgMax with its dimension back')
+    folder.ending('top_2_of_scores', lambda x: tf.nn.top_k(logits(x), 2).indices[0, 0], 'the first index of TopK')
+    folder.ending('sign', lambda x: 1.0 - tf.sigmoid(logits(x, 1)), 'the complement of one sigmoid')
+    folder.ending('clipped_sigmoid', lambda x: tf.clip_by_value(tf.sigmoid(logits(x, 1)), 0.0, 1.0), 'one sigmoid, clipped')
+    folder.ending('sigmoid_row', lambda x: tf.sigmoid(tf.reshape(logits(x, 1), [-1])), 'one sigmoid without its dimension')
+    folder.ending('hard_sigmoid', lambda x: tf.clip_by_value(logits(x, 1) * 0.2 + 0.5, 0.0, 1.0), 'a hard sigmoid')
 
     def two_answers():
         source = placeholder()
