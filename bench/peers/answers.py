@@ -1,6 +1,7 @@
 """Made-up pictures for `bench/compare`, and how far two engines' answers to them are apart.
 
     python answers.py make SHAPE X            writes X.f32 (channels first) and X.npy (channels last) of a shape such as 1,3,224,224
+    python answers.py real IN.npy SCALE ZERO_POINT OUT.npy   writes the real numbers that integers stand for
     python answers.py differ OURS.npy Y.f32   prints {"error": largest difference by largest magnitude, "same_first": share of first classes}
 """
 import json
@@ -16,6 +17,10 @@ def make(shape, to):
     np.save(f'{to}.npy', np.ascontiguousarray(x.transpose(0, 2, 3, 1)))
 
 
+def real(integers, scale, zero_point, to):
+    np.save(to, (np.load(integers).astype('<f4') - float(zero_point)) * np.float32(scale))
+
+
 def differ(ours, theirs):
     ours, theirs = np.load(ours), np.fromfile(theirs, '<f4')
     if ours.size != theirs.size or not np.isfinite(theirs).all():
@@ -28,4 +33,4 @@ def differ(ours, theirs):
 
 
 if __name__ == '__main__':
-    {'make': make, 'differ': differ}[sys.argv[1]](*sys.argv[2:])
+    {'make': make, 'real': real, 'differ': differ}[sys.argv[1]](*sys.argv[2:])

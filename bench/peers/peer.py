@@ -3,10 +3,12 @@
     python peer.py ENGINE MODEL.onnx --threads 2 --seconds 3 --input X.f32 [--answer Y.f32]
     python peer.py ENGINE MODEL.onnx --threads 2 --photos FOLDER_OR_PHOTO
 
-ENGINE  onnxruntime | openvino-f32 | openvino-bf16 | mnn | ncnn | tensorflow (this one with TensorFlow's own Python)
+ENGINE  onnxruntime | onnxruntime-int8 | openvino-f32 | openvino-bf16 | openvino-int8 | litert-int8 | mnn | ncnn | tensorflow | zentf (these two
+        with a Python of TensorFlow's own)
 X is the input, little-endian float32 by photo, channel, row and column; its shape is in MODEL.json. What the engine makes of it is
 written to Y. Then it says {"load_s": ...}, and for each line that it is given {"min_ms": ..., "median_ms": ..., "runs": ...} of so many
-seconds: so the model is loaded once for all turns. MNN reads MODEL.mnn, ncnn MODEL.ncnn.param and .bin, TensorFlow MODEL.pb, each beside the ONNX file. ncnn knows no batches:
+seconds: so the model is loaded once for all turns. MNN reads MODEL.mnn, ncnn MODEL.ncnn.param and .bin, TensorFlow MODEL.pb, LiteRT
+MODEL.int8.tflite, ONNX Runtime of integers MODEL.int8.onnx, OpenVINO of integers MODEL.nncf.xml, each beside the ONNX file. ncnn knows no batches:
 it is given one photo after the other. With --photos the engine is opened once and names each photo's best class, in place of
 being timed: that is for whoever times the whole process.
 """
@@ -47,11 +49,44 @@ def onnxruntime(model, threads):
     return lambda x: x, lambda x: session.run([model.output], {name: x})[0]
 
 
-def openvino(precision):
+def channels_last(x):
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+
+
+def onnxruntime_integers(model, threads):
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(model.beside('.int8.onnx'), options, providers=['CPUExecutionProvider'])
+    name, scores = session.get_inputs()[0].name, session.get_outputs()[0].name
+    return channels_last, lambda x: session.run([scores], {name: x})[0]
+
+
+def litert(model, threads):
+    from ai_edge_litert.interpreter import Interpreter
+    net = Interpreter(model_path=model.beside('.int8.tflite'), num_threads=threads)
+    net.allocate_tensors()
+    entry, scores = net.get_input_details()[0], net.get_output_details()[0]
+
+    def prepare(x):
+        scale, zero = entry['quantization']
+        limits = np.iinfo(entry['dtype'])
+        return np.clip(np.rint(channels_last(x) / scale) + zero, limits.min, limits.max).astype(entry['dtype'])
+
+    def run(x):
+        net.set_tensor(entry['index'], x)
+        net.invoke()
+        scale, zero = scores['quantization']
+        return (net.get_tensor(scores['index']).astype('f4') - zero) * np.float32(scale)
+    return prepare, run
+
+
+def openvino(precision, ending=None):
     def prepare(model, threads):
         import openvino
         options = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_NUM_THREADS': threads, 'INFERENCE_PRECISION_HINT': precision}
-        compiled = openvino.Core().compile_model(str(model.path), 'CPU', options)
+        path = model.beside(ending) if ending else str(model.path)
+        compiled = openvino.Core().compile_model(path, 'CPU', options)
         request = compiled.create_infer_request()
         return lambda x: x, lambda x: request.infer({0: x})[model.output]
     return prepare
@@ -102,11 +137,18 @@ def tensorflow(model, threads):
     session = tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1))
     # Compiled once: what is fed and fetched is the same every time.
     run = session.make_callable(f'{model.output}:0', [f'{entry}:0'])
-    return lambda x: np.ascontiguousarray(x.transpose(0, 2, 3, 1)), run
+    return channels_last, run
 
 
-ENGINES = {'onnxruntime': onnxruntime, 'openvino-f32': openvino('f32'), 'openvino-bf16': openvino('bf16'), 'mnn': mnn, 'ncnn': ncnn,
-           'tensorflow': tensorflow}
+def zentf(model, threads):
+    # The plug-in's own switch; TensorFlow's oneDNN is then off.
+    os.environ.update(TF_ENABLE_ZENDNN_OPTS='1', TF_ENABLE_ONEDNN_OPTS='0')
+    return tensorflow(model, threads)
+
+
+# What NNCF leaves in floats is computed in float32.
+ENGINES = {'onnxruntime': onnxruntime, 'onnxruntime-int8': onnxruntime_integers, 'openvino-f32': openvino('f32'), 'openvino-bf16': openvino('bf16'),
+           'openvino-int8': openvino('f32', '.nncf.xml'), 'litert-int8': litert, 'mnn': mnn, 'ncnn': ncnn, 'tensorflow': tensorflow, 'zentf': zentf}
 
 
 def time_runs(run, x, seconds):

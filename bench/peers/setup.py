@@ -58,6 +58,17 @@ def make_environment(work):
     return python
 
 
+def make_zentf(work):
+    """TensorFlow with AMD's plug-in: an environment of its own, since it changes what TensorFlow computes with."""
+    python, stamp = work / 'zentf' / 'bin' / 'python', work / 'zentf' / '.packages'
+    wanted = (PEERS / 'zentf.txt').read_text()
+    if not stamp.exists() or stamp.read_text() != wanted:
+        run([sys.executable, '-m', 'venv', work / 'zentf'])
+        run([python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', PEERS / 'zentf.txt'])
+        stamp.write_text(wanted)
+    return python
+
+
 def make_rust_peers(work):
     """The program of those peers that are Rust crates."""
     target = work / 'rust'
@@ -110,6 +121,20 @@ class Models:
         if 'ncnn' in self.engines and not onnx.with_suffix('.ncnn.bin').exists():
             self.convert_for_ncnn(onnx)
         return onnx
+
+    def integers_of(self, onnx, row, photos):
+        """A row's network in 8-bit integers, as each engine reads it. It is of one photo."""
+        tflite, about = onnx.with_suffix('.int8.tflite'), onnx.with_suffix('.int8.json')
+        if not about.exists():
+            scores = json.loads(onnx.with_suffix('.json').read_text())['output']
+            quantise = [self.lorgnette, 'models', 'quantise', row.network, '--random-weights', '--calibrate', photos, '--min-agreement', 0, '--output', scores]
+            run([*quantise, *row.options(), '--out', tflite])
+            self.whole(about, lambda part: part.write_text(run([self.python, PEERS / 'integers.py', 'describe', tflite])))
+        if 'onnxruntime-int8' in self.engines and not onnx.with_suffix('.int8.onnx').exists():
+            export = [self.lorgnette, 'export', tflite, '--to', 'onnx', '--force', '--out']
+            self.whole(onnx.with_suffix('.int8.onnx'), lambda part: run([*export, part]))
+        if 'openvino-int8' in self.engines and not onnx.with_suffix('.nncf.xml').exists():
+            run([self.python, PEERS / 'integers.py', 'nncf', onnx, photos, onnx.with_suffix('.nncf.xml')])
 
     def convert_for_mnn(self, onnx, to):
         run([self.python.with_name('mnnconvert'), '-f', 'ONNX', '--modelFile', onnx, '--MNNModel', to, '--bizCode', 'x'])

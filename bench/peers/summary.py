@@ -7,7 +7,7 @@ import platform
 import re
 import statistics
 
-OURS = ('lorgnette', 'lorgnette-bf16')
+OURS = ('lorgnette', 'lorgnette-bf16', 'lorgnette-int8')
 # Nanoseconds that a cache line takes to another core and back: less, and the two share a cache.
 NEAR = 120
 # More, and it was not the line that took so long: the two threads had to share a CPU, because others kept the rest busy.
@@ -20,6 +20,11 @@ STATES = {'near': 'two cores that share a cache', 'far': 'two cores that share n
 STEADY = ('near', 'far', 'one core')
 # So many turns in which the machine was the same for both engines, and half of all, are enough to do without the others.
 ENOUGH = 2
+
+
+def precision_of(engine):
+    """What an engine computes with, by its name."""
+    return next((precision for precision in ('bf16', 'int8') if engine.endswith(precision)), 'float32')
 
 
 def machine_name():
@@ -136,7 +141,7 @@ def write(folder):
     """Writes summary.md into a run's folder; returns what it says."""
     rows, answers, loads = read(folder)
     about = json.loads((folder / 'run.json').read_text()) if (folder / 'run.json').exists() else {}
-    parts = [head(folder, about, loads), best_peers(rows), [''], states(rows), table(rows), [''], agreement(answers)]
+    parts = [head(folder, about, loads), best_peers(rows, answers), [''], states(rows), table(rows), [''], agreement(answers)]
     text = '\n'.join(line for part in parts for line in part) + '\n'
     (folder / 'summary.md').write_text(text)
     return text
@@ -172,19 +177,21 @@ def states(rows):
     yield ''
 
 
-def best_peers(rows):
-    """Each row's best float32 peer, and of bf16 the same."""
-    yield '| row | threads | Lorgnette | best float32 peer | ratio | Lorgnette bf16 | OpenVINO bf16 | ratio |'
-    yield '|---|--:|--:|---|--:|--:|--:|--:|'
+def best_peers(rows, answers):
+    """Each row's best peer of each precision. Engines whose answers are not those of float32 are no float32 peers."""
+    yield '| row | threads | Lorgnette | best float32 peer | ratio | bf16 | best bf16 peer | ratio | int8 | best int8 peer | ratio | int8 by float32 |'
+    yield '|---|--:|--:|---|--:|--:|---|--:|--:|---|--:|--:|'
     for (row, threads), turns in rows.items():
-        peers = [engine for engine in turns.by_engine if engine not in OURS and not engine.endswith('bf16') and turns.ratios(engine, 'lorgnette')]
-        if not peers:
-            continue
-        best = min(peers, key=turns.median)
-        cells = [row, threads, ms(turns.median('lorgnette')), f'{best} {ms(turns.median(best))}', shown(turns.ratios(best, 'lorgnette'))]
-        halves = turns.ratios('openvino-bf16', 'lorgnette-bf16')
-        cells += [ms(turns.median('lorgnette-bf16')), ms(turns.median('openvino-bf16')), shown(halves)] if halves else ['', '', '']
-        yield line_of(cells)
+        is_less = lambda engine: 'less than' in answers.get((row, engine), {}).get('answer', {}).get('verdict', '')
+        cells = [row, threads]
+        for ours in OURS:
+            fits = lambda engine: engine not in OURS and precision_of(engine) == precision_of(ours) and turns.ratios(engine, ours)
+            peers = [engine for engine in turns.by_engine if fits(engine) and not is_less(engine)]
+            best = min(peers, key=turns.median, default=None)
+            cells += [ms(turns.median(ours)), f'{best} {ms(turns.median(best))}', shown(turns.ratios(best, ours))] if best else ['', '', '']
+        gain = turns.ratios('lorgnette', 'lorgnette-int8')
+        if any(cells[2:]):
+            yield line_of([*cells, shown(gain) if gain else ''])
 
 
 def table(rows):
@@ -193,8 +200,8 @@ def table(rows):
     for (row, threads), turns in rows.items():
         for ours in OURS:
             for peer in turns.by_engine:
-                # Bf16 against bf16, and everything against float32.
-                fits = peer not in OURS and (ours == 'lorgnette' or peer.endswith('bf16'))
+                # Everything against float32, else like against like.
+                fits = peer not in OURS and (ours == 'lorgnette' or precision_of(peer) == precision_of(ours))
                 ratios = turns.ratios(peer, ours) if fits else []
                 if ratios:
                     best = turns.best(peer) / turns.best(ours)

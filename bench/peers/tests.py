@@ -48,6 +48,22 @@ class Ratios(unittest.TestCase):
         self.assertEqual(self.turns((2, (busy, busy), (busy, busy))).alike, 0)
 
 
+class Best(unittest.TestCase):
+    """The best peer of each precision."""
+
+    def test_like_is_beside_like_and_less_than_float32_is_no_float32_peer(self):
+        turns = summary.Turns()
+        times = {'lorgnette': 4, 'lorgnette-int8': 1, 'mnn': 3, 'onnxruntime': 6, 'openvino-int8': 1.5, 'litert-int8': 2}
+        for engine, time in times.items():
+            turns.add({'turn': 0, 'engine': engine, 'median_ms': time, 'min_ms': time})
+        less = {('net', 'mnn'): {'answer': {'verdict': 'agrees, but computes with less than float32'}}}
+        row = list(summary.best_peers({('net', 2): turns}, less))[-1]
+        cells = [cell.strip() for cell in row.strip('|').split('|')]
+        self.assertEqual((cells[3], cells[9]), ('onnxruntime 6.00', 'openvino-int8 1.50'))
+        self.assertTrue(cells[4].startswith('1.50') and cells[10].startswith('1.50') and cells[11].startswith('4.00'))
+        self.assertEqual(cells[5:8], ['', '', ''])
+
+
 class Loaded(unittest.TestCase):
     """A program that answers each line; here, one that counts."""
 

@@ -116,6 +116,9 @@ unsafe fn execute(
             tiles.store(*tile, place.first_row(value) as *mut u8, place.stride(value)?)
         },
         Operation::Multiply { sums, a, b } => tiles.multiply(*sums, *a, *b),
+        Operation::MultiplyBytes { sums, a, b, signed } => {
+            tiles.multiply_bytes(*sums, *a, *b, *signed)
+        }
     }
 }
 

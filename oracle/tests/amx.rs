@@ -4,7 +4,7 @@
 
 use std::arch::{asm, global_asm};
 
-use lorgnette_oracle::amx::decode::{self, NEXT, Operation, Place};
+use lorgnette_oracle::amx::decode::{self, NEXT, Operation, Place, Signed};
 use lorgnette_oracle::amx::{CONFIGURATION_BYTES, ROW_BYTES, Tiles, emulate};
 
 /// A configuration of tiles with so many rows and bytes in each.
@@ -39,6 +39,10 @@ global_asm!(
     "tileloaddt1 tmm2, [rbp + 8*r15 - 4]",
     "tilestored [r8 + 2*rbx + 64], tmm6",
     "tdpbf16ps tmm3, tmm5, tmm7",
+    "tdpbuud tmm0, tmm1, tmm2",
+    "tdpbusd tmm3, tmm4, tmm6",
+    "tdpbsud tmm7, tmm0, tmm5",
+    "tdpbssd tmm6, tmm2, tmm1",
     "ret",
 );
 
@@ -77,6 +81,10 @@ fn instructions_are_what_the_assembler_says() {
         Operation::Load(2, at(RBP, Some((15, 3)), -4)),
         Operation::Store(6, at(8, Some((RBX, 1)), 64)),
         Operation::Multiply { sums: 3, a: 5, b: 7 },
+        Operation::MultiplyBytes { sums: 0, a: 1, b: 2, signed: Signed { a: false, b: false } },
+        Operation::MultiplyBytes { sums: 3, a: 4, b: 6, signed: Signed { a: false, b: true } },
+        Operation::MultiplyBytes { sums: 7, a: 0, b: 5, signed: Signed { a: true, b: false } },
+        Operation::MultiplyBytes { sums: 6, a: 2, b: 1, signed: Signed { a: true, b: true } },
     ];
     let mut next = &raw const lorgnette_amx_examples;
     for operation in expected {
@@ -135,6 +143,36 @@ fn products_are_those_computed_by_hand() {
     let found = product([[0.0, 100.0], [0.25, 0.0], [-1.0, 1.0]], a, b);
     // 1·5 + 2·6 + 3·7 + 4·8; 100 + 1·1 + 2·1 − 3·2 + 4·3; and so on.
     assert_eq!(found, [[70.0, 109.0], [62.25, 23.5], [-2.0, -4.0]]);
+}
+
+#[test]
+fn products_of_bytes_are_those_computed_by_hand() {
+    // One row of two fours, by two fours of rows of two columns.
+    let a: [[u8; 8]; 1] = [[1, 2, 3, 255, 0, 128, 0, 1]];
+    let b: [[u8; 8]; 2] = [[1, 1, 1, 1, 255, 0, 0, 255], [0, 2, 0, 0, 7, 128, 7, 10]];
+    let found = |signed: Signed| {
+        let mut tiles = Tiles::new();
+        tiles.configure(&configuration(&[(1, 8), (1, 8), (2, 8)])).unwrap();
+        let mut sums = [1000_i32, i32::MAX];
+        // SAFETY: the arrays have the rows that the tiles have.
+        unsafe {
+            tiles.load(0, sums.as_ptr().cast(), 8).unwrap();
+            tiles.load(1, a.as_ptr().cast(), 8).unwrap();
+            tiles.load(2, b.as_ptr().cast(), 8).unwrap();
+            tiles.multiply_bytes(0, 1, 2, signed).unwrap();
+            tiles.store(0, sums.as_mut_ptr().cast(), 8).unwrap();
+        }
+        sums
+    };
+    let beyond = |more: i32| i32::MAX.wrapping_add(more);
+    // 1 + 2 + 3 + 255 + 128·2; 255 + 255·255 + 128·128 + 10, where bytes are unsigned.
+    assert_eq!(found(Signed { a: false, b: false }), [1000 + 517, beyond(81_674)]);
+    // −1 − 255 − 128·128 + 10
+    assert_eq!(found(Signed { a: false, b: true }), [1000 + 517, beyond(-16_630)]);
+    // 1 + 2 + 3 − 1 − 128·2; 255 − 255 − 128·128 + 10
+    assert_eq!(found(Signed { a: true, b: false }), [1000 - 251, beyond(-16_374)]);
+    // −1 + 1 + 128·128 + 10
+    assert_eq!(found(Signed { a: true, b: true }), [1000 - 251, beyond(16_394)]);
 }
 
 #[test]

@@ -14,6 +14,8 @@ use crate::Level;
 
 #[cfg(target_arch = "x86_64")]
 pub use x86::assume_amx;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::multiplies_bytes;
 
 /// Float32 values of a cache line (64 bytes on every supported CPU).
 pub(crate) const CACHE_LINE: usize = 16;

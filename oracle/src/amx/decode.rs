@@ -36,6 +36,26 @@ pub enum Operation {
         /// The second factor.
         b: u8,
     },
+    /// TDPBUUD, TDPBUSD, TDPBSUD and TDPBSSD
+    MultiplyBytes {
+        /// The accumulator tile.
+        sums: u8,
+        /// The first factor.
+        a: u8,
+        /// The second factor.
+        b: u8,
+        /// Whether the factors' bytes are signed.
+        signed: Signed,
+    },
+}
+
+/// Whether the bytes of a product's factors are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// Those of the first factor.
+    pub a: bool,
+    /// Those of the second factor.
+    pub b: bool,
 }
 
 /// An operand in memory.
@@ -134,7 +154,7 @@ impl<F: FnMut() -> u8> Code<F> {
     fn operation(&mut self) -> Option<Operation> {
         let prefix = self.prefix()?;
         let opcode = self.byte();
-        if !matches!(opcode, 0x49 | 0x4B | 0x5C) {
+        if !matches!(opcode, 0x49 | 0x4B | 0x5C | 0x5E) {
             return None;
         }
         let modrm = self.byte();
@@ -148,6 +168,12 @@ impl<F: FnMut() -> u8> Code<F> {
             (0x4B, 1 | 3, 0..=2, tile) => Operation::Load(tile, place),
             (0x4B, 2, 0..=2, tile) => Operation::Store(tile, place),
             (0x5C, 2, 3, sums) => Operation::Multiply { sums, a: rm, b: prefix.third },
+            (0x5E, legacy, 3, sums) => Operation::MultiplyBytes {
+                sums,
+                a: rm,
+                b: prefix.third,
+                signed: Signed { a: legacy >= 2, b: legacy % 2 == 1 },
+            },
             _ => return None,
         })
     }

@@ -1,6 +1,8 @@
 //! A thread's tiles and the operations on them, after Intel's Software Developer's Manual, volume
 //! 2.
 
+use super::decode::Signed;
+
 /// Maximum bytes of a row.
 pub const ROW_BYTES: usize = 64;
 /// Bytes of a configuration in memory.
@@ -153,6 +155,23 @@ impl Tiles {
     /// # Errors
     /// If one of the tiles does not exist, two are the same, or their shapes do not match.
     pub fn multiply(&mut self, sums: u8, a: u8, b: u8) -> Result<(), Fault> {
+        let found = self.product(sums, a, b)?.add_to(&self.data[usize::from(sums)]);
+        self.data[usize::from(sums)] = found;
+        Ok(())
+    }
+
+    /// TDPBUUD, TDPBUSD, TDPBSUD, TDPBSSD
+    ///
+    /// # Errors
+    /// As of [`Tiles::multiply`].
+    pub fn multiply_bytes(&mut self, sums: u8, a: u8, b: u8, signed: Signed) -> Result<(), Fault> {
+        let found = self.product(sums, a, b)?.add_bytes(&self.data[usize::from(sums)], signed);
+        self.data[usize::from(sums)] = found;
+        Ok(())
+    }
+
+    /// Returns a product's factors.
+    fn product(&self, sums: u8, a: u8, b: u8) -> Result<Product<'_>, Fault> {
         refuse(
             sums == a || sums == b || a == b,
             "#UD: two operands of a product are the same tile",
@@ -165,17 +184,13 @@ impl Tiles {
             "#UD: a product's second factor has other columns than the sums",
         )?;
         refuse(a_bytes / 4 != b_rows, "#UD: a product's factors do not fit one another")?;
-        let [a, b, sums] = [a, b, sums].map(usize::from);
-        let product = Product {
-            a: self.data[a],
-            b: &self.data[b],
+        Ok(Product {
+            a: &self.data[usize::from(a)],
+            b: &self.data[usize::from(b)],
             rows,
-            pairs: b_rows,
+            groups: b_rows,
             columns: row_bytes / 4,
-        };
-        let found = product.add_to(&self.data[sums]);
-        self.data[sums] = found;
-        Ok(())
+        })
     }
 
     /// Returns a tile's rows and the bytes of each.
@@ -193,16 +208,35 @@ fn refuse(wrong: bool, what: &'static str) -> Result<(), Fault> {
     if wrong { Err(Fault(what)) } else { Ok(()) }
 }
 
-/// Computes the product of two tiles of pairs of bf16.
+/// The factors of a product of two tiles.
 struct Product<'a> {
-    a: [Row; ROWS],
+    a: &'a [Row; ROWS],
     b: &'a [Row; ROWS],
     rows: usize,
-    pairs: usize,
+    /// Pairs of bf16, or fours of bytes, of a row.
+    groups: usize,
     columns: usize,
 }
 
 impl Product<'_> {
+    /// Adds the products of bytes, whose sums wrap.
+    fn add_bytes(&self, sums: &[Row; ROWS], signed: Signed) -> [Row; ROWS] {
+        let mut found = [[0; ROW_BYTES]; ROWS];
+        for m in 0..self.rows {
+            for n in 0..self.columns {
+                let mut sum = i32::from_le_bytes(four(&sums[m], n));
+                for k in 0..self.groups {
+                    for (a, b) in four(&self.a[m], k).into_iter().zip(four(&self.b[k], n)) {
+                        let product = widened(a, signed.a) * widened(b, signed.b);
+                        sum = sum.wrapping_add(product);
+                    }
+                }
+                found[m][4 * n..][..4].copy_from_slice(&sum.to_le_bytes());
+            }
+        }
+        found
+    }
+
     /// Each sum has two accumulators: one for the products of pairs' first elements and one for
     /// those of their second elements, each product added without rounding before. Subnormal
     /// numbers are zero, read and written.
@@ -227,7 +261,7 @@ impl Product<'_> {
         for m in 0..self.rows {
             let (a, before) = (halves(&self.a[m]), floats(&sums[m]));
             let mut parts = [[0.0_f32; LANES]; 2];
-            for k in 0..self.pairs {
+            for k in 0..self.groups {
                 for half in 0..2 {
                     for n in 0..LANES {
                         parts[half][n] = normal(a[half][k].mul_add(b[k][half][n], parts[half][n]));
@@ -241,6 +275,17 @@ impl Product<'_> {
         }
         found
     }
+}
+
+/// Returns a row's four bytes of a number.
+#[inline(always)]
+fn four(row: &Row, number: usize) -> [u8; 4] {
+    [row[4 * number], row[4 * number + 1], row[4 * number + 2], row[4 * number + 3]]
+}
+
+#[inline(always)]
+fn widened(byte: u8, is_signed: bool) -> i32 {
+    if is_signed { i32::from(byte.cast_signed()) } else { i32::from(byte) }
 }
 
 /// Returns the first and the second elements of a row's pairs.

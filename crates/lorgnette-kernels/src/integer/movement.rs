@@ -30,11 +30,18 @@ impl<T: Stored> SimdOp for Quantize<'_, T> {
 /// for NaN.
 #[inline(always)]
 fn nearest(x: f32) -> i32 {
-    const BEYOND: f32 = 1e6;
     /// The largest float32 below a half: what is just below a half must not reach one.
     const ALMOST_HALF: f32 = 0.499_999_97;
-    let x = if x.is_nan() { 0.0 } else { x.clamp(-BEYOND, BEYOND) };
-    (x + ALMOST_HALF.copysign(x)) as i32
+    let x = limited(x);
+    // SAFETY: it is within the limits, which 32 bits have.
+    unsafe { (x + ALMOST_HALF.copysign(x)).to_int_unchecked() }
+}
+
+/// Returns a number, or what is beyond 16 bits in its place; 0 for NaN.
+#[inline(always)]
+fn limited(x: f32) -> f32 {
+    const BEYOND: f32 = 1e6;
+    if x.is_nan() { 0.0 } else { x.clamp(-BEYOND, BEYOND) }
 }
 
 /// Some real numbers to be stored as XNNPACK rounds them.
@@ -49,9 +56,10 @@ impl<T: Stored> SimdOp for QuantizeToEven<'_, T> {
     fn run<S: Simd>(self, _: S) {
         let factor = 1.0 / self.to.scale;
         for (stored, real) in self.output.iter_mut().zip(self.input) {
-            let value = (real * factor).round_ties_even() as i32;
-            let value = value.saturating_add(self.to.zero_point);
-            *stored = T::narrow(value.max(T::MIN).min(T::MAX));
+            let value = limited(real * factor).round_ties_even();
+            // SAFETY: it is within the limits, which 32 bits have.
+            let value: i32 = unsafe { value.to_int_unchecked() };
+            *stored = T::narrow((value + self.to.zero_point).max(T::MIN).min(T::MAX));
         }
     }
 }
@@ -138,15 +146,32 @@ impl ByteGather {
     /// If a source is beyond the input.
     pub fn run(&self, input: &[u8], output: &mut [u8], pool: &ThreadPool) {
         for_chunks(output, self.run, pool, &|items, chunk| {
-            for (to, &source) in chunk.chunks_exact_mut(self.run).zip(&self.sources[items]) {
+            let (mut sources, mut rest) = (&self.sources[items], chunk);
+            while let Some(&source) = sources.first() {
+                let runs = self.runs_together(sources);
+                let (to, behind) = rest.split_at_mut(runs * self.run);
                 match source {
                     FILL => {
                         to.iter_mut().zip(self.fill.iter().cycle()).for_each(|(to, x)| *to = *x);
                     }
-                    source => to.copy_from_slice(&input[source as usize..][..self.run]),
+                    source => to.copy_from_slice(&input[source as usize..][..to.len()]),
                 }
+                (sources, rest) = (&sources[runs..], behind);
             }
         });
+    }
+
+    /// Returns the number of runs, from the first one on, that are one in the input too. A fill
+    /// whose two bytes differ begins anew with each run.
+    fn runs_together(&self, sources: &[u32]) -> usize {
+        let step = self.run as u32;
+        let is_one_byte = self.fill[0] == self.fill[1] || self.run.is_multiple_of(2);
+        let is_next = |pair: &[u32]| match pair {
+            [FILL, second] => *second == FILL && is_one_byte,
+            [first, second] => first.checked_add(step) == Some(*second) && *second != FILL,
+            _ => false,
+        };
+        1 + sources.windows(2).take_while(|pair| is_next(pair)).count()
     }
 }
 

@@ -16,6 +16,8 @@
 //! is free.
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx_vnni;
@@ -46,6 +48,10 @@ enum Instructions {
     /// The same in 512 bits.
     #[cfg(target_arch = "x86_64")]
     Vnni,
+    /// Products of tiles: 64 bytes of sixteen pixels by those of sixteen output channels. Single
+    /// pixels and depthwise convolutions are multiplied as by `Vnni`.
+    #[cfg(target_arch = "x86_64")]
+    Amx,
     /// Products of signed bytes, added four at a time to a 32-bit integer.
     #[cfg(target_arch = "aarch64")]
     NeonDot,
@@ -59,6 +65,7 @@ impl Instructions {
     #[cfg(target_arch = "x86_64")]
     fn for_level(level: Level) -> Option<Self> {
         match level {
+            Level::Amx if level.is_available() && amx::is_available() => Some(Self::Amx),
             Level::Avx512 | Level::Amx if level.is_available() && vnni::is_available() => {
                 Some(Self::Vnni)
             }
@@ -88,7 +95,7 @@ impl Instructions {
     fn takes_signed(self, is_signed: bool) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 | Self::AvxVnni | Self::Vnni => false,
+            Self::Avx2 | Self::AvxVnni | Self::Vnni | Self::Amx => false,
             #[cfg(target_arch = "aarch64")]
             Self::NeonDot => true,
             #[cfg(target_arch = "aarch64")]
@@ -100,11 +107,23 @@ impl Instructions {
     fn group_len(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 | Self::AvxVnni | Self::Vnni => gemm::QUAD,
+            Self::Avx2 | Self::AvxVnni | Self::Vnni | Self::Amx => gemm::QUAD,
             #[cfg(target_arch = "aarch64")]
             Self::NeonDot => gemm::QUAD,
             #[cfg(target_arch = "aarch64")]
             Self::NeonMatrix => gemm::MAX_GROUP,
+        }
+    }
+
+    /// Returns the bytes of which a pixel's values are multiplied as a whole; zeros fill them up.
+    fn row_unit(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => amx::ROW_UNIT,
+            #[cfg(not(target_arch = "aarch64"))]
+            _ => self.group_len(),
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot | Self::NeonMatrix => self.group_len(),
         }
     }
 }

@@ -8,6 +8,8 @@ use crate::Level;
 
 #[cfg(target_arch = "x86_64")]
 pub use amx::assume_amx;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use amx::multiplies_bytes;
 
 pub(super) static AVX2: Isa = Isa {
     name: "avx2",

@@ -83,7 +83,10 @@ mod amx;
 mod bf16;
 mod pixel_conversion;
 
-pub(crate) use amx::{BLOCK_COLUMNS, BLOCK_ROWS, Factors, Sums, TILE_DEPTH, TILE_FLOATS, Tiles};
+pub(crate) use amx::{
+    BLOCK_COLUMNS, BLOCK_ROWS, ByteFactors, ByteSums, Factors, Sums, TILE_BYTES, TILE_DEPTH,
+    TILE_FLOATS, Tiles,
+};
 pub(crate) use bf16::Avx512Bf16;
 pub(crate) use pixel_conversion::PixelConversion;
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::levels::levels;
 use bytemuck::cast_slice;
 use lorgnette_kernels::integer::{
     IntegerConvShape, IntegerFilter, Multiplier, OutputRange, PackedConv, Rescaling,
@@ -47,6 +48,8 @@ fn layouts() -> BTreeMap<String, u64> {
         kernel.pack(&depthwise, &filter(&depthwise_weights), &mut packed);
         (format!("depthwise {} {}", kernel.level, kernel.layout), checksum(cast_slice(&packed)))
     });
+    // Where AMX is emulated, it has a layout of its own from then on.
+    levels();
     let integer_layouts = Level::ALL.into_iter().filter_map(|level| {
         let packed = integer_filter(level)?;
         Some((format!("integers {level} {}", PackedConv::layout(level)), checksum(&packed)))

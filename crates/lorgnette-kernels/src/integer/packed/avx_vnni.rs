@@ -93,6 +93,9 @@ mod tests {
             constants: std::ptr::null(),
             quads: QUADS,
             sums: &mut sums,
+            first_row: 0,
+            block_rows: TILE_ROWS,
+            registers: None,
         };
         // SAFETY: the slices have as many rows and columns as the fields say.
         unsafe { multiply(&mut tile) };

@@ -38,10 +38,9 @@ pub(in crate::integer) struct VectorFactors {
     pub(super) odd_factors: [i32; LANES],
     /// The summands of channels of even and of odd index.
     pub(super) rounding: [[i64; LANES / 2]; 2],
-    /// For even channels the bits of the shift, after which the low half is the result; for odd
-    /// channels 32 less, after which the high half is. Where there are two roundings, the bits of
-    /// the shifts to the left and to the right, as 32-bit integers.
-    pub(super) shifts: [[i64; LANES / 2]; 2],
+    /// The bits by which the products' high halves are shifted. Where there are two roundings, the
+    /// bits of the shifts to the left, then those to the right.
+    pub(super) shifts: [[i32; LANES]; 2],
 }
 
 impl VectorFactors {
@@ -49,7 +48,7 @@ impl VectorFactors {
         factors: [0; LANES],
         odd_factors: [0; LANES],
         rounding: [[0; LANES / 2]; 2],
-        shifts: [[0; LANES / 2]; 2],
+        shifts: [[0; LANES]; 2],
     };
 
     /// Returns the factors of channels that all have the same one; `None` if it does not allow one
@@ -80,7 +79,7 @@ impl VectorFactors {
         let (parity, at) = (lane % 2, lane / 2);
         self.rounding[parity][at] =
             (1 << 30) + (1 << (30 + shift)) + (i64::from(zero_point) << (31 + shift));
-        self.shifts[parity][at] = i64::from(if parity == 0 { 31 + shift } else { shift - 1 });
+        self.shifts[0][lane] = shift - 1;
         Some(())
     }
 }
@@ -146,8 +145,8 @@ impl ChannelFactors {
         if !self.has_one_shift {
             let bits = self.left.chunks_exact(LANES).zip(self.right.chunks_exact(LANES));
             for (vector, (left, right)) in self.vectors.iter_mut().zip(bits) {
-                bytemuck::cast_slice_mut(&mut vector.shifts[0]).copy_from_slice(left);
-                bytemuck::cast_slice_mut(&mut vector.shifts[1]).copy_from_slice(right);
+                vector.shifts[0].copy_from_slice(left);
+                vector.shifts[1].copy_from_slice(right);
             }
         }
     }

@@ -36,6 +36,9 @@ pub struct PackedDepthwise {
     padding: Vec<u8>,
     /// True if a group is a column of taps.
     by_columns: bool,
+    /// True if two neighbouring pixels are also computed as one of twice the channels, a whole
+    /// block.
+    by_pairs: bool,
 }
 
 /// The parameters that all pixels share.
@@ -106,6 +109,7 @@ impl PackedDepthwise {
         let by_columns = window.kernel == [COLUMN_ROWS; 2]
             && window.dilation[1] == 1
             && (1..=MAX_COLUMN_STRIDE).contains(&window.stride[1]);
+        let by_pairs = by_columns && window.stride[1] == 1 && 2 * channels == BLOCK;
         let padded = channels.next_multiple_of(BLOCK);
         let bytes = padded * taps.next_multiple_of(TAP_GROUP) * weight_sets;
         let mut packed = Self {
@@ -115,8 +119,9 @@ impl PackedDepthwise {
             weights: Buffer::zeroed(bytes).ok()?,
             weight_sets,
             factors: ChannelFactors::zeroed(padded),
-            padding: vec![zeros.input as u8 ^ zeros.flip; channels],
+            padding: vec![zeros.input as u8 ^ zeros.flip; padded],
             by_columns,
+            by_pairs,
         };
         packed.pack(filter);
         Some(packed)
@@ -125,8 +130,10 @@ impl PackedDepthwise {
     fn pack<T: Byte>(&mut self, filter: &IntegerFilter<'_, T>) {
         let (channels, taps) = (self.shape.input_shape[3], self.shape.window.taps());
         let groups = taps.div_ceil(TAP_GROUP);
-        for channel in 0..channels {
-            let lane = lane(channel);
+        // The second pixel of a pair has the same filters.
+        let copies = if self.by_pairs { 2 } else { 1 };
+        for (place, channel) in (0..copies * channels).map(|place| (place, place % channels)) {
+            let lane = lane(place);
             let (block, lane_of_block) = (lane / BLOCK, lane % BLOCK);
             let mut sum = 0i32;
             for tap in 0..taps {
@@ -259,10 +266,20 @@ impl PackedDepthwise {
         let mut columns = [[self.padding.as_ptr(); COLUMN_ROWS]; MAX_COLUMNS];
         let mut x = 0;
         while x < end {
+            if self.by_pairs && interior.contains(&x) {
+                let pairs = [0, 1, 2, 2, MAX_COLUMN_PIXELS]
+                    [((interior.end.min(end) - x) / 2).min(MAX_COLUMN_PIXELS)];
+                if pairs > 0 {
+                    let output = &mut output[x * channels..(x + 2 * pairs) * channels];
+                    self.interior_pairs(input, starts, x, output);
+                    x += 2 * pairs;
+                    continue;
+                }
+            }
             let pixels = [1, 1, 2, 2, MAX_COLUMN_PIXELS][(end - x).min(MAX_COLUMN_PIXELS)];
             let columns = &mut columns[..(pixels - 1) * stride + COLUMN_ROWS];
             if interior.contains(&x) && interior.contains(&(x + pixels - 1)) {
-                self.interior_columns(input, starts, x, columns);
+                self.interior_columns(input, starts, x, columns, 1);
             } else {
                 self.find_columns(input, starts, x, columns);
             }
@@ -280,21 +297,47 @@ impl PackedDepthwise {
         }
     }
 
-    /// Finds the columns under windows from output column `x` on that are inside the image.
+    /// Computes pairs of pixels from output column `x` on, whose windows are inside the image and
+    /// step by one: as pixels of twice the channels whose windows step by two.
+    fn interior_pairs(
+        &self,
+        input: &[u8],
+        starts: [Option<usize>; COLUMN_ROWS],
+        x: usize,
+        output: &mut [u8],
+    ) {
+        let mut columns = [[self.padding.as_ptr(); COLUMN_ROWS]; MAX_COLUMNS];
+        let pairs = output.len() / BLOCK;
+        let columns = &mut columns[..(pairs - 1) * 2 + COLUMN_ROWS];
+        self.interior_columns(input, starts, x, columns, 2);
+        let args = ColumnArgs { columns, stride: 2, pixels: pairs };
+        let parameters = DepthwiseParameters { channels: BLOCK, ..self.parameters() };
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: filters are only packed where the CPU has the instructions; each pointer has two
+        // pixels' channels, and the output has the pairs.
+        unsafe {
+            super::vnni::depthwise_columns(&parameters, args, output.as_mut_ptr());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (parameters, args, output);
+    }
+
+    /// Finds the columns under windows from output column `x` on that are inside the image, each of
+    /// which has the values of so many pixels.
     fn interior_columns(
         &self,
         input: &[u8],
         starts: [Option<usize>; COLUMN_ROWS],
         x: usize,
         columns: &mut [[*const u8; COLUMN_ROWS]],
+        pixels: usize,
     ) {
         let channels = self.shape.input_shape[3];
+        let len = (columns.len() + pixels - 1) * channels;
         let first = self.shape.window.input_index(1, x, 0);
         for (row, start) in starts.into_iter().enumerate() {
             let (values, step) = match start {
-                Some(start) => {
-                    (&input[(start + first) * channels..][..columns.len() * channels], channels)
-                }
+                Some(start) => (&input[(start + first) * channels..][..len], channels),
                 None => (&self.padding[..], 0),
             };
             for (i, column) in columns.iter_mut().enumerate() {
@@ -328,7 +371,7 @@ fn has_kernel(instructions: Instructions) -> bool {
         #[cfg(target_arch = "x86_64")]
         Instructions::Avx2 | Instructions::AvxVnni => false,
         #[cfg(target_arch = "x86_64")]
-        Instructions::Vnni => true,
+        Instructions::Vnni | Instructions::Amx => true,
         #[cfg(target_arch = "aarch64")]
         Instructions::NeonDot | Instructions::NeonMatrix => false,
     }

@@ -82,7 +82,7 @@ impl FilterSize {
     /// Returns the size of a filter; `None` if it is beyond what can be counted.
     fn new(instructions: Instructions, shape: &IntegerConvShape) -> Option<Self> {
         let depth = shape.window.taps().checked_mul(shape.input_shape[3])?;
-        let row = depth.checked_next_multiple_of(instructions.group_len())?;
+        let row = depth.checked_next_multiple_of(instructions.row_unit())?;
         let panel = row.checked_mul(PANEL)?;
         let channels = shape.output_shape[3].checked_next_multiple_of(PANEL)?;
         Some(Self { panel, channels })
@@ -119,9 +119,19 @@ pub(super) struct Tile<'a> {
     pub(super) quads: usize,
     /// Where the sums go.
     pub(super) sums: &'a mut Sums,
+    /// The tile's first row among those of its block, from which it may read any.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "tiles are x86's"))]
+    pub(super) first_row: usize,
+    /// Rows of the block.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "tiles are x86's"))]
+    pub(super) block_rows: usize,
+    /// This thread's registers of tiles, if they are configured.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) registers: Option<&'a crate::simd::Tiles>,
 }
 
 /// Turns a tile's sums into results.
+#[derive(Clone)]
 pub(super) struct Epilogue<'a> {
     pub(super) factors: &'a ChannelFactors,
     /// The panel's channels.
@@ -137,13 +147,28 @@ pub(super) struct Epilogue<'a> {
     pub(super) output_stride: usize,
 }
 
+impl Epilogue<'_> {
+    /// Returns the epilogue of the pixels from number `first` on.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn skipping(&self, first: usize) -> Self {
+        Self {
+            row_sums: self.row_sums.get(first..).unwrap_or_default(),
+            output: self.output.wrapping_add(first * self.output_stride),
+            ..self.clone()
+        }
+    }
+}
+
 impl PackedConv {
     /// Returns the layout of packed filters. It is that of this CPU's instructions: a level may
     /// have several.
     pub fn layout(level: Level) -> PackedLayout {
-        let group_len = Instructions::for_level(level).map_or(QUAD, Instructions::group_len);
-        let name = match group_len {
-            MAX_GROUP => "panels of 32 channels of eight int8",
+        let name = match Instructions::for_level(level) {
+            #[cfg(target_arch = "x86_64")]
+            Some(Instructions::Amx) => "panels of 32 channels of four int8, 64 at a time",
+            Some(instructions) if instructions.group_len() == MAX_GROUP => {
+                "panels of 32 channels of eight int8"
+            }
             _ => "panels of 32 channels of four int8",
         };
         let layout = PackedLayout::new(name, WeightFormat::Int8);
@@ -256,6 +281,8 @@ impl PackedConv {
             Instructions::AvxVnni => "direct, integers, avx-vnni",
             #[cfg(target_arch = "x86_64")]
             Instructions::Vnni => "direct, integers, vnni",
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Amx => "direct, integers, amx",
             #[cfg(target_arch = "aarch64")]
             Instructions::NeonDot => "direct, integers, dotprod",
             #[cfg(target_arch = "aarch64")]
@@ -272,9 +299,10 @@ impl PackedConv {
         PANEL * self.row_bytes()
     }
 
-    /// Returns the bytes of a row, with zeros behind its values to a whole group.
+    /// Returns the bytes of a row, which has any values behind its own to a whole unit: their
+    /// weights are zero.
     fn row_bytes(&self) -> usize {
-        self.depth.next_multiple_of(self.instructions.group_len())
+        self.depth.next_multiple_of(self.instructions.row_unit())
     }
 
     fn pixels(&self) -> usize {
@@ -286,7 +314,7 @@ impl PackedConv {
         let channels = self.shape.input_shape[3];
         reads_pixels(&self.shape)
             && self.zeros.flip == 0
-            && channels.is_multiple_of(self.instructions.group_len())
+            && channels.is_multiple_of(self.instructions.row_unit())
             && !channels.is_multiple_of(CONFLICT_STRIDE)
     }
 
@@ -301,7 +329,7 @@ impl PackedConv {
         match self.instructions {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the instructions are only chosen where the CPU has them.
-            Instructions::Vnni => unsafe { super::vnni::sum(row) },
+            Instructions::Vnni | Instructions::Amx => unsafe { super::vnni::sum(row) },
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 | Instructions::AvxVnni => row.iter().map(|&x| i32::from(x)).sum(),
             #[cfg(target_arch = "aarch64")]
@@ -389,6 +417,8 @@ fn tile_rows(instructions: Instructions) -> usize {
         Instructions::AvxVnni => super::avx_vnni::TILE_ROWS,
         #[cfg(target_arch = "x86_64")]
         Instructions::Vnni => MAX_TILE_ROWS,
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Amx => super::amx::TILE_ROWS,
         #[cfg(target_arch = "aarch64")]
         Instructions::NeonDot => super::neon::DOT_ROWS,
         #[cfg(target_arch = "aarch64")]
@@ -433,15 +463,20 @@ impl Task<'_> {
         let row_bytes = conv.row_bytes();
         if conv.zeros.filter != 0 {
             for (sum, row) in sums.iter_mut().zip(rows.chunks(row_stride)) {
-                *sum = conv.sum(&row[..row_bytes]);
+                *sum = conv.sum(&row[..conv.depth]);
             }
         }
+        #[cfg(target_arch = "x86_64")]
+        let registers = (conv.instructions == Instructions::Amx
+            && pixels.len() >= super::amx::TILE_ROWS)
+            .then(crate::simd::Tiles::configure);
         let mut sums_of_tile = Sums([[0; PANEL]; MAX_TILE_ROWS]);
         for panel in panels {
             for tile in tiles.clone() {
                 let tile = self.grid.pixels(tile);
                 let at = tile.start - pixels.start..tile.end - pixels.start;
-                let rows = &rows[at.start * row_stride..];
+                let first_row = at.start;
+                let rows = &rows[first_row * row_stride..];
                 let row_sums = if conv.zeros.filter == 0 { &[][..] } else { &sums[at] };
                 assert!(rows.len() >= (tile.len() - 1) * row_stride + row_bytes, "a tile's rows");
                 let mut args = Tile {
@@ -453,6 +488,10 @@ impl Task<'_> {
                     constants: conv.factors.constants[panel * PANEL..][..PANEL].as_ptr(),
                     quads: row_bytes / QUAD,
                     sums: &mut sums_of_tile,
+                    first_row,
+                    block_rows: pixels.len(),
+                    #[cfg(target_arch = "x86_64")]
+                    registers: registers.as_ref(),
                 };
                 self.tile(&mut args, tile, panel, row_sums);
             }
@@ -487,6 +526,9 @@ impl Task<'_> {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Instructions::Vnni => unsafe { super::vnni::tile(tile, pixels.len(), &epilogue) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above; all rows of the block are there.
+            Instructions::Amx => unsafe { super::amx::tile(tile, pixels.len(), &epilogue) },
             #[cfg(target_arch = "aarch64")]
             // SAFETY: as above.
             Instructions::NeonDot => unsafe {

@@ -44,13 +44,26 @@ impl SimdOp for RowCopy<'_> {
         let mut column = self.pixels.start % output_columns;
         let mut down = window.valid_taps(0, input_shape[1], row);
         let rows = std::mem::take(&mut self.rows);
-        for to in rows.chunks_exact_mut(self.row_stride).take(self.pixels.len()) {
-            let across = match interior.contains(&column) {
-                true => 0..window.kernel[1],
-                false => window.valid_taps(1, input_shape[2], column),
-            };
-            self.copy_window::<S>(&Place { image, row, column, down: down.clone(), across }, to);
-            column += 1;
+        let (mut pixel, count) = (0, self.pixels.len());
+        while pixel < count {
+            let first = pixel * self.row_stride;
+            if interior.contains(&column) {
+                let inside = (interior.end - column).min(count - pixel);
+                let across = 0..window.kernel[1];
+                let place = Place { image, row, column, down: down.clone(), across };
+                let copied = self.copy_neighbours(&place, inside, &mut rows[first..]);
+                if copied > 0 {
+                    (column, pixel) = (column + copied, pixel + copied);
+                } else {
+                    self.copy_window::<S>(&place, &mut rows[first..first + self.row_stride]);
+                    (column, pixel) = (column + 1, pixel + 1);
+                }
+            } else {
+                let across = window.valid_taps(1, input_shape[2], column);
+                let place = Place { image, row, column, down: down.clone(), across };
+                self.copy_window::<S>(&place, &mut rows[first..first + self.row_stride]);
+                (column, pixel) = (column + 1, pixel + 1);
+            }
             if column == output_columns {
                 (column, row) = (0, row + 1);
                 if row == output_rows {
@@ -74,7 +87,6 @@ impl RowCopy<'_> {
         let rows = self.rows.chunks_exact_mut(self.row_stride);
         for (from, to) in input.chunks_exact(channels).zip(rows) {
             copy_flipped::<S>(from, to, self.flip);
-            blank(&mut to[channels..]);
         }
     }
 
@@ -84,8 +96,6 @@ impl RowCopy<'_> {
         let IntegerConvShape { input_shape: [_, rows, columns, channels], window, .. } =
             *self.shape;
         let run_len = window.kernel[1] * channels;
-        let (to, rest) = to.split_at_mut(run_len * window.kernel[0]);
-        blank(rest);
         for tap in 0..window.kernel[0] {
             let run = &mut to[tap * run_len..][..run_len];
             if !place.down.contains(&tap) || place.across.is_empty() {
@@ -111,11 +121,66 @@ impl RowCopy<'_> {
     }
 }
 
-/// Fills the bytes behind a row's values with zeros, as far as they can be part of a group.
-#[inline(always)]
-fn blank(rest: &mut [u8]) {
-    let len = rest.len().min(super::gemm::MAX_GROUP);
-    rest[..len].fill(0);
+/// Rows of the windows whose values are copied in pieces of a fixed length.
+const MAX_SHORT_ROWS: usize = 8;
+
+impl RowCopy<'_> {
+    /// Copies the values under the windows of neighbouring pixels, whose columns are inside the
+    /// image, to the rows that `to` begins with. Returns how many pixels it copied; the row behind
+    /// them may be changed.
+    #[inline(always)]
+    fn copy_neighbours(&self, first: &Place, count: usize, to: &mut [u8]) -> usize {
+        let IntegerConvShape { input_shape: [_, rows, columns, channels], window, .. } =
+            *self.shape;
+        let [height, width] = window.kernel;
+        let len = width * channels;
+        let is_whole = first.down == (0..height) && height <= MAX_SHORT_ROWS;
+        if !is_whole || window.dilation[1] != 1 {
+            return 0;
+        }
+        let mut starts = [0; MAX_SHORT_ROWS];
+        for (tap, start) in starts.iter_mut().enumerate().take(height) {
+            let line = first.image * rows + window.input_index(0, first.row, tap);
+            *start = (line * columns + window.input_index(1, first.column, 0)) * channels;
+        }
+        let step = window.stride[1] * channels;
+        let pieces = Pieces { starts: &starts[..height], step, len, count };
+        match len {
+            ..=16 => self.copy_pieces::<16>(&pieces, to),
+            17..=32 => self.copy_pieces::<32>(&pieces, to),
+            33..=64 => self.copy_pieces::<64>(&pieces, to),
+            _ => 0,
+        }
+    }
+
+    /// Copies pieces of `N` bytes; what is behind a piece's own is overwritten by the next one.
+    #[inline(always)]
+    fn copy_pieces<const N: usize>(&self, pieces: &Pieces<'_>, to: &mut [u8]) -> usize {
+        for pixel in 0..pieces.count {
+            for (tap, start) in pieces.starts.iter().enumerate() {
+                let from = &self.input[start + pixel * pieces.step..];
+                let to = &mut to[pixel * self.row_stride + tap * pieces.len..];
+                let (Some(from), Some(to)) = (from.first_chunk::<N>(), to.first_chunk_mut::<N>())
+                else {
+                    return pixel;
+                };
+                *to = flipped(*from, self.flip);
+            }
+        }
+        pieces.count
+    }
+}
+
+/// The values under the windows of neighbouring pixels.
+struct Pieces<'a> {
+    /// Where the rows under the first window begin in the input.
+    starts: &'a [usize],
+    /// Bytes from pixel to pixel of the input.
+    step: usize,
+    /// Bytes of a row of a window.
+    len: usize,
+    /// Pixels.
+    count: usize,
 }
 
 /// Copies bytes with some bits changed.
@@ -158,7 +223,15 @@ fn copy_blocks<const N: usize>(from: &[u8], to: &mut [u8], flip: u8) {
 /// Copies `N` bytes.
 #[inline(always)]
 fn copy_block<const N: usize>(from: &[u8], to: &mut [u8], flip: u8) {
-    for (to, from) in to[..N].iter_mut().zip(&from[..N]) {
-        *to = from ^ flip;
+    let from = from.first_chunk::<N>().expect("a whole block");
+    *to.first_chunk_mut::<N>().expect("a whole block") = flipped(*from, flip);
+}
+
+/// Returns bytes with some bits changed.
+#[inline(always)]
+fn flipped<const N: usize>(mut block: [u8; N], flip: u8) -> [u8; N] {
+    for byte in &mut block {
+        *byte ^= flip;
     }
+    block
 }

@@ -5,7 +5,7 @@ pub(in crate::integer) mod rescale;
 
 use std::arch::x86_64::*;
 
-use super::gemm::{Epilogue, MAX_TILE_ROWS, PANEL, QUAD, Sums, Tile};
+use super::gemm::{Epilogue, MAX_TILE_ROWS, PANEL, QUAD, Tile};
 pub(super) use depthwise::{depthwise_columns, depthwise_pixel};
 use rescale::{Rescale, Rounding, narrow};
 
@@ -46,18 +46,29 @@ pub(super) unsafe fn tile(tile: &mut Tile<'_>, rows: usize, epilogue: &Epilogue<
         } else {
             choose!(1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
         }
+        store_results(&tile.sums.0[..rows], epilogue);
+    }
+}
+
+/// Stores the results of the sums of some pixels.
+///
+/// # Safety
+/// As for `tile`.
+pub(super) unsafe fn store_results(sums: &[[i32; PANEL]], epilogue: &Epilogue<'_>) {
+    // SAFETY: caller guarantees it.
+    unsafe {
         match Rounding::new(epilogue.factors, epilogue.limits) {
             Rounding::TwoShifts => {
-                store::<{ Rounding::TwoShifts as u8 }>(tile.sums, rows, epilogue);
+                store::<{ Rounding::TwoShifts as u8 }>(sums, epilogue);
             }
             Rounding::OneShift => {
-                store::<{ Rounding::OneShift as u8 }>(tile.sums, rows, epilogue);
+                store::<{ Rounding::OneShift as u8 }>(sums, epilogue);
             }
             Rounding::PositiveOneShift => {
-                store::<{ Rounding::PositiveOneShift as u8 }>(tile.sums, rows, epilogue);
+                store::<{ Rounding::PositiveOneShift as u8 }>(sums, epilogue);
             }
             Rounding::NearestEven => {
-                store::<{ Rounding::NearestEven as u8 }>(tile.sums, rows, epilogue);
+                store::<{ Rounding::NearestEven as u8 }>(sums, epilogue);
             }
         }
     }
@@ -229,9 +240,9 @@ pub(super) unsafe fn sum(values: &[u8]) -> i32 {
 /// As for `tile`.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 #[allow(clippy::needless_range_loop, reason = "constant indices become registers")]
-unsafe fn store<const ROUNDING: u8>(sums: &Sums, rows: usize, epilogue: &Epilogue<'_>) {
+unsafe fn store<const ROUNDING: u8>(sums: &[[i32; PANEL]], epilogue: &Epilogue<'_>) {
     let Epilogue { factors, channels, limits, filter_zero, row_sums, .. } = epilogue;
-    assert!(rows <= MAX_TILE_ROWS, "a tile's rows");
+    let rows = sums.len();
     let vectors = &factors.vectors[channels.start / LANES..][..VECTORS];
     let rescale = [Rescale::<ROUNDING>::load(&vectors[0]), Rescale::load(&vectors[1])];
     let mask = ((1u64 << channels.len()) - 1) as __mmask32;
@@ -244,10 +255,13 @@ unsafe fn store<const ROUNDING: u8>(sums: &Sums, rows: usize, epilogue: &Epilogu
             let row = pair[i];
             let of_zeros = row_sums.get(row).map_or(0, |sum| filter_zero.wrapping_mul(*sum));
             for v in 0..VECTORS {
-                let sums = &sums.0[row][v * LANES..][..LANES];
+                let sums = &sums[row][v * LANES..][..LANES];
                 // SAFETY: the slice has a vector's values.
                 let sums = unsafe { _mm512_loadu_si512(sums.as_ptr().cast()) };
-                let sums = _mm512_sub_epi32(sums, _mm512_set1_epi32(of_zeros));
+                let sums = match row_sums.is_empty() {
+                    true => sums,
+                    false => _mm512_sub_epi32(sums, _mm512_set1_epi32(of_zeros)),
+                };
                 results[i][v] = rescale[v].apply(sums, *limits);
             }
         }

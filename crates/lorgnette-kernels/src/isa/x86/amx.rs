@@ -9,7 +9,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::numerics::{bf16_to_f32, f32_to_bf16};
-use crate::simd::{BLOCK_COLUMNS, BLOCK_ROWS, Factors, Sums, TILE_DEPTH, TILE_FLOATS, Tiles};
+use crate::simd::{
+    BLOCK_COLUMNS, BLOCK_ROWS, ByteFactors, ByteSums, Factors, Sums, TILE_BYTES, TILE_DEPTH,
+    TILE_FLOATS, Tiles,
+};
 
 /// True if the instructions are assumed to be present, whatever the CPU reports.
 static ASSUMED: AtomicBool = AtomicBool::new(false);
@@ -19,7 +22,8 @@ static ASSUMED: AtomicBool = AtomicBool::new(false);
 #[doc(hidden)]
 pub fn assume_amx() {
     // SAFETY: an instruction that does not exist ends the process, as documented.
-    assert!(unsafe { is_right() }, "AMX, as it is emulated, computes something else");
+    let is_right = unsafe { is_right() && bytes_are_right() };
+    assert!(is_right, "AMX, as it is emulated, computes something else");
     ASSUMED.store(true, Ordering::Relaxed);
 }
 
@@ -28,6 +32,16 @@ pub fn assume_amx() {
 pub(in crate::isa) fn is_usable() -> Result<bool, &'static str> {
     static FOUND: OnceLock<Result<bool, &'static str>> = OnceLock::new();
     if ASSUMED.load(Ordering::Relaxed) { Ok(true) } else { *FOUND.get_or_init(find) }
+}
+
+/// True if this process can multiply tiles of bytes. Asks the CPU once.
+pub(crate) fn multiplies_bytes() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    ASSUMED.load(Ordering::Relaxed)
+        || *FOUND.get_or_init(|| {
+            // SAFETY: the CPU has the instructions, and this process may use them.
+            is_usable() == Ok(true) && has_products_of_bytes() && unsafe { bytes_are_right() }
+        })
 }
 
 fn find() -> Result<bool, &'static str> {
@@ -60,6 +74,15 @@ fn has_instructions() -> bool {
         let (row_bytes, tiles, rows) =
             (palette.ebx & 0xFFFF, palette.ebx >> 16, palette.ecx & 0xFFFF);
         row_bytes >= 64 && tiles >= 8 && rows >= 16
+    }
+}
+
+/// True if CPUID reports AMX-INT8.
+fn has_products_of_bytes() -> bool {
+    // SAFETY: every x86-64 CPU has CPUID, and one with tiles has this leaf.
+    #[allow(unused_unsafe, reason = "newer compilers know that it is safe")]
+    unsafe {
+        std::arch::x86_64::__cpuid_count(7, 0).edx & 1 << 25 != 0
     }
 }
 
@@ -135,6 +158,39 @@ unsafe fn is_right() -> bool {
     rounded == trial.sums(&[[0, 0], [1, 1], [2, 2]])
         && bf16x2 == trial.sums(&[[1, 0], [0, 0], [0, 1]])
         && bf16x3 == trial.sums(&[[2, 0], [1, 0], [1, 1], [0, 1], [0, 2], [0, 0]])
+}
+
+/// True if products of bytes are correct.
+///
+/// # Safety
+/// Caller guarantees that AMX instructions can be executed.
+unsafe fn bytes_are_right() -> bool {
+    const STEPS: usize = 2;
+    const DEPTH: usize = STEPS * TILE_BYTES;
+    let byte = |i: usize| (i * 89 + i / 7 * 31 + 5) as u8;
+    let pixels: Vec<u8> = (0..BLOCK_ROWS * DEPTH).map(byte).collect();
+    let weights: Vec<i8> = (3..3 + DEPTH * BLOCK_COLUMNS).map(|i| byte(i).cast_signed()).collect();
+    let constants: [i32; BLOCK_COLUMNS] = std::array::from_fn(|i| i as i32 * 1000 - 15_000);
+    let mut sums: ByteSums = [[0; BLOCK_COLUMNS]; BLOCK_ROWS];
+    let factors = ByteFactors {
+        pixels: pixels.as_ptr(),
+        pixel_bytes: DEPTH,
+        steps: STEPS,
+        weights: weights.as_ptr(),
+        constants: constants.as_ptr(),
+    };
+    // SAFETY: caller guarantees the instructions; pixels and weights are two tiles deep.
+    unsafe { factors.multiply(&Tiles::configure_unchecked(), &mut sums) };
+    let wanted = |pixel: usize, channel: usize| -> i32 {
+        let product = |k: usize| {
+            let weight = weights[(k / 4 * BLOCK_COLUMNS + channel) * 4 + k % 4];
+            i32::from(pixels[pixel * DEPTH + k]) * i32::from(weight)
+        };
+        constants[channel] + (0..DEPTH).map(product).sum::<i32>()
+    };
+    (0..BLOCK_ROWS).all(|pixel| {
+        (0..BLOCK_COLUMNS).all(|channel| sums[pixel][channel] == wanted(pixel, channel))
+    })
 }
 
 /// Test data: pixels of three input tiles, and their weights.

@@ -1,13 +1,17 @@
 //! AMX: eight registers of sixteen rows of 64 bytes, called tiles, and products of such matrices of
-//! pairs of bf16.
+//! pairs of bf16, or of fours of bytes.
 //!
 //! Rust has no stable intrinsics for AMX. Each function here is one block of instructions, from
 //! zeroed tiles to stored ones, so that no tile holds values the compiler would have to know of.
 //! Only the configuration outlives a block, as long as a [`Tiles`] does.
 
+mod bytes;
+
 use std::marker::PhantomData;
 
 use crate::Level;
+
+pub(crate) use bytes::{ByteFactors, ByteSums, TILE_BYTES};
 
 /// Rows of a tile: pixels.
 pub(crate) const TILE_ROWS: usize = 16;

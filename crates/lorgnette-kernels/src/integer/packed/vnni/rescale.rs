@@ -48,7 +48,7 @@ pub(in crate::integer) struct Rescale<const ROUNDING: u8> {
     odd_mantissas: __m512i,
     /// Added to products, of channels of even and of odd index.
     rounding: [__m512i; 2],
-    /// The bits of shifts: of channels of even and of odd index, or to the left and to the right.
+    /// The bits of shifts, or of those to the left and those to the right.
     shifts: [__m512i; 2],
 }
 
@@ -88,11 +88,9 @@ impl<const ROUNDING: u8> Rescale<ROUNDING> {
         let odd_sums = _mm512_srli_epi64::<32>(sums);
         let even = Self::round(_mm512_mul_epi32(sums, self.mantissas), self.rounding[0]);
         let odd = Self::round(_mm512_mul_epi32(odd_sums, self.odd_mantissas), self.rounding[1]);
-        _mm512_mask_blend_epi32(
-            0xAAAA,
-            _mm512_srav_epi64(even, self.shifts[0]),
-            _mm512_srav_epi64(odd, self.shifts[1]),
-        )
+        let [even, odd] = [_mm512_castsi512_ps(even), _mm512_castsi512_ps(odd)];
+        let high = _mm512_castps_si512(_mm512_mask_movehdup_ps(odd, 0x5555, even));
+        _mm512_srav_epi32(high, self.shifts[0])
     }
 
     /// Rounds as XNNPACK does.
