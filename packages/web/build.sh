@@ -31,7 +31,8 @@ features() {
 # Builds one module.
 build() {
   local name=$1 flags command
-  flags="-C target-feature=$(features "$name")"
+  # Loop strength reduction turns the offsets of loads into additions, one for each load of a tile.
+  flags="-C target-feature=$(features "$name") -C llvm-args=-disable-lsr"
   command=(cargo build --manifest-path "$root/Cargo.toml" --profile web --package lorgnette-web --target "$target")
   if [ "$from" = debian ]; then
     export RUSTC=/usr/bin/rustc

@@ -126,6 +126,50 @@ impl Simd for Simd128 {
     }
 
     #[inline(always)]
+    unsafe fn add_tile_products<const ROWS: usize, const VECS: usize>(
+        self,
+        inputs: &[*const f32; ROWS],
+        weights: *const f32,
+        depth: usize,
+        sums: &mut [[Self::F; VECS]; ROWS],
+    ) -> usize {
+        if VECS != Self::PANEL_VECTORS {
+            return 0;
+        }
+        let (mut inputs, mut weights, mut left) = (*inputs, weights, depth);
+        // The condition between two channels keeps their instructions apart. LLVM would order those
+        // of several channels by sums, as WebAssembly has no registers, and engines, which keep
+        // that order, would spill the inputs of all of them.
+        // SAFETY: caller guarantees inputs and weights; `left` channels of them remain.
+        unsafe {
+            while left > 0 {
+                self.add_channel(0, &inputs, weights, sums);
+                if left == 1 {
+                    break;
+                }
+                self.add_channel(1, &inputs, weights, sums);
+                if left == 2 {
+                    break;
+                }
+                self.add_channel(2, &inputs, weights, sums);
+                if left == 3 {
+                    break;
+                }
+                self.add_channel(3, &inputs, weights, sums);
+                left -= 4;
+                if left == 0 {
+                    break;
+                }
+                for input in &mut inputs {
+                    *input = input.add(4);
+                }
+                weights = weights.add(4 * VECS * LANES);
+            }
+        }
+        depth
+    }
+
+    #[inline(always)]
     fn max(self, a: Self::F, b: Self::F) -> Self::F {
         // `b < a ? a : b`.
         f32x4_pmax(b, a)
@@ -152,4 +196,38 @@ impl Simd for Simd128 {
 
     #[inline(always)]
     fn prefetch_write(self, _address: *const f32) {}
+}
+
+impl Simd128 {
+    /// Adds the products of input channel `k` to the sums of a tile.
+    ///
+    /// # Safety
+    /// Caller guarantees a value `k` after each of `inputs`, and that row of weights.
+    #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "constant indices become registers; iterators became memory"
+    )]
+    unsafe fn add_channel<const ROWS: usize, const VECS: usize>(
+        self,
+        k: usize,
+        inputs: &[*const f32; ROWS],
+        weights: *const f32,
+        sums: &mut [[v128; VECS]; ROWS],
+    ) {
+        // Additions that do not wrap become offsets in the instructions that load.
+        // SAFETY: caller guarantees the values.
+        unsafe {
+            let mut factors = [f32x4_splat(0.0); VECS];
+            for v in 0..VECS {
+                factors[v] = v128_load(weights.add((k * VECS + v) * LANES).cast());
+            }
+            for r in 0..ROWS {
+                let value = v128_load32_splat(inputs[r].add(k).cast());
+                for v in 0..VECS {
+                    sums[r][v] = self.mul_add(value, factors[v], sums[r][v]);
+                }
+            }
+        }
+    }
 }
