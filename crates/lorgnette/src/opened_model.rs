@@ -1,8 +1,10 @@
 //! A model as host languages hold it.
 
+#[cfg(feature = "faces")]
 use std::sync::OnceLock;
 
 use crate::error::Result;
+#[cfg(feature = "faces")]
 use crate::faces::{FaceDetector, FaceOptions};
 use crate::model::{Model, ModelOptions};
 use crate::model_ref::ModelRef;
@@ -16,6 +18,7 @@ pub struct OpenedModel {
     model_ref: ModelRef,
     options: ModelOptions,
     /// The face detector, once faces are looked for.
+    #[cfg(feature = "faces")]
     detector: OnceLock<FaceDetector>,
 }
 
@@ -26,7 +29,13 @@ impl OpenedModel {
     /// As [`ModelRef::open`].
     pub fn open(model_ref: ModelRef, options: ModelOptions) -> Result<Self> {
         let model = model_ref.open(&options)?;
-        Ok(Self { model, model_ref, options, detector: OnceLock::new() })
+        Ok(Self {
+            model,
+            model_ref,
+            options,
+            #[cfg(feature = "faces")]
+            detector: OnceLock::new(),
+        })
     }
 
     /// The model.
@@ -53,6 +62,7 @@ impl OpenedModel {
     ///
     /// # Errors
     /// If it does not fit into the memory limit.
+    #[cfg(feature = "faces")]
     pub fn detector(&self) -> Result<&FaceDetector> {
         if let Some(detector) = self.detector.get() {
             return Ok(detector);
