@@ -43,16 +43,23 @@ impl Tiff {
     fn directory(&mut self, entries: &[(u16, Vec<u32>)]) -> u32 {
         let mut written = Vec::new();
         for (tag, numbers) in entries {
-            const OFFSETS_AND_LENGTHS: [u16; 7] = [273, 279, 324, 325, 330, 513, 514];
-            let is_long = OFFSETS_AND_LENGTHS.contains(tag);
-            let size = if is_long { 4 } else { 2 };
+            const OFFSETS_AND_LENGTHS: [u16; 8] = [273, 279, 324, 325, 330, 513, 514, 34665];
+            /// When the picture was taken, and when the file was changed: letters.
+            const TEXTS: [u16; 2] = [306, 36867];
+            /// What is given as bytes: a preview.
+            const BYTES: [u16; 1] = [46];
+            let (kind, size): (u16, usize) = match tag {
+                tag if OFFSETS_AND_LENGTHS.contains(tag) => (4, 4),
+                tag if TEXTS.contains(tag) => (2, 1),
+                tag if BYTES.contains(tag) => (7, 1),
+                _ => (3, 2),
+            };
             let data = numbers.iter().flat_map(|n| n.to_le_bytes()[..size].to_vec());
             let mut data: Vec<u8> = data.collect();
             if data.len() > 4 {
                 data = self.append(&data).to_le_bytes().to_vec();
             }
             data.resize(4, 0);
-            let kind: u16 = if is_long { 4 } else { 3 };
             written.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
             written.extend((numbers.len() as u32).to_le_bytes());
             written.extend(data);
@@ -137,6 +144,68 @@ fn raw_files_without_directories_are_searched_for_their_jpegs() {
     }
     let none = Picture::from_bytes(b"FUJIFILMCCD-RAW 0201 and nothing", "a.raf").unwrap_err();
     assert!(none.to_string().contains("without a JPEG"), "{none}");
+}
+
+/// Letters as the integers of an entry.
+fn text(text: &str) -> Vec<u32> {
+    text.bytes().chain([0]).map(u32::from).collect()
+}
+
+#[test]
+fn raw_files_of_other_magic_numbers_have_a_time_and_are_turned() {
+    const TAKEN: &str = "2024:05:06 07:08:09";
+    let jpeg = gradient(64, 48).to_jpeg(80).unwrap();
+    // Olympus' preview is in a note of its own, Panasonic's in an entry.
+    let like_tiff = |magic: &[u8; 4], preview: Option<Vec<u32>>| {
+        let mut file = Tiff::new(magic);
+        let details = file.directory(&[(36867, text(TAKEN))]);
+        let mut entries = vec![(274, vec![6]), (306, text("2025:01:01 00:00:00"))];
+        entries.extend(preview.map(|bytes| (46, bytes)));
+        entries.push((34665, vec![details]));
+        let first = file.directory(&entries);
+        file.append(&jpeg);
+        file.finish(first)
+    };
+    let bytes = jpeg.iter().map(|&byte| u32::from(byte)).collect();
+    // Canon has the first directory and the details in blocks of their own.
+    let block = |entries: &[(u16, Vec<u32>)]| {
+        let mut file = Tiff::new(b"II*\0");
+        let first = file.directory(entries);
+        file.finish(first)
+    };
+    let (main, details) = (block(&[(274, vec![6])]), block(&[(36867, text(TAKEN))]));
+    let canon =
+        [&[0, 0, 0, 24][..], b"ftypcrx ", &[0; 12], b"CMT1", &main, b"CMT2", &details, &jpeg];
+    let files = [
+        ("ORF", like_tiff(b"IIRO", None)),
+        ("RW2", like_tiff(b"IIU\0", Some(bytes))),
+        ("CR3", canon.concat()),
+    ];
+    for (name, file) in files {
+        let picture = decoded(&file);
+        assert_eq!((picture.width(), picture.height()), (48, 64), "{name}");
+        let metadata = Metadata::from_bytes(&file);
+        assert_eq!(metadata.taken(), Some(TAKEN), "{name}");
+        assert_eq!(metadata.orientation(), Orientation::Rotate90, "{name}");
+    }
+}
+
+#[test]
+fn a_raw_file_whose_jpeg_is_none_is_refused_as_such() {
+    // As Canon's, whose first directory is not at 16: its strip says that it is a JPEG.
+    let mut file = Tiff::new(b"II*\0");
+    file.append(b"CR\x02\0\0\0\0\0");
+    let strip = file.append(b"no JPEG");
+    let first = file.directory(&[
+        (256, vec![64]),
+        (257, vec![48]),
+        (259, vec![6]),
+        (262, vec![6]),
+        (273, vec![strip]),
+        (279, vec![7]),
+    ]);
+    let error = Picture::from_bytes(&file.finish(first), "a.cr2").unwrap_err().to_string();
+    assert!(error.contains("a raw photo without a JPEG"), "{error}");
 }
 
 #[test]

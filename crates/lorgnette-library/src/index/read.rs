@@ -6,7 +6,7 @@ use std::path::Path;
 
 use exif::{In, Tag, Value};
 use lorgnette::Picture;
-use lorgnette::picture::{OpenOptions, PictureError, exif_block};
+use lorgnette::picture::{Metadata, OpenOptions, PictureError, exif_block};
 use sha2::{Digest as _, Sha256};
 
 /// SHA-256 of a file.
@@ -75,6 +75,21 @@ impl Contents {
 
     /// Returns the camera's metadata; fields that are missing or invalid are `None`.
     pub(crate) fn capture(&self) -> CaptureInfo {
+        let CaptureInfo { taken, orientation } = self.capture_of_block();
+        if taken.is_some() && orientation.is_some() {
+            return CaptureInfo { taken, orientation };
+        }
+        // Some raw files have several blocks, and XMP may turn a picture.
+        let metadata = Metadata::from_bytes(&self.bytes);
+        let turn = u32::from(metadata.orientation().to_exif());
+        CaptureInfo {
+            taken: taken.or_else(|| iso_time(metadata.taken()?.as_bytes())),
+            orientation: orientation.or_else(|| (turn > 1).then_some(turn)),
+        }
+    }
+
+    /// Returns the metadata of the file's EXIF block.
+    fn capture_of_block(&self) -> CaptureInfo {
         let mut reader = exif::Reader::new();
         reader.continue_on_error(true);
         let read = match exif_block(&self.bytes) {
@@ -96,7 +111,11 @@ impl Contents {
 /// or zeros, which give `None`.
 fn time(value: &Value) -> Option<String> {
     let Value::Ascii(texts) = value else { return None };
-    let time = exif::DateTime::from_ascii(texts.first()?).ok()?;
+    iso_time(texts.first()?)
+}
+
+fn iso_time(text: &[u8]) -> Option<String> {
+    let time = exif::DateTime::from_ascii(text).ok()?;
     let sound = time.year > 0 && (1..=12).contains(&time.month) && (1..=31).contains(&time.day);
     let exif::DateTime { year, month, day, hour, minute, second, .. } = time;
     (sound && hour < 24 && minute < 60 && second <= 60)

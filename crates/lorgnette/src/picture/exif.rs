@@ -21,7 +21,7 @@ pub fn exif_block(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
         PictureFormat::Png => in_png(bytes),
         PictureFormat::WebP => webp_chunk(bytes, b"EXIF"),
         PictureFormat::Tiff => Some(bytes),
-        PictureFormat::Raw => raw::exif_block(bytes),
+        PictureFormat::Raw => return raw::exif_blocks(bytes).into_iter().next(),
         PictureFormat::Gif | PictureFormat::Bmp => None,
         PictureFormat::Heic | PictureFormat::Avif => return in_heif(bytes).map(Cow::Owned),
         PictureFormat::JpegXl => return in_jpeg_xl(bytes),

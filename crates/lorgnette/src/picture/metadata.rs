@@ -13,7 +13,7 @@ use image::{ImageDecoder, ImageReader, Limits};
 
 use self::directory::Directory;
 use super::raster::{image_format, webp_chunk};
-use super::{PictureFormat, xmp};
+use super::{PictureFormat, raw, xmp};
 
 mod directory;
 
@@ -98,7 +98,7 @@ impl Metadata {
                 // A panic in damaged metadata must not lose the photo.
                 super::open::catch_decoder(read).ok().flatten().unwrap_or_default()
             }
-            Ok(PictureFormat::Raw) => Self::from_parts(super::exif_block(bytes).as_deref(), None),
+            Ok(PictureFormat::Raw) => Self::of_raw(bytes),
             // Their orientation is a property of the file, which their decoders apply.
             Ok(PictureFormat::Heic | PictureFormat::Avif | PictureFormat::JpegXl) => {
                 let block = super::open::catch_decoder(|| super::exif_block(bytes));
@@ -106,6 +106,20 @@ impl Metadata {
             }
             // Other formats have no metadata.
             _ => Self::default(),
+        }
+    }
+
+    /// Reads the metadata of a raw file: each value from the first of its blocks that has it.
+    fn of_raw(bytes: &[u8]) -> Self {
+        let blocks = raw::exif_blocks(bytes);
+        let all: Vec<Self> =
+            blocks.iter().map(|block| Self::from_parts(Some(block), None)).collect();
+        let turn = raw::orientation(bytes).map_or(1, Orientation::to_exif);
+        Self {
+            orientation: Some(turn).filter(|turn| *turn > 1),
+            taken: all.iter().find_map(|metadata| metadata.taken),
+            resolution: all.iter().find_map(|metadata| metadata.resolution),
+            icc: None,
         }
     }
 
@@ -120,6 +134,8 @@ impl Metadata {
             .and_then(|offset| first.at(exif, offset as usize));
         let taken = details
             .and_then(|details| details.bytes(exif, tag::DATE_TIME_ORIGINAL))
+            // Canon's CR3 has the details as a block of their own.
+            .or_else(|| first.bytes(exif, tag::DATE_TIME_ORIGINAL))
             .or_else(|| first.bytes(exif, tag::DATE_TIME));
         let orientation = first.number(exif, tag::ORIENTATION);
         Self {

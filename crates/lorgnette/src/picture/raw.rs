@@ -5,6 +5,8 @@
 //! any JPEG. It is found through the directories of the file where it has some (DNG, NEF, CR2, ARW,
 //! PEF, RW2), or else by its own beginning (RAF, CR3, ORF). The orientation is that of the file.
 
+use std::borrow::Cow;
+
 use image::metadata::Orientation;
 
 use super::open::{Decoded, Source};
@@ -16,6 +18,9 @@ use super::{PictureError, PictureFormat, jpeg, tiff};
 const MAX_DIRECTORIES: usize = 64;
 /// Maximum number of pictures that are looked at.
 const MAX_PREVIEWS: usize = 256;
+
+/// Bytes at a file's beginning in which its directories are looked for.
+const MAX_HEAD_BYTES: usize = 1 << 20;
 
 const NEW_SUBFILE_TYPE: u16 = 254;
 const COMPRESSION: u16 = 259;
@@ -37,9 +42,9 @@ const RAW_COMPRESSIONS: [u64; 9] = [34713, 34892, 32767, 32769, 32770, 32772, 65
 
 /// Returns whether bytes are a raw file.
 pub(super) fn is_raw(bytes: &[u8]) -> bool {
-    let starts: [&[u8]; 6] =
-        [b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"II*\0\x10\0\0\0CR"];
-    if starts.iter().any(|start| bytes.starts_with(start)) || is_cr3(bytes) {
+    let starts: [&[u8]; 5] = [b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0"];
+    let is_cr2 = bytes.starts_with(b"II*\0") && bytes.get(8..10) == Some(b"CR");
+    if starts.iter().any(|start| bytes.starts_with(start)) || is_cr2 || is_cr3(bytes) {
         return true;
     }
     let Some(file) = TiffFile::new(bytes) else { return false };
@@ -62,7 +67,7 @@ fn is_cr3(bytes: &[u8]) -> bool {
 
 /// Decodes the largest JPEG of a raw file.
 pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
-    let orientation = exif_block(source.bytes).and_then(Orientation::from_exif_chunk);
+    let orientation = orientation(source.bytes);
     let mut decoded = match largest_preview(source.bytes) {
         Some(preview) => {
             let mut options = source.options.clone();
@@ -88,7 +93,9 @@ fn decode_plain(source: &Source<'_>) -> Result<Decoded, PictureError> {
     let directories = TiffFile::new(source.bytes).map(|file| directories(&file));
     let full_size = directories.into_iter().flatten().find(|directory| {
         let is_plain = directory.number(PHOTOMETRIC).is_some_and(|kind| !SENSOR.contains(&kind));
-        !is_reduced(directory) && is_plain
+        // That JPEG was found to be none.
+        let is_jpeg = matches!(directory.number(COMPRESSION), Some(6 | 7));
+        !is_reduced(directory) && is_plain && !is_jpeg
     });
     let directory =
         full_size.ok_or_else(|| source.unsupported("a raw photo without a JPEG of it inside"))?;
@@ -100,18 +107,40 @@ fn is_reduced(directory: &Directory<'_>) -> bool {
     directory.number(NEW_SUBFILE_TYPE).is_some_and(|kind| kind & 1 == 1)
 }
 
-/// Returns the EXIF block of a raw file, or of its preview.
-pub(super) fn exif_block(bytes: &[u8]) -> Option<&[u8]> {
-    const CANON: &[u8] = b"CMT1";
-    if bytes.starts_with(b"II*\0") || bytes.starts_with(b"MM\0*") {
-        return Some(bytes);
-    }
+/// Returns the EXIF blocks of a raw file, the one that says the time first: its own directories,
+/// and what its preview has.
+pub(super) fn exif_blocks(bytes: &[u8]) -> Vec<Cow<'_, [u8]>> {
     if is_cr3(bytes) {
-        let head = &bytes[..bytes.len().min(1 << 20)];
-        let at = head.windows(4).position(|window| window == CANON)?;
-        return bytes.get(at + CANON.len()..);
+        // The details with the time, and the first directory with the orientation.
+        let head = &bytes[..bytes.len().min(MAX_HEAD_BYTES)];
+        let block = |name: &[u8]| {
+            let at = head.windows(name.len()).position(|window| window == name)?;
+            head.get(at + name.len()..).map(Cow::Borrowed)
+        };
+        return [b"CMT2", b"CMT1"].into_iter().filter_map(|name| block(name)).collect();
     }
-    largest_preview(bytes).and_then(super::exif::in_jpeg)
+    if bytes.starts_with(b"II*\0") || bytes.starts_with(b"MM\0*") {
+        return vec![Cow::Borrowed(bytes)];
+    }
+    let own = TiffFile::new(bytes).map(|_| Cow::Owned(with_usual_magic(bytes)));
+    let of_preview = largest_preview(bytes).and_then(super::exif::in_jpeg).map(Cow::Borrowed);
+    own.into_iter().chain(of_preview).collect()
+}
+
+/// Returns the beginning of a file of Olympus or Panasonic, where its directories are, as a TIFF:
+/// their magic numbers are others.
+fn with_usual_magic(bytes: &[u8]) -> Vec<u8> {
+    let mut head = bytes[..bytes.len().min(MAX_HEAD_BYTES)].to_vec();
+    let magic: [u8; 2] = if head.starts_with(b"MM") { [0, 42] } else { [42, 0] };
+    if let Some(field) = head.get_mut(2..4) {
+        field.copy_from_slice(&magic);
+    }
+    head
+}
+
+/// Returns the orientation that a raw file or its preview states.
+pub(super) fn orientation(bytes: &[u8]) -> Option<Orientation> {
+    exif_blocks(bytes).iter().find_map(|block| Orientation::from_exif_chunk(block))
 }
 
 /// Returns the JPEG of the most pixels, from its beginning on.
