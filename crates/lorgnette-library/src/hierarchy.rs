@@ -15,14 +15,56 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 
 use lorgnette::labels::{Label, nearest_names};
+use lorgnette::picture::has_photo_extension;
 use lorgnette::wordnet::{self, key};
 
 use crate::query::{Query, QueryError, needs_no_quotes, seems_a_date};
 
 /// Maximum number of suggestions for an unknown name.
 const MAX_SUGGESTIONS: usize = 5;
+/// What photos, and not the things in them, are called.
+const LOOKS: [&str; 37] = [
+    "blurry",
+    "blurred",
+    "unsharp",
+    "sharp",
+    "fuzzy",
+    "dark",
+    "bright",
+    "colourful",
+    "colorful",
+    "black",
+    "white",
+    "grey",
+    "gray",
+    "red",
+    "yellow",
+    "green",
+    "blue",
+    "purple",
+    "pink",
+    "brown",
+    "sepia",
+    "panorama",
+    "panoramic",
+    "vertical",
+    "horizontal",
+    "square",
+    "landscape",
+    "best",
+    "favourite",
+    "favorite",
+    "beautiful",
+    "nice",
+    "good",
+    "bad",
+    "funny",
+    "overexposed",
+    "underexposed",
+];
 
 /// A class and its names.
 #[derive(Clone, Copy, Debug)]
@@ -234,14 +276,40 @@ fn hint(name: &str, suggestions: &[String]) -> String {
                 date:2024-06"
             .into();
     }
+    if is_file_name(name) {
+        return format!(": for the name of a file or folder write path:{name}");
+    }
+    if LOOKS.contains(&name.to_lowercase().as_str()) {
+        return ": how a photo looks cannot be asked; what is in it can (`lorgnette classes` lists \
+                it), and what is alike (like PHOTO)"
+            .into();
+    }
     if !suggestions.is_empty() {
         let quoted: Vec<String> = suggestions.iter().map(|name| format!("{name:?}")).collect();
         return format!(": did you mean {}?", quoted.join(" or "));
     }
     match PLACES.contains(&last.as_str()) && last != name {
         true => ": before a place goes `in`, as in dog in top left".into(),
-        false => ": `lorgnette classes` lists what can be asked".into(),
+        false => {
+            let word: String = last.chars().filter(|letter| letter.is_alphanumeric()).collect();
+            format!(
+                ": `lorgnette classes` lists what can be asked; path:{word} finds what is in the \
+                 names of files and folders"
+            )
+        }
     }
+}
+
+/// Returns whether a name is a photo's file: `beach.jpg`, `IMG_1234`.
+fn is_file_name(name: &str) -> bool {
+    let is_word = !name.contains(char::is_whitespace);
+    let digits = name.chars().rev().take_while(char::is_ascii_digit).count();
+    let before = &name[..name.len() - digits];
+    let is_numbered = (3..=8).contains(&digits)
+        && (3..=5).contains(&before.len())
+        && before.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+        && before.to_uppercase() == before;
+    is_word && (is_numbered || has_photo_extension(Path::new(name)))
 }
 
 #[cfg(test)]
@@ -317,11 +385,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_thing_gets_a_pointer_to_what_can_be_asked() {
+        let pointer = |name: &str| imagenet().find(name).unwrap_err().to_string();
+        for (name, expected) in [
+            ("IMG_1234.jpg", "write path:IMG_1234.jpg"),
+            ("DSC01234", "write path:DSC01234"),
+            ("old", "date:2024-06"),
+            ("newest", "date:2024-06"),
+            ("blurry", "how a photo looks"),
+            ("Landscape", "how a photo looks"),
+            ("trip to Zermatt", "path:zermatt finds"),
+            ("old car", "\"car\""),
+        ] {
+            assert!(pointer(name).contains(expected), "{name}: {}", pointer(name));
+        }
+    }
+
+    #[test]
     fn suggestions_are_by_meaning_before_spelling() {
         let first = |name: &str| imagenet().find(name).unwrap_err().suggestions[0].clone();
         assert_eq!(first("sea"), "seashore");
         assert_eq!(first("puppies"), "dog");
         assert_eq!(first("cow"), "cattle");
+        // By spelling alone these are lamp, bridge and hooter.
+        assert_eq!(first("lamb"), "sheep");
+        assert_eq!(first("fridge"), "refrigerator");
+        assert_eq!(first("hoover"), "vacuum");
+        assert_eq!(first("kitties"), "cat");
         assert_eq!(first("mosquitoes"), "dipterous insect");
     }
 

@@ -90,7 +90,7 @@ fn many_ways_lead_to_one_query() {
 }
 
 /// Sentences as people type them.
-const SENTENCES: [(&str, &str); 71] = [
+const SENTENCES: [(&str, &str); 79] = [
     ("show me dogs", "dogs"),
     ("Show me all my dogs!", "dogs"),
     ("a photo of a dog", "dog"),
@@ -162,6 +162,14 @@ const SENTENCES: [(&str, &str); 71] = [
     ("cats or dogs, but no people", "(cats OR dogs) AND NOT people"),
     ("a car parked next to a truck", "car near truck"),
     ("everything except cars", "NOT cars"),
+    ("show pictures that have both a dog and a cat", "dog AND cat"),
+    ("either a dog or a cat", "dog OR cat"),
+    ("neither dogs nor cats", "NOT dogs AND NOT cats"),
+    ("something with wheels", "wheels"),
+    ("show me anything that has wings", "wings"),
+    ("things with wheels but no cars", "wheels AND NOT cars"),
+    ("anything but dogs", "NOT dogs"),
+    ("anything without dogs", "NOT dogs"),
 ];
 
 #[test]

@@ -8,6 +8,10 @@ pub(super) fn skip(scanner: &mut Scanner<'_>) {
     let mut ahead = *scanner;
     let asks = skip_request(&mut ahead);
     let asked = ahead;
+    if skip_something_with(&mut ahead) {
+        *scanner = ahead;
+        return;
+    }
     while ahead.take_one(&ARTICLES) || ahead.take_one(&["of", "which"]) {}
     if ahead.word_ahead().is_some_and(|word| is_photos(&word)) {
         // It is a word.
@@ -21,6 +25,21 @@ pub(super) fn skip(scanner: &mut Scanner<'_>) {
     if asks && !is_end(&asked) {
         *scanner = asked;
     }
+}
+
+/// Skips "something with" and "anything that has", if a name follows.
+fn skip_something_with(scanner: &mut Scanner<'_>) -> bool {
+    let mut ahead = *scanner;
+    if !ahead.take_one(&["something", "anything", "everything", "things"]) {
+        return false;
+    }
+    let before = ahead.position();
+    skip_after_photos(&mut ahead);
+    let is_skipped = ahead.position() > before && !is_end(&ahead);
+    if is_skipped {
+        *scanner = ahead;
+    }
+    is_skipped
 }
 
 /// Returns a query without the words at its end that ask nothing more: "a car in them?", "how many

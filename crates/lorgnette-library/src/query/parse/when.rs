@@ -121,12 +121,18 @@ pub(super) fn is_time_word(word: &str) -> bool {
 
 /// Returns whether a name seems to mean a date.
 pub(crate) fn seems_a_date(name: &str) -> bool {
+    /// What "photos" are called by their age; "old car" is no date.
+    const AGES: [&str; 11] = [
+        "old", "older", "oldest", "new", "newer", "newest", "recent", "latest", "last", "early",
+        "earliest",
+    ];
     let lower = name.to_lowercase();
     let mut words = lower.split(' ');
-    words.any(|word| {
-        let word = word.trim_matches(',');
-        is_time_word(word) || ["today", "yesterday", "recently", "christmas"].contains(&word)
-    })
+    AGES.contains(&lower.as_str())
+        || words.any(|word| {
+            let word = word.trim_matches(',');
+            is_time_word(word) || ["today", "yesterday", "recently", "christmas"].contains(&word)
+        })
 }
 
 fn take_preposition(scanner: &mut Scanner<'_>) -> bool {

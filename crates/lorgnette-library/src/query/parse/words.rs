@@ -32,7 +32,7 @@ const QUALIFIER_WORDS: [&str; 25] = [
     "anywhere",
 ];
 /// Words that end a condition.
-pub(super) const CONNECTIVES: [&str; 15] = [
+pub(super) const CONNECTIVES: [&str; 17] = [
     "and",
     "or",
     "not",
@@ -46,12 +46,14 @@ pub(super) const CONNECTIVES: [&str; 15] = [
     "+",
     "except",
     "excluding",
+    "neither",
+    "nor",
     "showing",
     "containing",
 ];
 /// Articles and similar words, skipped before a name.
-pub(super) const ARTICLES: [&str; 9] =
-    ["a", "an", "the", "some", "any", "all", "every", "my", "our"];
+pub(super) const ARTICLES: [&str; 11] =
+    ["a", "an", "the", "some", "any", "all", "every", "my", "our", "both", "either"];
 /// Words before "of" that say of several things no more than their plural does.
 pub(super) const COLLECTIVES: [&str; 8] =
     ["herd", "flock", "bunch", "pack", "swarm", "crowd", "pile", "row"];
@@ -64,7 +66,7 @@ pub(super) const POSTURES: [&str; 14] = [
 pub(super) const ASKING_VERBS: [&str; 8] =
     ["give", "show", "find", "list", "get", "search", "display", "see"];
 /// Other words that are skipped at the beginning of a query.
-const OPENINGS: [&str; 18] = [
+const OPENINGS: [&str; 20] = [
     "please",
     "there",
     "can",
@@ -80,6 +82,8 @@ const OPENINGS: [&str; 18] = [
     "are",
     "everything",
     "anything",
+    "something",
+    "things",
     "how",
     "got",
     "have",
@@ -211,7 +215,7 @@ pub(super) fn take_negation(scanner: &mut Scanner<'_>) -> bool {
         scanner.take_one(&["for"]);
         return true;
     }
-    scanner.take_one(&["not", "without", "no"])
+    scanner.take_one(&["not", "without", "no", "neither", "nor"])
 }
 
 /// Reads AND in one of its forms.
