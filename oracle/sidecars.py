@@ -29,8 +29,19 @@ def corners(region):
     return [area['X'] - area['W'] / 2, area['Y'] - area['H'] / 2, area['X'] + area['W'] / 2, area['Y'] + area['H'] / 2]
 
 
+def upright(sides, turn):
+    """Where a box of the stored picture is when the EXIF orientation has turned it: mirrored, then by quarters clockwise."""
+    mirrored, quarters = {1: (False, 0), 2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 3), 6: (False, 1), 7: (True, 1), 8: (False, 3)}[turn]
+    left, top, right, bottom = sides
+    if mirrored:
+        left, right = 1 - right, 1 - left
+    for _ in range(quarters):
+        left, top, right, bottom = 1 - bottom, left, 1 - top, right
+    return [left, top, right, bottom]
+
+
 def check(sidecar, answer):
-    """Returns the number of regions."""
+    """Returns the number of regions. They are places in the stored picture (MWG guidelines 2.0, 5.9)."""
     read = json.loads(lines('exiftool', '-json', '-struct', '-validate', '-warning', '-all', sidecar))[0]
     if read.get('Warning') or read.get('Error'):
         sys.exit(f'{sidecar}: exiftool says {read.get("Warning")} {read.get("Error")}')
@@ -43,11 +54,13 @@ def check(sidecar, answer):
     info = read.get('RegionInfo', {})
     boxes = [(name, finding['box']) for name, finding in zip(first, certain) if finding['box']]
     size = info.get('AppliedToDimensions', {})
-    if boxes and (size['W'], size['H']) != (answer['width'], answer['height']):
-        sys.exit(f'{sidecar}: {size}, but the photo has {answer["width"]} x {answer["height"]} pixels')
+    turn = answer['orientation'] or 1
+    stored = (answer['height'], answer['width']) if turn > 4 else (answer['width'], answer['height'])
+    if boxes and (size['W'], size['H']) != stored:
+        sys.exit(f'{sidecar}: {size}, but the photo has {stored} pixels')
     regions = info.get('RegionList', [])
     for region, (name, box) in zip(regions, boxes, strict=True):
-        apart = max(abs(a - b) for a, b in zip(corners(region), box))
+        apart = max(abs(a - b) for a, b in zip(upright(corners(region), turn), box))
         if region['Name'] != name or apart > 2e-6:
             sys.exit(f'{sidecar}: {region}, but {name} is in {box}')
     return len(regions)
@@ -62,6 +75,11 @@ def main():
     shutil.rmtree(arguments.work, ignore_errors=True)
     shutil.copytree(arguments.photos, arguments.work / 'photos')
     library = arguments.work / 'photos.lgn'
+    # Turned in all ways.
+    for turn in range(1, 9):
+        turned = arguments.work / 'photos' / f'turned_{turn}.jpg'
+        shutil.copy(arguments.photos / 'chelsea.jpg', turned)
+        lines('exiftool', '-overwrite_original', f'-Orientation#={turn}', turned)
     lines(arguments.lorgnette, 'index', arguments.work / 'photos', '--library', library, '--write-sidecars',
           '--sidecar-probability', PROBABILITY, '--quiet')
     sidecars = sorted((arguments.work / 'photos').rglob('*.xmp'))

@@ -1,9 +1,11 @@
 //! XMP sidecars: what was found in a photo, for other programs.
 //!
-//! A sidecar is a file beside the photo, `beach.jpg.xmp`, which digiKam, darktable, Lightroom,
-//! immich and PhotoPrism read. It has the names of what was found as keywords (`dc:subject`), and
-//! regions with names ("Guidelines for Handling Image Metadata", Metadata Working Group, 2010,
-//! 5.9). The photo itself is never changed, and neither is a sidecar that another program has
+//! A sidecar is a file beside the photo, `beach.jpg.xmp`, which digiKam, darktable, immich and
+//! PhotoPrism read. Lightroom reads sidecars of raw photos alone, and by another name: of
+//! `IMG_1.CR2` there is an `IMG_1.xmp` too. A sidecar has the names of what was found as keywords
+//! (`dc:subject`), and regions with names ("Guidelines for Handling Image Metadata", Metadata
+//! Working Group, 2010, 5.9), which are places in the picture as it is stored, before it is turned
+//! upright. The photo itself is never changed, and neither is a sidecar that another program has
 //! written.
 
 use std::fmt::Write as _;
@@ -12,6 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lorgnette::net::write_atomically;
+use lorgnette::picture::has_raw_extension;
 
 use crate::bytes::printable;
 use crate::contents::Detection;
@@ -47,45 +50,51 @@ impl Library {
             detections.retain(|detection| {
                 detection.source != Source::Refuted && detection.probability >= min_probability
             });
-            self.write_sidecar(&photo, &detections, &mut summary)
+            let content = xmp(&photo, &detections);
+            sidecar_paths(&photo.path).into_iter().try_for_each(|path| {
+                write_sidecar(path, &content, detections.is_empty(), &mut summary)
+            })
         })?;
         Ok(summary)
     }
-
-    fn write_sidecar(
-        &self,
-        photo: &Photo,
-        detections: &[Detection],
-        summary: &mut SidecarSummary,
-    ) -> Result<()> {
-        let path = sidecar_path(&photo.path);
-        let file_error = |source| Error::File { name: name(&path), source };
-        let existing = match fs::read(&path) {
-            Ok(bytes) => Some(bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(file_error(error)),
-        };
-        if existing.as_deref().is_some_and(|bytes| !is_own(bytes)) {
-            summary.foreign.push(path);
-            return Ok(());
-        }
-        let content = xmp(photo, detections);
-        let nothing = existing.is_none() && detections.is_empty();
-        if nothing || existing.as_deref() == Some(content.as_bytes()) {
-            summary.unchanged += 1;
-            return Ok(());
-        }
-        write_atomically(&path, content.as_bytes()).map_err(file_error)?;
-        summary.written += 1;
-        Ok(())
-    }
 }
 
-/// Returns the path of a photo's sidecar.
-fn sidecar_path(photo: &Path) -> PathBuf {
+/// Writes a sidecar, unless another program has. If there is `nothing` to say, none is made, but
+/// one that exists is brought up to date.
+fn write_sidecar(
+    path: PathBuf,
+    content: &str,
+    nothing: bool,
+    summary: &mut SidecarSummary,
+) -> Result<()> {
+    let file_error = |source| Error::File { name: name(&path), source };
+    let existing = match fs::read(&path) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(file_error(error)),
+    };
+    if existing.as_deref().is_some_and(|bytes| !is_own(bytes)) {
+        summary.foreign.push(path);
+        return Ok(());
+    }
+    if existing.is_none() && nothing || existing.as_deref() == Some(content.as_bytes()) {
+        summary.unchanged += 1;
+        return Ok(());
+    }
+    write_atomically(&path, content.as_bytes()).map_err(file_error)?;
+    summary.written += 1;
+    Ok(())
+}
+
+/// Returns the paths of a photo's sidecars: one, of a raw photo two.
+fn sidecar_paths(photo: &Path) -> Vec<PathBuf> {
     let mut path = photo.as_os_str().to_owned();
     path.push(".xmp");
-    path.into()
+    let mut paths = vec![path.into()];
+    if has_raw_extension(photo) {
+        paths.push(photo.with_extension("xmp"));
+    }
+    paths
 }
 
 fn is_own(sidecar: &[u8]) -> bool {
@@ -116,22 +125,27 @@ fn xmp(photo: &Photo, detections: &[Detection]) -> String {
         let _ = writeln!(xmp, "<rdf:li>{keyword}</rdf:li>");
     }
     xmp += "</rdf:Bag></dc:subject>\n";
-    if let Some(size) = photo.size {
-        xmp += &regions(size, detections);
+    if let Some([width, height]) = photo.size {
+        let turn = photo.orientation.unwrap_or(1);
+        // From here on the picture lies on its side.
+        let size = if turn >= 5 { [height, width] } else { [width, height] };
+        xmp += &regions(size, turn, detections);
     }
     xmp += "</rdf:Description>\n</rdf:RDF>\n</x:xmpmeta>\n<?xpacket end=\"w\"?>\n";
     xmp
 }
 
-/// Returns the regions of a photo of this width and height.
-fn regions([width, height]: [u32; 2], detections: &[Detection]) -> String {
+/// Returns the regions of a photo that is stored with this width and height, and turned upright by
+/// this EXIF orientation.
+fn regions([width, height]: [u32; 2], turn: u8, detections: &[Detection]) -> String {
     let mut regions = format!(
         "<mwg-rs:Regions rdf:parseType=\"Resource\">\n\
          <mwg-rs:AppliedToDimensions stDim:w=\"{width}\" stDim:h=\"{height}\" stDim:unit=\"pixel\"/>\n\
          <mwg-rs:RegionList><rdf:Bag>\n"
     );
     for detection in detections {
-        let Some([left, top, right, bottom]) = detection.bounds else { continue };
+        let Some(bounds) = detection.bounds else { continue };
+        let [left, top, right, bottom] = stored(bounds, turn);
         // An area is given by its centre.
         let (x, y) = ((left + right) / 2.0, (top + bottom) / 2.0);
         let (w, h) = (right - left, bottom - top);
@@ -144,6 +158,25 @@ fn regions([width, height]: [u32; 2], detections: &[Detection]) -> String {
         );
     }
     regions + "</rdf:Bag></mwg-rs:RegionList>\n</mwg-rs:Regions>\n"
+}
+
+/// Returns where a box of the upright picture, in fractions, is in the stored one, which this EXIF
+/// orientation turns upright.
+fn stored([left, top, right, bottom]: [f64; 4], turn: u8) -> [f64; 4] {
+    let from_right = [1.0 - right, 1.0 - left];
+    let from_bottom = [1.0 - bottom, 1.0 - top];
+    // Of the stored picture, the first and last column, and the first and last row.
+    let ([x0, x1], [y0, y1]) = match turn {
+        2 => (from_right, [top, bottom]),
+        3 => (from_right, from_bottom),
+        4 => ([left, right], from_bottom),
+        5 => ([top, bottom], [left, right]),
+        6 => ([top, bottom], from_right),
+        7 => (from_bottom, from_right),
+        8 => (from_bottom, [left, right]),
+        _ => ([left, right], [top, bottom]),
+    };
+    [x0, y0, x1, y1]
 }
 
 /// Escapes markup in a text.
@@ -194,6 +227,35 @@ mod tests {
         let area = "stArea:x=\"0.500000\" stArea:y=\"0.750000\" stArea:w=\"0.500000\"";
         assert!(xmp.contains(area), "{xmp}");
         assert!(is_own(xmp.as_bytes()) && !is_own(b"<x:xmpmeta x:xmptk=\"XMP Core\">"));
-        assert_eq!(sidecar_path(Path::new("/b/c.jpg")), Path::new("/b/c.jpg.xmp"));
+        // On its side: what is at the bottom of the upright photo is at the right.
+        let turned = Photo { orientation: Some(6), ..photo };
+        let xmp = super::xmp(&turned, &detections);
+        assert!(xmp.contains("stDim:w=\"300\" stDim:h=\"400\""), "{xmp}");
+        assert!(xmp.contains("stArea:x=\"0.750000\" stArea:y=\"0.500000\""), "{xmp}");
+    }
+
+    #[test]
+    fn regions_are_places_in_the_stored_picture() {
+        // A corner of the upright picture, by where EXIF's orientations have it.
+        let corner = [0.0, 0.0, 0.25, 0.5];
+        for (turn, expected) in [
+            (1, [0.0, 0.0, 0.25, 0.5]),
+            (2, [0.75, 0.0, 1.0, 0.5]),
+            (3, [0.75, 0.5, 1.0, 1.0]),
+            (4, [0.0, 0.5, 0.25, 1.0]),
+            (5, [0.0, 0.0, 0.5, 0.25]),
+            (6, [0.0, 0.75, 0.5, 1.0]),
+            (7, [0.5, 0.75, 1.0, 1.0]),
+            (8, [0.5, 0.0, 1.0, 0.25]),
+        ] {
+            assert_eq!(stored(corner, turn), expected, "{turn}");
+        }
+    }
+
+    #[test]
+    fn a_raw_photo_has_a_sidecar_for_lightroom_too() {
+        let paths = |photo: &str| sidecar_paths(Path::new(photo));
+        assert_eq!(paths("/b/c.jpg"), [Path::new("/b/c.jpg.xmp")]);
+        assert_eq!(paths("/b/c.CR2"), [Path::new("/b/c.CR2.xmp"), Path::new("/b/c.xmp")]);
     }
 }

@@ -305,11 +305,25 @@ const PHOTO_EXTENSIONS: [&str; 31] = [
     "raf", "orf", "rw2", "pef", "srw", "rwl",
 ];
 
+/// Those of them that raw files of cameras have.
+const RAW_EXTENSIONS: [&str; 13] =
+    ["dng", "nef", "nrw", "cr2", "cr3", "arw", "sr2", "raf", "orf", "rw2", "pef", "srw", "rwl"];
+
 /// True if the file's extension is one of a photo format.
 #[must_use]
 pub fn has_photo_extension(path: &Path) -> bool {
+    has_one_of(path, &PHOTO_EXTENSIONS)
+}
+
+/// True if the file's extension is one of a camera's raw format.
+#[must_use]
+pub fn has_raw_extension(path: &Path) -> bool {
+    has_one_of(path, &RAW_EXTENSIONS)
+}
+
+fn has_one_of(path: &Path, extensions: &[&str]) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| {
-        PHOTO_EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension))
+        extensions.iter().any(|known| known.eq_ignore_ascii_case(extension))
     })
 }
