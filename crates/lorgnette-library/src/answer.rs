@@ -29,6 +29,9 @@ pub struct HitAnswer<'a> {
     /// The bytes of a path that is no text, as hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_bytes: Option<String>,
+    /// Paths of other photos of equal bytes, if copies are folded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<String>,
 }
 
 /// A detection that matches part of a query.
@@ -65,6 +68,7 @@ impl<'a> HitAnswer<'a> {
             matches: matches.collect(),
             explanation: explain.then_some(&hit.explanation),
             path_bytes: path_bytes(&hit.path),
+            copies: hit.copies.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! [`MAX_THUMBNAIL_BYTES`] are listed without one.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +13,10 @@ use lorgnette::picture::{OpenOptions, Picture};
 
 use crate::bytes::{self, printable};
 use crate::search::{Explanation, Hit, Match, SearchResults};
+
+mod duplicates;
+
+pub use self::duplicates::DuplicatesPage;
 
 const STYLE: &str = include_str!("html_page/style.css");
 /// JPEG quality of thumbnails, 1 to 100.
@@ -62,8 +66,6 @@ impl HtmlPage {
     /// Begins the page of the results of `query`.
     #[must_use]
     pub fn new(query: &str, results: &SearchResults) -> Self {
-        let mut page = String::new();
-        let title = escaped(query);
         let (shown, total) = (results.hits.len(), results.total);
         let count = match total {
             0 => "Nothing was found".to_owned(),
@@ -71,15 +73,7 @@ impl HtmlPage {
             _ if shown < total => format!("The best {shown} of {total} photos"),
             _ => format!("{total} photos"),
         };
-        let _ = write!(
-            page,
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"generator\" content=\"Lorgnette \
-             {}\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n\
-             </head>\n<body>\n<header>\n<h1>{title}</h1>\n<p>{count}</p>\n</header>\n<main>\n",
-            env!("CARGO_PKG_VERSION")
-        );
+        let page = head(query, &count);
         let mut objects: Vec<String> = Vec::new();
         for asked in results.hits.iter().flat_map(|hit| &hit.matches).map(|matched| &matched.asked)
         {
@@ -108,10 +102,9 @@ impl HtmlPage {
         let taken = hit.taken.as_ref().map_or(String::new(), |taken| {
             format!("<time>{}</time>", escaped(&taken.replace('T', " ")))
         });
-        let rank = self.rank;
+        let (rank, copies) = (self.rank, copies(&hit.copies));
         let explanation = explained(&hit.explanation);
-        // A long path breaks behind its folders first.
-        let breakable = path.replace('/', "/<wbr>");
+        let breakable = breakable(&path);
         let _ = write!(
             self.page,
             "<article>\n<div class=\"photo\" \
@@ -119,7 +112,7 @@ impl HtmlPage {
              <div class=\"about\">\n<p class=\"name\"><span class=\"rank\">{rank}</span>\
              <span class=\"file\" title=\"{path}\">{name}</span><span \
              class=\"score\">{percent}</span></p>\n\
-             <p class=\"found\">{chips}</p>\n<p class=\"path\">{breakable}</p>{taken}\n\
+             <p class=\"found\">{chips}</p>\n<p class=\"path\">{breakable}</p>{taken}{copies}\n\
              <details>\n<summary>Why {percent}</summary>\n<ul>{explanation}</ul>\n</details>\n\
              </div>\n</article>\n"
         );
@@ -127,29 +120,13 @@ impl HtmlPage {
 
     /// Returns the page.
     #[must_use]
-    pub fn finish(mut self) -> String {
-        let version = env!("CARGO_PKG_VERSION");
-        let _ = write!(
-            self.page,
-            "</main>\n<footer>Found by Lorgnette {version}</footer>\n</body>\n</html>\n"
-        );
-        self.page
+    pub fn finish(self) -> String {
+        self.page + "</main>\n" + &foot()
     }
 
     /// Writes the thumbnail and its boxes.
     fn figure(&mut self, hit: &Hit, thumbnail: &Thumbnail, name: &str) -> String {
-        let mut figure = match &thumbnail.0 {
-            Ok(data) if self.thumbnails + data.len() <= MAX_THUMBNAIL_BYTES => {
-                self.thumbnails += data.len();
-                let link = bytes::percent_encoded(&hit.path);
-                format!(
-                    "<a href=\"file://{link}\"><img alt=\"{name}\" \
-                     src=\"data:image/jpeg;base64,{data}\"></a>"
-                )
-            }
-            Ok(_) => "<p class=\"missing\">The page is full: see the file itself.</p>".to_owned(),
-            Err(why) => format!("<p class=\"missing\">{}</p>", escaped(why)),
-        };
+        let mut figure = linked(&hit.path, name, thumbnail, &mut self.thumbnails);
         for matched in &hit.matches {
             figure += &self.boxed(matched);
         }
@@ -199,6 +176,39 @@ impl HtmlPage {
     }
 }
 
+/// Returns the beginning of a page, up to its photos.
+fn head(title: &str, subtitle: &str) -> String {
+    let (title, version) = (escaped(title), env!("CARGO_PKG_VERSION"));
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"generator\" content=\"Lorgnette {version}\">\n<title>{title}</title>\n\
+         <style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <header>\n<h1>{title}</h1>\n<p>{subtitle}</p>\n</header>\n<main>\n"
+    )
+}
+
+fn foot() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("<footer>Found by Lorgnette {version}</footer>\n</body>\n</html>\n")
+}
+
+/// Writes a thumbnail that links to its photo. `total` counts the bytes of the page's thumbnails.
+fn linked(path: &Path, name: &str, thumbnail: &Thumbnail, total: &mut usize) -> String {
+    match &thumbnail.0 {
+        Ok(data) if *total + data.len() <= MAX_THUMBNAIL_BYTES => {
+            *total += data.len();
+            let link = bytes::percent_encoded(path);
+            format!(
+                "<a href=\"file://{link}\"><img alt=\"{name}\" \
+                 src=\"data:image/jpeg;base64,{data}\"></a>"
+            )
+        }
+        Ok(_) => "<p class=\"missing\">The page is full: see the file itself.</p>".to_owned(),
+        Err(why) => format!("<p class=\"missing\">{}</p>", escaped(why)),
+    }
+}
+
 /// Returns the longer side of thumbnails for this number of photos: at about 25 kB for 480 pixels,
 /// a page of a hundred has 2.5 MB.
 fn side(photos: usize) -> usize {
@@ -208,6 +218,28 @@ fn side(photos: usize) -> usize {
         121..=600 => 320,
         _ => 200,
     }
+}
+
+/// Writes the paths of copies below their number.
+fn copies(paths: &[PathBuf]) -> String {
+    let count = match paths.len() {
+        0 => return String::new(),
+        1 => "1 copy".to_owned(),
+        count => format!("{count} copies"),
+    };
+    let lines = paths.iter().map(|path| {
+        let (link, path) = (bytes::percent_encoded(path), escaped(&path.to_string_lossy()));
+        format!("<li><a href=\"file://{link}\">{}</a></li>", breakable(&path))
+    });
+    format!(
+        "<details>\n<summary>{count}</summary>\n<ul>{}</ul>\n</details>",
+        lines.collect::<String>()
+    )
+}
+
+/// Lets a long path break behind its folders first.
+fn breakable(path: &str) -> String {
+    path.replace('/', "/<wbr>")
 }
 
 fn explained(explanation: &Explanation) -> String {
@@ -268,12 +300,14 @@ mod tests {
             score: 0.5,
             matches: vec![matched],
             explanation: Default::default(),
+            copies: Vec::new(),
         }
     }
 
     #[test]
     fn a_page_stands_alone_and_says_what_it_shows() {
-        let hit = hit("/photos/<script>alert(1)</script>\".jpg");
+        let copies = vec!["/backup/<b>.jpg".into()];
+        let hit = Hit { copies, ..hit("/photos/<script>alert(1)</script>\".jpg") };
         let results = SearchResults { total: 3, hits: vec![hit.clone()] };
         let mut html_page = HtmlPage::new("dog & <b>", &results);
         html_page.add(&hit, &Thumbnail(Ok("AAAA".into())));
@@ -288,6 +322,12 @@ mod tests {
             page.contains(
                 "<a href=\"file:///photos/%3Cscript%3Ealert%281%29%3C/script%3E%22.jpg\">"
             ),
+            "{page}"
+        );
+        assert!(
+            page.contains("<summary>1 copy</summary>")
+                && page
+                    .contains("<a href=\"file:///backup/%3Cb%3E.jpg\">/<wbr>backup/<wbr>&lt;b&gt;"),
             "{page}"
         );
         assert!(

@@ -8,11 +8,12 @@
 //! probability and size. They are scored here, photo by photo, and the best photos explained. A
 //! test compares the results with those of scoring every photo with all of its detections.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::cmp::Ordering;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, Row, params, params_from_iter};
 
 pub use self::fit::BoundingBox;
 pub use self::resolve::MIN_PROBABILITY;
@@ -50,17 +51,20 @@ pub struct SearchOptions<'a> {
     pub model: Option<i64>,
     /// Minimum probability of a detection, unless the query gives one.
     pub min_probability: f64,
+    /// Whether photos of equal bytes are one hit, the best of them.
+    pub fold_copies: bool,
 }
 
 impl Default for SearchOptions<'_> {
-    /// Returns a limit of twenty hits, the features of photos in the library, all models, and
-    /// [`MIN_PROBABILITY`].
+    /// Returns a limit of twenty hits, the features of photos in the library, all models,
+    /// [`MIN_PROBABILITY`], and a hit for each copy.
     fn default() -> Self {
         Self {
             limit: 20,
             provider: &LibraryFeatures,
             model: None,
             min_probability: MIN_PROBABILITY,
+            fold_copies: false,
         }
     }
 }
@@ -94,7 +98,7 @@ impl FeatureProvider for LibraryFeatures {
 /// Results of a search.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchResults {
-    /// Number of photos that match.
+    /// Number of photos that match; copies count once if they are folded.
     pub total: usize,
     /// Best matches in descending order of score, then by path.
     pub hits: Vec<Hit>,
@@ -119,6 +123,8 @@ pub struct Hit {
     pub matches: Vec<Match>,
     /// Computation of the score.
     pub explanation: Explanation,
+    /// Paths of the other present photos of equal bytes, if copies are folded.
+    pub copies: Vec<PathBuf>,
 }
 
 impl Hit {
@@ -191,7 +197,7 @@ impl Library {
         let _snapshot = self.connection().unchecked_transaction()?;
         let resolved = self.resolve(query, options)?;
         let candidates = Candidates::read(self.connection(), &resolved)?;
-        let mut best = Best { limit: options.limit, total: 0, heap: BinaryHeap::new() };
+        let mut best = Best::new(options);
         candidates.each_photo(|photo| {
             if let Some(scored) = resolved.score_photo(&photo.facts) {
                 best.add(scored.score, photo);
@@ -200,8 +206,10 @@ impl Library {
         let total = best.total;
         let hits = best
             .sorted()
-            .into_iter()
-            .map(|ranked| self.hit(&resolved, ranked))
+            .map(|(score, photo)| {
+                let copies = if options.fold_copies { self.copies(&photo)? } else { Vec::new() };
+                Ok(Hit { copies, ..self.hit(&resolved, score, photo)? })
+            })
             .collect::<Result<_>>()?;
         Ok(SearchResults { total, hits })
     }
@@ -229,8 +237,8 @@ impl Library {
     }
 
     /// Returns the hit of a ranked photo.
-    fn hit(&self, resolved: &ResolvedQuery, ranked: Ranked) -> Result<Hit> {
-        let Ranked { score, photo: PhotoRow { width, height, facts } } = ranked;
+    fn hit(&self, resolved: &ResolvedQuery, score: f64, photo: PhotoRow) -> Result<Hit> {
+        let PhotoRow { width, height, facts, .. } = photo;
         // The same function of the same facts gave the rank.
         let scored = resolved.score_photo(&facts);
         let matched = scored.as_ref().map(ScoredPhoto::matched).unwrap_or_default();
@@ -240,7 +248,17 @@ impl Library {
             .collect::<Result<_>>()?;
         let explanation = scored.as_ref().map(ScoredPhoto::explanation).unwrap_or_default();
         let (path, taken) = (bytes::to_path(&facts.path), facts.taken);
-        Ok(Hit { photo: facts.photo, path, width, height, taken, score, matches, explanation })
+        let (photo, copies) = (facts.photo, Vec::new());
+        Ok(Hit { photo, path, width, height, taken, score, matches, explanation, copies })
+    }
+
+    /// Returns the paths of the other present photos of equal bytes.
+    fn copies(&self, photo: &PhotoRow) -> Result<Vec<PathBuf>> {
+        let sql = "SELECT path FROM photo WHERE digest = ? AND state = 0 AND id <> ? ORDER BY path";
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let path = |row: &Row<'_>| Ok(bytes::to_path(row.get_ref(0)?.as_blob()?));
+        let paths = statement.query_map(params![photo.digest, photo.facts.photo], path)?;
+        Ok(paths.collect::<Result<_, _>>()?)
     }
 
     /// Returns the SQL statements of a query and SQLite's plan for each.
@@ -267,51 +285,69 @@ struct Best {
     limit: usize,
     /// Number of photos that match.
     total: usize,
-    /// Up to `limit` photos, the worst on top.
-    heap: BinaryHeap<Reverse<Ranked>>,
+    /// Up to `limit` photos, the worst first.
+    photos: BTreeMap<Rank, PhotoRow>,
+    /// The rank of the best photo of each content, if copies are folded.
+    by_digest: Option<HashMap<[u8; 32], Rank>>,
 }
 
-/// A photo and its score; a better one is greater.
-struct Ranked {
+/// The place of a photo among others; a better one is greater.
+#[derive(Clone)]
+struct Rank {
     score: f64,
-    photo: PhotoRow,
+    path: Vec<u8>,
 }
 
 impl Best {
+    fn new(options: &SearchOptions<'_>) -> Self {
+        let by_digest = options.fold_copies.then(HashMap::new);
+        Self { limit: options.limit, total: 0, photos: BTreeMap::new(), by_digest }
+    }
+
     fn add(&mut self, score: f64, photo: PhotoRow) {
-        self.total += 1;
-        self.heap.push(Reverse(Ranked { score, photo }));
-        if self.heap.len() > self.limit {
-            self.heap.pop();
+        let rank = Rank { score, path: photo.facts.path.clone() };
+        match self.by_digest.as_mut().zip(photo.digest).map(|(ranks, key)| ranks.entry(key)) {
+            None => self.total += 1,
+            Some(Entry::Vacant(entry)) => {
+                self.total += 1;
+                entry.insert(rank.clone());
+            }
+            Some(Entry::Occupied(entry)) if *entry.get() >= rank => return,
+            Some(Entry::Occupied(mut entry)) => {
+                self.photos.remove(&entry.insert(rank.clone()));
+            }
+        }
+        self.photos.insert(rank, photo);
+        if self.photos.len() > self.limit {
+            self.photos.pop_first();
         }
     }
 
-    /// Returns the photos, the best first.
-    fn sorted(self) -> Vec<Ranked> {
-        self.heap.into_sorted_vec().into_iter().map(|Reverse(ranked)| ranked).collect()
+    /// Returns the photos with their scores, the best first.
+    fn sorted(self) -> impl Iterator<Item = (f64, PhotoRow)> {
+        self.photos.into_iter().rev().map(|(rank, photo)| (rank.score, photo))
     }
 }
 
-impl Ord for Ranked {
+impl Ord for Rank {
     fn cmp(&self, other: &Self) -> Ordering {
-        let by_path = || other.photo.facts.path.cmp(&self.photo.facts.path);
-        self.score.total_cmp(&other.score).then_with(by_path)
+        self.score.total_cmp(&other.score).then_with(|| other.path.cmp(&self.path))
     }
 }
 
-impl PartialOrd for Ranked {
+impl PartialOrd for Rank {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Ranked {
+impl PartialEq for Rank {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Ranked {}
+impl Eq for Rank {}
 
 fn to_match(connection: &Connection, matched: MatchedRow<'_>) -> Result<Match> {
     let MatchedRow { name: asked, row, whole, score } = matched;

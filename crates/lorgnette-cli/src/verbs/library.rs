@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         Verb::List(arguments) => list::run(arguments, &read()?),
         Verb::Show(arguments) => show::run(arguments, &read()?, messages),
         Verb::Similar(arguments) => similar::run(arguments, &read()?, global, messages),
-        Verb::Duplicates(arguments) => duplicates::run(arguments, &read()?, global),
+        Verb::Duplicates(arguments) => duplicates::run(arguments, &read()?, global, messages),
         Verb::Export(arguments) => export::run(arguments, &read()?, messages),
         Verb::Verify(arguments) => verify::run(arguments, &path, messages),
         Verb::Correct(arguments) => correct::run(arguments, &mut Library::open(&path)?, messages),

@@ -1,7 +1,7 @@
 //! `lorgnette search`: finds photos in a library by objects and places.
 
 mod links;
-mod page;
+pub(super) mod page;
 mod provider;
 mod results_text;
 
@@ -127,7 +127,9 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let provider = NetworkFeatures { input: &arguments.input, global, messages };
     let min_probability = if arguments.all { 0.0 } else { search::MIN_PROBABILITY };
     let limit = arguments.limit as usize;
-    let options = SearchOptions { limit, provider: &provider, model, min_probability };
+    // A page shows each picture once.
+    let fold_copies = arguments.format == Format::Html;
+    let options = SearchOptions { limit, provider: &provider, model, min_probability, fold_copies };
     if arguments.plan {
         let plan = library.explain_search(&query, &options)?;
         return write_report(|out| writeln!(out, "{plan}")).map(|()| Outcome::Done);
@@ -136,6 +138,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let results = library.search(&query, &options)?;
     messages.detail(&format_args!("{query}: searched in {:.2?}", started.elapsed()));
     if let Some(file) = &arguments.html {
+        let results = library.search(&query, &SearchOptions { fold_copies: true, ..options })?;
         page::write(file, &text, &results, messages)?;
     }
     if let Some(folder) = &arguments.link {
@@ -159,10 +162,16 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         }
     }
     match results.total {
-        0 if arguments.all => messages.note(&format_args!("no photo is as {query} says")),
-        0 => messages.note(&format_args!(
-            "no photo is as {query} says; --all also finds what the network is unsure of"
-        )),
+        0 => {
+            let all = match arguments.all {
+                true => "",
+                false => "; --all also finds what the network is unsure of",
+            };
+            let any = any_of(&query).map_or(String::new(), |any| {
+                format!("; '{any}' finds the photos with any of these")
+            });
+            messages.note(&format_args!("no photo is as {query} says{all}{any}"));
+        }
         total if total > results.hits.len() => {
             let photos = count(total, "photo");
             messages.note(&format_args!(
@@ -173,6 +182,16 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         _ => {}
     }
     Ok(Outcome::Done)
+}
+
+/// Returns the alternative of a query of several things: "cats, dogs" may have meant either.
+fn any_of(query: &Query) -> Option<Query> {
+    match query {
+        Query::All(parts) if parts.iter().all(|part| matches!(part, Query::Has(_))) => {
+            Some(Query::Any(parts.clone()))
+        }
+        _ => None,
+    }
 }
 
 /// Returns the id of the model of --model; `None` if the user named none.

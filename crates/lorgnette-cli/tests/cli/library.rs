@@ -114,8 +114,10 @@ fn alike_photos_are_found() {
     let folder = indexed();
     let duplicates = &on(&folder, &["library", "duplicates", "--format", "json"]).well().json()[0];
     assert_eq!(duplicates["photos"].as_array().unwrap().len(), 2);
+    assert_eq!(duplicates["keep"], folder.text("photos/cat.jpg"));
     let near = on(&folder, &["library", "duplicates", "--near"]).well().out;
-    assert!(near.starts_with("2 photos, similarity 1.000\n"), "{near}");
+    let cat = format!("2 photos, similarity 1.000\n  keep  {}", folder.text("photos/cat.jpg"));
+    assert!(near.starts_with(&cat), "{near}");
     // Of the library, and not of it.
     for path in [folder.text("photos/cat.jpg"), photo("chelsea.jpg")] {
         let similar = on(&folder, &["library", "similar", &path, "--format", "json"]).well().json();
@@ -125,6 +127,37 @@ fn alike_photos_are_found() {
         );
         assert!(similar.iter().all(|found| !found["photo"].as_str().unwrap().ends_with("cup.jpg")));
     }
+}
+
+#[test]
+fn of_duplicates_the_rest_is_listed_and_shown_on_a_page() {
+    let folder = indexed();
+    let (kept, copy) = (folder.text("photos/cat.jpg"), folder.text("photos/deep/copy.jpg"));
+    let rest = |option: &str| on(&folder, &["library", "duplicates", option]).well().out;
+    assert_eq!(rest("--rest"), format!("{copy}\n"));
+    assert_eq!(rest("-0"), format!("{copy}\0"));
+    let page = folder.text("duplicates.html");
+    on(&folder, &["library", "duplicates", "--html", &page]).well();
+    let page = fs::read_to_string(page).unwrap();
+    assert_eq!(page.matches("data:image/jpeg;base64,").count(), 2);
+    let (badge, second) = (page.find(">keep<").unwrap(), page.find("copy.jpg</span>").unwrap());
+    assert!(page.find("cat.jpg</span>").unwrap() < badge && badge < second, "the cat is kept");
+    let listed = page.split_once("<pre>").unwrap().1;
+    assert!(listed.contains("copy.jpg") && !listed.contains("cat.jpg"), "{listed}");
+    let refused = on(&folder, &["library", "duplicates", "--html", &kept]);
+    assert!(refused.code == Some(2) && refused.err.contains(".html"), "{}", refused.err);
+}
+
+#[test]
+fn a_page_of_results_shows_copies_once() {
+    let folder = indexed();
+    let found = on(&folder, &["search", "cat", "--format", "json"]).well().json();
+    assert_eq!(found.len(), 2, "each copy is a photo of its own");
+    let page = on(&folder, &["search", "cat", "--format", "html"]).well().out;
+    assert!(page.contains("<p>1 photo</p>") && page.contains("<summary>1 copy</summary>"));
+    assert_eq!(page.matches("<article>").count(), 1);
+    let (shown, copies) = page.split_once("<summary>1 copy</summary>").unwrap();
+    assert!(shown.contains("cat.jpg") && copies.contains("copy.jpg"), "the first by path is shown");
 }
 
 #[test]

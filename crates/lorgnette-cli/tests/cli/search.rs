@@ -73,6 +73,16 @@ fn faces_are_found_by_number_and_place() {
 }
 
 #[test]
+fn where_nothing_has_all_things_any_of_them_is_suggested() {
+    let folder = indexed();
+    let none = on(&folder, &["search", "Egyptian cat, espresso and rocket"]).well();
+    assert_eq!(none.out, "");
+    assert!(none.err.contains("'Egyptian cat OR espresso OR rocket' finds"), "{}", none.err);
+    let one = on(&folder, &["search", "school bus"]).well();
+    assert!(!one.err.contains(" OR "), "{}", one.err);
+}
+
+#[test]
 fn a_match_has_name_box_and_probability() {
     let folder = indexed();
     let ended =

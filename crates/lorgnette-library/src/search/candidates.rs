@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::query::Count;
 
 /// Columns of [`PhotoRow::read`].
-const PHOTO_COLUMNS: &str = "id, path, width, height, taken, modified";
+const PHOTO_COLUMNS: &str = "id, path, width, height, taken, modified, digest";
 
 /// A set of photos, by id.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub(super) struct Candidates<'a> {
 pub(super) struct PhotoRow {
     pub(super) width: Option<u32>,
     pub(super) height: Option<u32>,
+    /// SHA-256 of the file.
+    pub(super) digest: Option<[u8; 32]>,
     /// The photo and its detections.
     pub(super) facts: PhotoFacts,
 }
@@ -199,7 +201,7 @@ impl PhotoRow {
             modified: row.get(5)?,
             ..PhotoFacts::default()
         };
-        Ok(Self { width: row.get(2)?, height: row.get(3)?, facts })
+        Ok(Self { width: row.get(2)?, height: row.get(3)?, digest: row.get(6)?, facts })
     }
 }
 

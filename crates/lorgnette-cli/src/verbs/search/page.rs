@@ -16,7 +16,7 @@ use crate::progress::Progress;
 
 /// Refuses a file without the extension of a page before the search, so that a photo is not
 /// overwritten.
-pub(super) fn check(file: Option<&Path>) -> Result<()> {
+pub(crate) fn check(file: Option<&Path>) -> Result<()> {
     let extension = |file: &Path| file.extension().map(OsStr::to_ascii_lowercase);
     match file {
         Some(file)
@@ -36,11 +36,15 @@ pub(super) fn write(
     results: &SearchResults,
     messages: Messages,
 ) -> Result<()> {
-    let page = page(query, results, messages);
-    write_atomically(file, page.as_bytes())
-        .with_context(|| format!("--html {}: cannot be written", file.display()))?;
+    write_text(file, &page(query, results, messages))?;
     messages.detail(&format_args!("{}: {} shown", file.display(), results.hits.len()));
     Ok(())
+}
+
+/// Writes a page that is made to its file.
+pub(crate) fn write_text(file: &Path, page: &str) -> Result<()> {
+    write_atomically(file, page.as_bytes())
+        .with_context(|| format!("--html {}: cannot be written", file.display()))
 }
 
 /// Returns the page; thumbnails are made on all cores.
