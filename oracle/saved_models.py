@@ -168,6 +168,29 @@ def module_with_bytes(models):
     models.record(name, {'image_bytes': feed}, {'scores': net.serve(feed)['scores']}, inspect.getdoc(module_with_bytes))
 
 
+def module_with_map(models):
+    """A tf.map_fn over the pictures of a batch: a loop in functions, with variables in its body."""
+    name = 'tf2_map'
+
+    class Net(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.shift = tf.Variable(0.25, name='shift')
+            self.filter = tf.Variable(numbers(2, 2, 3, 4, seed=1))
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 8, 9, 3], tf.float32, name='pictures')])
+        def serve(self, pictures):
+            def each(picture):
+                return tf.image.per_image_standardization(picture) + self.shift
+            x = tf.map_fn(each, pictures)
+            return {'scores': tf.nn.softmax(tf.reduce_max(tf.nn.conv2d(x, self.filter, 1, 'VALID'), [1, 2]))}
+
+    net = Net()
+    tf.saved_model.save(net, models.path(name), signatures=net.serve)
+    feed = numbers(1, 8, 9, 3, low=0, high=200)
+    models.record(name, {'pictures': feed}, {'scores': net.serve(feed)['scores']}, inspect.getdoc(module_with_map))
+
+
 # SavedModels of TensorFlow 1.
 
 def tf1_graph(resources):
@@ -353,7 +376,33 @@ def normalized(k):
     return k.Model(inputs, L.Dense(3, activation='softmax', name='answer')(L.Flatten(name='flat')(x)), name='normalized')
 
 
-KERAS = {'transposed': (transposed, 'answer', (2, 4, 5, 3)), 'groups': (groups, 'answer', (2, 7, 6, 3)), 'layers': (every_layer, 'answer', (2, 16, 14, 3)), 'activations': (activations, 'all', (2, 4, 4, 3)),
+def group_norms(k):
+    """Norms of groups of channels, of each channel, and vectors of length 1."""
+    L = k.layers
+    inputs = L.Input((7, 6, 3), name='pixels')
+    x = L.Conv2D(12, 3, activation='relu', name='stem')(inputs)
+    x = L.GroupNormalization(4, name='groups')(x)
+    x = L.GroupNormalization(-1, epsilon=0.01, scale=False, name='each')(x)
+    x = L.UnitNormalization(name='unit')(x)
+    return k.Model(inputs, L.Dense(3, activation='softmax', name='answer')(L.GlobalMaxPooling2D(name='pool')(x)), name='group_norms')
+
+
+def channels_first(k):
+    """Pictures whose channels come first, in every layer that has an order of dimensions."""
+    L, first = k.layers, dict(data_format='channels_first')
+    inputs = L.Input((3, 12, 10), name='pixels')
+    x = L.ZeroPadding2D(((0, 1), (2, 0)), name='pad', **first)(inputs)
+    x = L.Conv2D(8, 3, activation='relu', name='stem', **first)(x)
+    x = L.BatchNormalization(axis=1, name='bn')(x)
+    x = L.DepthwiseConv2D(3, padding='same', name='depthwise', **first)(x)
+    x = L.MaxPooling2D(name='max', **first)(x)
+    x = L.UpSampling2D(2, name='up', **first)(x)
+    a = L.GlobalAveragePooling2D(name='gap', **first)(x)
+    b = L.Dense(8, name='flat_dense')(L.Flatten(name='flat', **first)(L.AveragePooling2D(3, name='average', **first)(x)))
+    return k.Model(inputs, L.Dense(3, activation='softmax', name='answer')(L.Add(name='both')([a, b])), name='channels_first')
+
+
+KERAS = {'group_norms': (group_norms, 'answer', (2, 7, 6, 3)), 'channels_first': (channels_first, 'answer', (2, 3, 12, 10)), 'transposed': (transposed, 'answer', (2, 4, 5, 3)), 'groups': (groups, 'answer', (2, 7, 6, 3)), 'layers': (every_layer, 'answer', (2, 16, 14, 3)), 'activations': (activations, 'all', (2, 4, 4, 3)),
          'nested': (nested, 'answer', (2, 8, 8, 3)), 'sequential': (sequential, 'answer', (2, 10, 9, 3)),
          'functions': (functions, 'answer', (2, 6, 6, 3)), 'normalized': (normalized, 'answer', (2, 6, 5, 3))}
 
@@ -369,9 +418,9 @@ def keras_files(models, model, name, k, feed, output, what):
         graph = f'{version}_{name}.{ending}'
         model.save(models.path(graph))
         models.record(graph, {key: feed}, {output: answer}, what)
-    # Keras 3.15 exports random layers as they are in training: their answers differ from run to run. Convolutions of
-    # groups and transposed ones are not read from graphs.
-    if (k is keras and name in ('layers', 'sequential')) or name in ('groups', 'transposed'):
+    # Keras 3.15 exports random layers as they are in training: their answers differ from run to run. Transposed
+    # convolutions are not read from graphs.
+    if (k is keras and name in ('layers', 'sequential')) or name == 'transposed':
         return
     graph = f'{version}_{name}_saved'
     if k is keras:
@@ -450,7 +499,7 @@ def main():
     if arguments.applications:
         applications(models)
     else:
-        for make in (module_with_nested_functions, module_with_branches, module_with_bytes, tf1_variables, tf1_resources, tf1_hub):
+        for make in (module_with_nested_functions, module_with_branches, module_with_bytes, module_with_map, tf1_variables, tf1_resources, tf1_hub):
             make(models)
         random_layers(models)
         keras_models(models)

@@ -6,14 +6,17 @@
 Every graph takes `photo.png` (or `photo.jpg`) the way its maker's code feeds it. `cases.json` has one entry a
 graph: its file, the photo, the labels, the answer, and the rule that tells how the graph wants its picture.
 """
+import io
 import json
 import os
 import pathlib
+import struct
 import sys
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 tf1 = tf.compat.v1
 tf1.disable_control_flow_v2()
@@ -315,6 +318,8 @@ def main(path):
     further_endings(folder)
     further_decoders(folder)
     further_quantised(folder)
+    maps(folder)
+    constants_and_statistics(folder)
     folder.write()
 
 
@@ -534,8 +539,23 @@ def further_decoders(folder):
             'DecodeJpeg, tf.image.central_crop')
     decodes('decodes_and_standardises', lambda c: tf.image.per_image_standardization(tf.io.decode_jpeg(c, 3)), folder.jpeg, 'photo.jpg',
             'DecodeJpeg, tf.image.per_image_standardization', 1.0)
+    framed = framed_gif(folder.pixels)
+    (folder.path / 'framed.gif').write_bytes(framed)
+    decodes('decodes_frame', lambda c: tf.io.decode_image(c, 3, expand_animations=False), framed, 'framed.gif',
+            'DecodeImage of a GIF whose frame is not its screen')
     decodes('decodes_converted', lambda c: tf.image.convert_image_dtype(tf.io.decode_png(c, 3, tf.uint16), tf.float32), deep, 'deep.png',
             'DecodePng of 16 bits, tf.image.convert_image_dtype', 1.0)
+
+
+def framed_gif(pixels):
+    """A GIF whose frame is smaller than its screen and lies within it: its description of screen and frame is changed."""
+    image = io.BytesIO()
+    Image.fromarray(pixels[:16, :20]).quantize(16).save(image, 'GIF')
+    gif = bytearray(image.getvalue())
+    gif[6:10] = struct.pack('<HH', 48, 40)
+    frame = gif.index(struct.pack('<BHHHH', 0x2c, 0, 0, 20, 16))
+    gif[frame + 1:frame + 5] = struct.pack('<HH', 7, 5)
+    return bytes(gif)
 
 
 def further_quantised(folder):
@@ -557,6 +577,95 @@ def further_quantised(folder):
             'a narrow range of weights')
     trained('quantised_and_back', lambda x, kind: tf.quantization.quantize_and_dequantize_v2(x, -1.0, 1.0, range_given=True) if kind == 'weights'
             else tf.quantization.quantize_and_dequantize_v2(x, 0.0, 6.0, signed_input=False, range_given=True), 'QuantizeAndDequantize')
+
+
+def maps(folder):
+    """Graphs that take the pictures of a batch one by one in a loop, as programs that serve models do."""
+    def as_slim(contents):
+        """inception_preprocessing.py, as TensorFlow Serving's inception_saved_model.py calls it."""
+        x = tf.image.convert_image_dtype(tf.io.decode_jpeg(contents, 3), tf.float32)
+        x = tf.expand_dims(tf.image.central_crop(x, 0.875), 0)
+        x = tf.squeeze(tf1.image.resize_bilinear(x, [SIDE, SIDE]), [0])
+        return (x - 0.5) * 2.0
+
+    def as_keras(contents):
+        """A serving function of TensorFlow 2."""
+        return tf.image.resize(tf.io.decode_image(contents, 3, expand_animations=False), [SIDE, SIDE]) / 255.0
+
+    def standardised(picture):
+        """A batch of pictures of one size, each standardised by itself."""
+        return tf.image.per_image_standardization(tf.image.resize(picture, [SIDE, SIDE]))
+
+    def mapped(each, source):
+        x = tf.map_fn(each, source, fn_output_signature=tf.float32)
+        return tf.nn.softmax(logits(features(tf.ensure_shape(x, [None, SIDE, SIDE, 3]))), name='prob')
+
+    def loop(name, each, feed, rule, what, photo_file, dtype=tf.string, shape=(None,)):
+        def build():
+            source = placeholder(shape, dtype)
+            return source, mapped(each, source)
+        folder.add(name, build, feed, rule, what, photo_file)
+    pixels = folder.pixels[np.newaxis].astype(np.float32)
+    loop('maps_decoder', as_slim, [folder.jpeg], 'decodes pictures', 'tf.map_fn of TF-Slim\'s preprocessing', 'photo.jpg')
+    loop('maps_any_decoder', as_keras, [folder.jpeg], 'decodes pictures', 'tf.map_fn of DecodeImage', 'photo.jpg')
+    loop('maps_standardised', standardised, pixels, 'takes 0 to 255', 'tf.map_fn of tf.image.per_image_standardization',
+         'photo.png', tf.float32, (None, None, None, 3))
+
+    def frozen(name, each, spec, feed, rule, what, photo_file, lower):
+        """As TensorFlow 2 freezes it: a loop of TensorLists, lowered to one of TensorFlow 1 or with functions."""
+        from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+        tf1.enable_control_flow_v2()
+        function = tf.function(lambda source: mapped(each, source), input_signature=[spec]).get_concrete_function()
+        tf1.disable_control_flow_v2()
+        graph = convert_variables_to_constants_v2(function, lower_control_flow=lower).graph.as_graph_def()
+        (folder.path / f'{name}.pb').write_bytes(graph.SerializeToString(deterministic=True))
+        folder.note(name, function(tf.constant(feed)).numpy(), rule, what, photo_file, 1e-4)
+    texts = tf.TensorSpec([None], tf.string)
+    pictures = tf.TensorSpec([None, None, None, 3], tf.float32)
+    for lower in [True, False]:
+        suffix = '' if lower else '_in_functions'
+        frozen(f'maps_lists{suffix}', as_keras, texts, [folder.jpeg], 'decodes pictures', 'tf.map_fn of TensorFlow 2', 'photo.jpg', lower)
+        frozen(f'maps_lists_standardised{suffix}', standardised, pictures, pixels, 'takes 0 to 255', 'the same of pixels', 'photo.png', lower)
+
+
+def constants_and_statistics(folder):
+    """Constants that are computed, channels by products, and pictures that are scaled by their own numbers."""
+    whole = folder.resized()
+
+    def begins(name, begin, feed, rule, what, scale=1.0, tolerance=1e-4, **kinds):
+        def build():
+            source = placeholder(**kinds)
+            return source, tf.nn.softmax(logits(features(begin(source), scale)), name='prob')
+        folder.add(name, build, feed, rule, what, tolerance=tolerance)
+    levels = 'takes 0 to 255'
+    begins('computed_constants', lambda x: (x - tf.reduce_mean(tf.constant([123., 117., 104.]))) / tf.sqrt(tf.constant(3600.)), whole,
+           levels, 'a mean and a deviation that the graph computes')
+    reverse = np.eye(3, dtype=np.float32)[::-1]
+    begins('reverses_by_matrix', lambda x: tf.tensordot(x, tf.constant(reverse), [[3], [0]]) - VGG_MEANS[::-1], whole, levels,
+           'a matrix reverses channels', scale=128.0)
+    begins('reverses_by_convolution', lambda x: tf.nn.conv2d(x, tf.constant(reverse.reshape(1, 1, 3, 3)), 1, 'SAME') - VGG_MEANS[::-1],
+           whole, levels, 'a convolution reverses channels', scale=128.0)
+    begins('scales_by_convolution', lambda x: tf.nn.depthwise_conv2d(x, tf.fill([1, 1, 3, 1], 1 / 127.5), [1] * 4, 'SAME') - 1.0, whole,
+           levels, 'a depthwise convolution scales')
+    begins('signed_bytes', lambda x: (tf.cast(x, tf.float32) + 128.0) / 255.0, (np.round(whole) - 128).astype(np.int8), 'takes integers',
+           'int8', dtype=tf.int8, tolerance=2e-3)
+    begins('by_its_maximum', lambda x: x / tf.reduce_max(x), whole, levels, 'by the largest value of the picture')
+    begins('between_its_extremes', lambda x: (x - tf.reduce_min(x)) / (tf.reduce_max(x) - tf.reduce_min(x)), whole, levels,
+           'between the extremes of the picture')
+    begins('by_its_length', lambda x: tf.nn.l2_normalize(x, [1, 2, 3]) * 30.0, whole, levels, 'a picture of length 1')
+
+    def by_tanh():
+        source = placeholder()
+        return source, 0.5 * (tf.tanh(0.5 * logits(features(source / 255.0), 1)) + 1.0)
+    folder.add('sigmoid_by_tanh', by_tanh, whole, levels, 'one sigmoid by tanh')
+
+    def grouped():
+        source = placeholder()
+        x = tf.nn.relu(tf.nn.conv2d(source / 255.0, tf.constant(weights('first', 3, 3, 3, 8, scale=0.3)), 2, 'SAME'))
+        x = tf.nn.relu(tf.nn.conv2d(x, tf.constant(weights('grouped', 3, 3, 2, 12, scale=0.3)), 1, 'SAME'))
+        x = tf.nn.relu(tf.nn.conv2d(x, tf.constant(weights('each', 3, 3, 1, 24, scale=0.3)), 1, 'SAME'))
+        return source, tf.nn.softmax(logits(tf.reduce_mean(x, [1, 2])), name='prob')
+    folder.add('groups_of_channels', grouped, whole, levels, 'convolutions of groups of channels and of single ones')
 
 
 if __name__ == '__main__':

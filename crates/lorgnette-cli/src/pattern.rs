@@ -1,8 +1,8 @@
 //! Patterns of paths that the shell did not expand, such as `holidays/*.jpg`.
 //!
 //! Names of files are bytes. The crate `glob` matches texts and panics at a name that is none, so
-//! it only parses patterns here: a name is matched with U+FFFD in place of what is no text, and
-//! with its letters composed.
+//! it only parses patterns here: a name is matched with a private character in place of each byte
+//! that is no text, and with its letters composed.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -35,25 +35,39 @@ enum Part {
 ///
 /// # Errors
 /// If the pattern cannot be parsed.
-pub(crate) fn expand(pattern: &str, options: MatchOptions) -> Result<Vec<Match>, PatternError> {
-    let parts = Path::new(pattern)
-        .components()
-        .map(|component| parse(component))
-        .collect::<Result<Vec<Part>, _>>()?;
+pub(crate) fn expand(pattern: &Path, options: MatchOptions) -> Result<Vec<Match>, PatternError> {
+    let parts =
+        pattern.components().map(|component| parse(component)).collect::<Result<Vec<Part>, _>>()?;
     let mut found = Vec::new();
     Expansion { options, found: &mut found }.expand(PathBuf::new(), &parts);
     Ok(found)
 }
 
+/// Returns true if a path may be a pattern.
+pub(crate) fn is_pattern(path: &OsStr) -> bool {
+    path.as_encoded_bytes().iter().any(|byte| matches!(byte, b'*' | b'?' | b'['))
+}
+
+/// Returns a name as text: letters composed, a private character for each byte that is no text.
+fn characters(name: &OsStr) -> String {
+    /// The first of 256 characters of Unicode's private use area.
+    const FIRST: u32 = 0xf700;
+    let mut text = String::new();
+    for chunk in name.as_encoded_bytes().utf8_chunks() {
+        text.push_str(&nfc(chunk.valid()));
+        let bytes = chunk.invalid().iter().map(|&byte| FIRST + u32::from(byte));
+        text.extend(bytes.filter_map(char::from_u32));
+    }
+    text
+}
+
 fn parse(component: Component<'_>) -> Result<Part, PatternError> {
     match component {
         Component::Normal(name) if name == "**" => Ok(Part::Folders),
-        Component::Normal(name) => match name.to_str() {
-            Some(text) if text.contains(['*', '?', '[']) => {
-                Ok(Part::Name(Pattern::new(&nfc(text))?))
-            }
-            _ => Ok(Part::Literal(name.into())),
-        },
+        Component::Normal(name) if is_pattern(name) => {
+            Ok(Part::Name(Pattern::new(&characters(name))?))
+        }
+        Component::Normal(name) => Ok(Part::Literal(name.into())),
         other => Ok(Part::Literal(PathBuf::from(other.as_os_str()))),
     }
 }
@@ -77,8 +91,8 @@ impl Expansion<'_> {
             }
             Part::Name(pattern) => {
                 for path in self.entries(&base) {
-                    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                    if pattern.matches_with(&nfc(&name), self.options) {
+                    let name = characters(path.file_name().unwrap_or_default());
+                    if pattern.matches_with(&name, self.options) {
                         self.expand(path, rest);
                     }
                 }

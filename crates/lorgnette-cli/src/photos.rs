@@ -208,20 +208,18 @@ impl Finder {
     /// The photos of an argument. If there is no such path, it may be a pattern that the shell did
     /// not expand, or a name with other letters composed.
     fn expand(&mut self, path: &Path) -> Vec<Photo> {
-        match path.to_str().filter(|text| text.contains(['*', '?', '['])) {
-            Some(pattern) if fs::symlink_metadata(path).is_err() => self.matches(pattern),
-            _ => self.file_or_folder(path.to_owned()),
+        match pattern::is_pattern(path.as_os_str()) && fs::symlink_metadata(path).is_err() {
+            true => self.matches(path),
+            false => self.file_or_folder(path.to_owned()),
         }
     }
 
-    fn matches(&mut self, pattern: &str) -> Vec<Photo> {
+    fn matches(&mut self, pattern: &Path) -> Vec<Photo> {
         let found = match pattern::expand(pattern, GLOB_OPTIONS) {
             Ok(found) => found,
             Err(error) => {
-                return vec![Photo::unavailable(
-                    Path::new(pattern),
-                    &format!("no such file, and no pattern: {error}"),
-                )];
+                let why = format!("no such file, and no pattern: {error}");
+                return vec![Photo::unavailable(pattern, &why)];
             }
         };
         let mut photos = Vec::new();
@@ -235,7 +233,7 @@ impl Finder {
             }
         }
         if photos.is_empty() {
-            photos.push(Photo::unavailable(Path::new(pattern), "no file has a name like this"));
+            photos.push(Photo::unavailable(pattern, "no file has a name like this"));
         }
         photos
     }

@@ -12,6 +12,7 @@ mod builder;
 mod constant;
 mod decoding;
 mod layout;
+mod map_loop;
 mod operation;
 mod order;
 mod signature;
@@ -41,6 +42,7 @@ use crate::graph::{Graph, Op};
 use crate::lazy_tensor::{self, ByteRange, LazyTensor};
 use crate::memory;
 use crate::proto;
+use crate::saved_model;
 use crate::tensor::{DType, Tensor};
 use crate::tflite;
 use crate::weights::Variables;
@@ -116,12 +118,19 @@ impl GraphDef {
         }
         check_decoded_size(path, proto::size::graph_bytes(&bytes))?;
         let length = bytes.len();
-        let graph = proto::GraphDef::decode(bytes).map_err(|_| {
+        let has_functions = proto::size::has_functions(&bytes);
+        let whole = bytes.clone();
+        let mut graph = proto::GraphDef::decode(bytes).map_err(|_| {
             format(format!(
                 "not a frozen TensorFlow graph, or a damaged one, of {length} bytes: get another \
                  copy, or give a graph (.pb), ONNX, TensorFlow Lite or a checkpoint"
             ))
         })?;
+        if has_functions {
+            let inlined = saved_model::without_functions(whole)
+                .map_err(|what| format(format!("a damaged graph: {what}")))?;
+            graph.node = inlined.unwrap_or(graph.node);
+        }
         Self::new(file, graph, path)
     }
 
@@ -132,14 +141,15 @@ impl GraphDef {
         if graph.node.is_empty() {
             return Err(format("the graph has no nodes".into()));
         }
-        let mut by_name = HashMap::with_capacity(graph.node.len());
-        for (index, node) in graph.node.iter().enumerate() {
+        let nodes = map_loop::without_maps(graph.node);
+        let mut by_name = HashMap::with_capacity(nodes.len());
+        for (index, node) in nodes.iter().enumerate() {
             if by_name.insert(node.name.clone(), index).is_some() {
                 return Err(format(format!("two nodes are called '{}'", node.name)));
             }
         }
         let interface = Box::default();
-        Ok(Self { path: path.into(), file, nodes: graph.node, by_name, variables: None, interface })
+        Ok(Self { path: path.into(), file, nodes, by_name, variables: None, interface })
     }
 
     /// Returns the graph with names for its inputs and outputs.
@@ -438,7 +448,13 @@ pub(crate) fn identify(bytes: &[u8]) -> Option<&'static str> {
         _ if text(b"\x89HDF") => {
             "an HDF5 file, as Keras writes it (.h5): it is read from a file, not from memory"
         }
-        [0x80, 2..=5, ..] => "a Python pickle (as old PyTorch files are), not a graph",
+        [0x80, 2..=5, ..] => {
+            "a Python pickle (as old PyTorch files are), not a graph: export the model as ONNX"
+        }
+        _ if bytes.get(8..10) == Some(b"{\"") => {
+            "weights in the form of safetensors, without the layers: export the model as ONNX, or \
+             save it with model.save(\"model.keras\")"
+        }
         _ if bytes.ends_with(&SSTABLE_MAGIC) => "a checkpoint, not a frozen graph",
         _ if is_picture(bytes) => "a picture, not a graph",
         [0x08, 0x01, 0x12, ..] => {

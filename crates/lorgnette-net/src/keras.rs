@@ -80,12 +80,19 @@ fn read_h5(file: &MappedFile) -> Read {
     };
     let Some(config) = text(MODEL_CONFIG)? else {
         let what = "an HDF5 file without a Keras model";
-        return Err(match root.texts("layer_names") {
-            Ok(Some(_)) => format!(
+        let has_weights = matches!(root.texts("layer_names"), Ok(Some(_)))
+            || ["layers", "_layer_checkpoint_dependencies"]
+                .iter()
+                .any(|group| matches!(h5.find(group), Ok(Some(_))));
+        return Err(match has_weights {
+            true => format!(
                 "{what}: it has the weights alone (save_weights), and not the layers: save the \
                  whole model with model.save(\"model.keras\")"
             ),
-            _ => format!("{what} (it has no attribute {MODEL_CONFIG})"),
+            false => format!(
+                "{what} (it has no attribute {MODEL_CONFIG}): save the whole model with \
+                 model.save(\"model.keras\")"
+            ),
         });
     };
     let version = text("keras_version")?.unwrap_or_default();

@@ -46,8 +46,7 @@ pub(crate) fn open(path: &Path, wanted: Option<&str>) -> Result<GraphDef> {
     let format = |what: String| Error::Format { path: path.into(), what };
     check_decoded_size(path, crate::proto::size::saved_model_bytes(file.bytes()))?;
     let decoded = proto::SavedModel::decode(file.bytes().clone())
-        .map_err(|error| format!("not a SavedModel, or a damaged one: {error}"))
-        .map_err(format)?;
+        .map_err(|_| format("not a SavedModel, or a damaged one: get another copy".into()))?;
     let meta_graph = signature::for_inference(decoded.meta_graphs)
         .ok_or_else(|| format("this SavedModel has no graph".into()))?;
     let signatures = signature::signatures(&meta_graph, wanted, path)?;
@@ -67,6 +66,23 @@ pub(crate) fn open(path: &Path, wanted: Option<&str>) -> Result<GraphDef> {
     }
     let weights = Arc::new(variables_beside(path)?);
     Ok(graph.with_variables(Arc::new(restore::RestoredVariables::new(weights, keys))))
+}
+
+/// Returns the nodes of a graph that is no SavedModel, its functions inlined; `None` if it calls
+/// none.
+///
+/// # Errors
+/// A sentence if the graph is damaged.
+pub(crate) fn without_functions(
+    graph: bytes::Bytes,
+) -> std::result::Result<Option<Vec<NodeDef>>, String> {
+    let file_bytes = graph.len();
+    let graph = proto::GraphDef::decode(graph)
+        .map_err(|_| "its functions cannot be read: get another copy".to_owned())?;
+    match inline::has_calls(&graph) {
+        true => inline::inline(&graph, &[], file_bytes).map(Some),
+        false => Ok(None),
+    }
 }
 
 /// Returns the names of the chosen signature as names of nodes.

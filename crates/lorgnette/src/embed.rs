@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::observer::Observer;
 use crate::picture::{Picture, PictureRef};
-use crate::preprocess::Preprocessing;
+use crate::preprocess::{ChannelOrder, Preprocessing};
 
 /// Computes features of pictures. Cheap to clone and to share between threads.
 #[derive(Clone, Debug)]
@@ -54,8 +54,12 @@ impl Embedder {
     }
 
     /// Returns the same embedder with another preprocessing.
-    pub(crate) fn with_preprocessing(&self, preprocessing: Preprocessing) -> Self {
-        let model = self.model.with_preprocessing(preprocessing);
+    pub(crate) fn with_preprocessing(
+        &self,
+        preprocessing: Preprocessing,
+        order: ChannelOrder,
+    ) -> Self {
+        let model = self.model.with_preprocessing(preprocessing).with_channel_order(order);
         Self { model, end_point: self.end_point.clone() }
     }
 

@@ -31,7 +31,7 @@ use crate::preprocess::{ChannelOrder, Preprocessing, Preprocessor};
 
 pub use augment::{Augmentation, AugmentationOptions};
 pub use cache::{CacheError, CacheSummary, FeatureCache, Key};
-pub use retrain::{Imported, OtherPreprocessing, import_retrain, nearest_preprocessing};
+pub use retrain::{Deviation, Imported, OtherPreprocessing, import_retrain, nearest_preprocessing};
 
 /// Version of the computation. It changes with results that the rest of the key does not cover.
 const VERSION: u32 = 1;
@@ -143,8 +143,8 @@ impl Extractor {
     }
 
     /// The same extractor for another preprocessing. Its features are not for a cache.
-    fn with_preprocessing(&self, preprocessing: Preprocessing) -> Self {
-        Self { embedder: self.embedder.with_preprocessing(preprocessing), ..self.clone() }
+    fn with_preprocessing(&self, preprocessing: Preprocessing, order: ChannelOrder) -> Self {
+        Self { embedder: self.embedder.with_preprocessing(preprocessing, order), ..self.clone() }
     }
 
     /// Cache key for a photo's features.

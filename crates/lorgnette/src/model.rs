@@ -334,6 +334,12 @@ impl Model {
         Self { network: self.network.clone(), info: Arc::new(info) }
     }
 
+    /// Returns the same model with its channels in another order.
+    pub(crate) fn with_channel_order(mut self, order: ChannelOrder) -> Self {
+        Arc::make_mut(&mut self.info).preprocess.order = order;
+        self
+    }
+
     /// Number of threads it runs on.
     #[must_use]
     pub fn threads(&self) -> usize {

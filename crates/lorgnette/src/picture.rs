@@ -37,6 +37,7 @@ mod avif;
 mod error;
 mod exif;
 mod format;
+mod gif;
 #[cfg(feature = "heic")]
 mod heic;
 mod jpeg;
@@ -72,6 +73,8 @@ pub struct Picture {
     source_size: (usize, usize),
     source_channels: u8,
     format: Option<PictureFormat>,
+    /// Rows and columns of TensorFlow's canvas, if they are not those of a GIF's screen.
+    canvas: Option<[usize; 2]>,
     pixels: Pixels,
     reserved: Reserved,
 }
@@ -133,6 +136,7 @@ impl Picture {
             source_size,
             source_channels: 3,
             format: None,
+            canvas: None,
             pixels,
             reserved: Reserved::default(),
         })

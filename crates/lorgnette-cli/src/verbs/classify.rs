@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
 
     /// Write CSV with one line for each photo, its classes side by side; a photo that failed has
     /// its error in it
-    #[arg(long, conflicts_with = "format")]
+    #[arg(long)]
     wide: bool,
 
     /// Draw the answers on a copy of the photo, in a file (.png, .jpg), or of each, in a folder, in
@@ -76,6 +76,10 @@ const CSV_HEADER: &str = "photo,rank,index,synset,name,probability,logit\n";
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     output_paths::check(arguments.picture.as_deref(), "--picture", PICTURES)?;
     output_paths::check(arguments.show_input.as_deref(), "--show-input", PICTURES)?;
+    ensure!(
+        !(arguments.wide && arguments.format == Format::Json),
+        "--wide writes CSV: not with --format json"
+    );
     let drawn = arguments.picture.is_some();
     ensure!(
         !(drawn && arguments.decode.is_reduced()),

@@ -8,9 +8,10 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use lorgnette::dataset::{Dataset, Digest, Listing, ListingOptions, Nested};
 use lorgnette::features::{
-    Extractor, FeatureCache, OtherPreprocessing, import_retrain, nearest_preprocessing,
+    Deviation, Extractor, FeatureCache, OtherPreprocessing, import_retrain, nearest_preprocessing,
 };
 use lorgnette::picture::OpenOptions;
+use lorgnette::preprocess::Preprocessor;
 
 use crate::Outcome;
 use crate::arguments::{Global, InputArguments};
@@ -89,9 +90,9 @@ struct Import {
     #[arg(long, value_name = "END_POINT")]
     features: Option<String>,
 
-    /// How many of them are computed again, and compared; if they differ by more than 5 %, nothing
-    /// is imported
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    /// How many of them, evenly spread, are computed again and compared; if one differs by more
+    /// than 5 %, nothing is imported
+    #[arg(long, value_name = "N", default_value_t = 8)]
     check: usize,
 
     #[command(flatten)]
@@ -105,7 +106,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     match &arguments.action {
         Action::Show => show(&cache)?,
         Action::Prune(prune) => prune_cache(prune, &mut cache, global, messages)?,
-        Action::Import(import) => import_files(import, &mut cache, global, messages)?,
+        Action::Import(import) => return import_files(import, &mut cache, global, messages),
     }
     Ok(Outcome::Done)
 }
@@ -171,30 +172,39 @@ fn digests(folders: &[PathBuf], messages: Messages) -> Result<HashSet<Digest>> {
 fn implausible(
     import: &Import,
     extractor: &Extractor,
-    error: f32,
+    worst: &Deviation,
     nearest: Option<OtherPreprocessing>,
 ) -> String {
     let model = extractor.embedder().model();
     let percent = |error: f32| format!("{:.1} %", 100.0 * error);
+    let options = |nearest: OtherPreprocessing| {
+        let usual = Preprocessor::new(nearest.preprocessing, 1, 1).order;
+        let order = match nearest.order == usual {
+            true => String::new(),
+            false => format!(" --channels {}", nearest.order),
+        };
+        format!("--preprocess {}{order}", nearest.preprocessing)
+    };
     let advice = match nearest {
         Some(nearest) if nearest.is_plausible() => format!(
-            "; with --preprocess {} they are {} off: give that",
-            nearest.preprocessing,
+            "; with {} the values are at most {} off: give that",
+            options(nearest),
             percent(nearest.relative_error)
         ),
         Some(nearest) => format!(
-            ", and with every other preprocessing at least {} ({}): they are of another network \
-             or of other photos",
+            ", and with every other preprocessing some are at least {} off ({}): they are of \
+             another network or of other photos",
             percent(nearest.relative_error),
-            nearest.preprocessing
+            options(nearest)
         ),
         None => String::new(),
     };
     format!(
-        "{}: nothing imported: the values are {} off what {} gives with the preprocessing \
+        "{}: nothing imported: the values of {} are {} off what {} gives with the preprocessing \
          {}{advice} (--check 0 takes them as they are)",
         import.bottlenecks.display(),
-        percent(error),
+        worst.photo.display(),
+        percent(worst.relative_error),
         model.name(),
         model.preprocess().preprocessing
     )
@@ -205,7 +215,7 @@ fn import_files(
     cache: &mut FeatureCache,
     global: &Global,
     messages: Messages,
-) -> Result<()> {
+) -> Result<Outcome> {
     let model = model::open_for_photos(&import.input, global, messages)?;
     let extractor = Extractor::new(model, import.features.as_deref(), OpenOptions::default())?;
     let listing = Listing::open(&import.folder, &ListingOptions::default())?;
@@ -218,10 +228,19 @@ fn import_files(
     for what in &imported.refused {
         messages.error(what);
     }
-    if let Some(error) = imported.relative_error.filter(|_| imported.is_implausible()) {
+    if let Some(worst) = imported.worst.as_ref().filter(|_| imported.is_implausible()) {
         let nearest =
             nearest_preprocessing(&import.bottlenecks, &dataset.examples, &extractor, import.check);
-        bail!("{}", implausible(import, &extractor, error, nearest));
+        bail!("{}", implausible(import, &extractor, worst, nearest));
+    }
+    if imported.imported == 0 {
+        bail!(
+            "{}: nothing imported: {} without a file of values, such as {}, and {} refused",
+            import.bottlenecks.display(),
+            count(imported.missing, "photo"),
+            import.bottlenecks.join("CLASS/PHOTO.jpg.txt").display(),
+            imported.refused.len()
+        );
     }
     messages.note(&format_args!(
         "{} imported, {} without a file, {} refused",
@@ -229,5 +248,7 @@ fn import_files(
         imported.missing,
         imported.refused.len()
     ));
-    show(cache)
+    show(cache)?;
+    let (taken, refused) = (imported.imported, imported.refused.len());
+    Ok(Outcome::of_inputs(taken + refused, refused))
 }

@@ -137,7 +137,6 @@ fn a_retrained_graph_says_what_a_conversion_loses() {
     let graph = models.text("retrained/output_graph.pb");
     let convert =
         |name: &str| lorgnette(&["models", "convert", &graph, "--out", &models.text(name)]);
-    // A checkpoint beside a graph would be opened with it.
     for name in ["out", "alone"] {
         fs::create_dir_all(models.path(name)).unwrap();
     }
@@ -145,13 +144,16 @@ fn a_retrained_graph_says_what_a_conversion_loses() {
     assert!(ended.err.contains("again.labels.txt"), "{}", ended.err);
     let again = classify(&models.text("out/again.pb"), &[]).well();
     assert_eq!(labels(&again), labels(&classify(&graph, &[]).well()));
-    let ended = convert("alone/variables.ckpt");
-    assert_eq!(ended.code, Some(1), "{}", ended.err);
-    assert!(
-        ended.err.contains("written, but") && ended.err.contains("a graph (.pb) has everything"),
-        "{}",
-        ended.err
-    );
+    // Beside its graph it can be opened with that.
+    for name in ["alone/variables.ckpt", "retrained/variables.ckpt"] {
+        let ended = convert(name);
+        assert_eq!(ended.code, Some(1), "{}", ended.err);
+        assert!(
+            ended.err.contains("written, but") && ended.err.contains("a graph (.pb) has everything"),
+            "{}",
+            ended.err
+        );
+    }
 }
 
 /// gzip and text in place of a graph.
@@ -163,12 +165,23 @@ fn files_that_are_no_models_are_named_with_the_remedy() {
         .with("graph.pb", &gzip.finish().unwrap())
         .with("text.pb", b"a text that somebody named like a graph\n")
         .with("graph.pbtxt", b"library {\n}\nnode {\n name: 'x'\n}\n")
-        .with("cut.zip", b"PK\x03\x04 and no more");
+        .with("cut.zip", b"PK\x03\x04 and no more")
+        .with("parts/fingerprint.pb", b"\x08\x96\xd1\x01")
+        .with("parts/keras_metadata.pb", b"\x0a\x01")
+        .with("core.mlmodel", b"\x08\x01\x12\x05hello")
+        .with("old.pth", b"\x80\x02}q\x00.")
+        .with("w.safetensors", b"\x1e\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\"}}");
     for (name, remedy) in [
         ("graph.pb", "unpack it with gunzip"),
         ("text.pb", "a text file"),
         ("graph.pbtxt", "the binary form (.pb) is needed"),
         ("cut.zip", "get another copy"),
+        ("parts", "a SavedModel without its saved_model.pb"),
+        ("parts/fingerprint.pb", "give the folder that it is in"),
+        ("parts/keras_metadata.pb", "give the folder that it is in"),
+        ("core.mlmodel", "not a SavedModel, or a damaged one: get another copy"),
+        ("old.pth", "export the model as ONNX"),
+        ("w.safetensors", "without the layers"),
     ] {
         let home = folder.path("home");
         let shown =

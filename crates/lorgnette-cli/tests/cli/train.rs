@@ -315,10 +315,11 @@ fn cached_features_are_shown_and_pruned() {
     assert_eq!(lorgnette(&["features", "prune", "--cache", &cache]).code, Some(2));
 }
 
-/// Writes the files that retrain.py would have cached, with the network's input prepared in a way.
-fn bottlenecks(folder: &Folder, preprocess: &str) {
+/// Writes the files that retrain.py would have cached, with the network's input prepared as
+/// `options` say.
+fn bottlenecks_of(folder: &Folder, options: &[&str]) {
     let photos = folder.text("photos");
-    let embedded = lorgnette(&["embed", &photos, "--preprocess", preprocess]).well().json();
+    let embedded = lorgnette(&[&["embed", &photos], options].concat()).well().json();
     for photo in &embedded {
         let path = Path::new(photo["photo"].as_str().unwrap());
         let class = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
@@ -337,12 +338,13 @@ fn bottlenecks(folder: &Folder, preprocess: &str) {
 fn values_that_retrain_py_cached_are_imported() {
     let folder = Folder::new();
     reds_and_blues(&folder, 8);
-    bottlenecks(&folder, "inception");
+    bottlenecks_of(&folder, &["--preprocess", "inception"]);
     fs::write(folder.path("bottlenecks/red things/3.png.txt"), "0.5,0.2").unwrap();
     fs::remove_file(folder.path("bottlenecks/red things/4.png.txt")).unwrap();
     let (bottlenecks, photos, cache) =
         (folder.text("bottlenecks"), folder.text("photos"), folder.text("cache"));
-    let ended = lorgnette(&["features", "import", &bottlenecks, &photos, "--cache", &cache]).well();
+    let ended = lorgnette(&["features", "import", &bottlenecks, &photos, "--cache", &cache]);
+    assert_eq!(ended.code, Some(1), "one file was refused");
     assert!(ended.err.contains("14 photos imported, 1 without a file, 1 refused"), "{}", ended.err);
     let ended = train(&folder, "photos", "model", &["--verbose"]).well();
     assert!(ended.err.contains("16 photos, 2 of them computed"), "{}", ended.err);
@@ -352,7 +354,7 @@ fn values_that_retrain_py_cached_are_imported() {
 fn values_of_another_preprocessing_are_refused_and_it_is_named() {
     let folder = Folder::new();
     reds_and_blues(&folder, 4);
-    bottlenecks(&folder, "caffe");
+    bottlenecks_of(&folder, &["--preprocess", "caffe"]);
     let (bottlenecks, photos, cache) =
         (folder.text("bottlenecks"), folder.text("photos"), folder.text("cache"));
     let import = ["features", "import", &bottlenecks, &photos, "--cache", &cache];
@@ -366,6 +368,28 @@ fn values_of_another_preprocessing_are_refused_and_it_is_named() {
     let shown = lorgnette(&["features", "show", "--cache", &cache]).well();
     assert!(shown.out.contains("0 records"), "{}", shown.out);
     lorgnette(&[&import[..], &["--preprocess", "caffe"]].concat()).well();
+    // Those of one class are of another preprocessing than those of the other.
+    let mixed = folder.path("mixed");
+    fs::rename(folder.path("bottlenecks"), &mixed).unwrap();
+    bottlenecks_of(&folder, &["--preprocess", "inception"]);
+    fs::remove_dir_all(folder.path("bottlenecks/red things")).unwrap();
+    fs::rename(mixed.join("red things"), folder.path("bottlenecks/red things")).unwrap();
+    let ended = lorgnette(&import);
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(
+        ended.err.contains("the values of ") && ended.err.contains("red things"),
+        "{}",
+        ended.err
+    );
+    // The other order of channels.
+    fs::remove_dir_all(folder.path("bottlenecks")).unwrap();
+    bottlenecks_of(&folder, &["--channels", "bgr"]);
+    let ended = lorgnette(&import);
+    assert!(
+        ended.code == Some(2) && ended.err.contains("--preprocess inception --channels bgr"),
+        "{}",
+        ended.err
+    );
     // Values of nothing that is known.
     for entry in fs::read_dir(folder.path("bottlenecks/red things")).unwrap() {
         let values: Vec<String> = (0..1024).map(|n| format!("{}", n % 7)).collect();
@@ -375,6 +399,14 @@ fn values_of_another_preprocessing_are_refused_and_it_is_named() {
     let ended = lorgnette(&import);
     assert!(
         ended.code == Some(2) && ended.err.contains("every other preprocessing"),
+        "{}",
+        ended.err
+    );
+    // No values at all.
+    fs::remove_dir_all(folder.path("bottlenecks/red things")).unwrap();
+    let ended = lorgnette(&import);
+    assert!(
+        ended.code == Some(2) && ended.err.contains("8 photos without a file of values"),
         "{}",
         ended.err
     );

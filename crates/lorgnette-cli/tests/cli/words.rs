@@ -93,7 +93,11 @@ fn one_line_of_csv_for_each_photo_on_request() {
         cell(1, "probability_1").parse::<f32>().unwrap()
             > cell(1, "probability_2").parse().unwrap()
     );
-    assert_eq!(lorgnette(&["classify", "x.jpg", "--wide", "--format", "json"]).code, Some(2));
+    let cat = photo("chelsea.jpg");
+    let ended = lorgnette(&["classify", &cat, "--wide", "--format", "json"]);
+    assert!(ended.code == Some(2) && ended.err.contains("--wide writes CSV"), "{}", ended.err);
+    let ended = lorgnette(&["classify", &cat, "--wide", "--format", "csv"]).well();
+    assert_eq!(ended.out.lines().count(), 2);
 }
 
 #[cfg(target_os = "linux")]
@@ -130,6 +134,12 @@ fn names_that_are_no_text_get_their_bytes() {
     let mut pattern = folder.path("").into_os_string();
     pattern.push(OsStr::from_bytes(b"\xff*.jpg"));
     assert_eq!(end(&mut program(&[OsStr::new("classify"), &pattern])).code, Some(2));
+    for (letters, code) in [(&b"b\xff*.jpg"[..], 0), (b"?\xff.jp*", 0), (b"b\xfe*.jpg", 2)] {
+        let mut pattern = folder.path("").into_os_string();
+        pattern.push(OsStr::from_bytes(letters));
+        let ended = end(&mut program(&[OsStr::new("classify"), &pattern]));
+        assert_eq!(ended.code, Some(code), "{letters:?}: {}", ended.err);
+    }
 }
 
 #[cfg(target_os = "linux")]

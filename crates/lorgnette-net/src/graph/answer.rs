@@ -145,7 +145,49 @@ impl Search<'_> {
             Op::Pack { .. } | Op::Concat => self.joined(id, depth),
             Op::Unary(Unary::Exp) => self.exponential(input(0)?, depth),
             Op::Unary(Unary::Reciprocal) => self.sigmoid_denominator(input(0)?),
-            Op::Binary(function, _) => self.binary(id, *function, depth),
+            Op::Binary(function, _) => {
+                self.binary(id, *function, depth).or_else(|| self.unit_bounds(id))
+            }
+            _ => None,
+        }
+    }
+
+    /// Values of a bounded function that sums and products bring to 0 to 1, such as
+    /// `(tanh(x / 2) + 1) / 2`.
+    fn unit_bounds(&self, id: NodeId) -> Option<Probability> {
+        const DEPTH: usize = 8;
+        const TOLERANCE: f64 = 1e-6;
+        let [low, high] = self.bounds(id, DEPTH)?;
+        let is_unit = low.abs() <= TOLERANCE && (high - 1.0).abs() <= TOLERANCE;
+        is_unit.then(|| Probability::of(None))
+    }
+
+    /// Returns the lowest and the highest value that a node can have; `None` if it has no bounds or
+    /// they are not known.
+    fn bounds(&self, id: NodeId, depth: usize) -> Option<[f64; 2]> {
+        let depth = depth.checked_sub(1)?;
+        let node = self.graph.node(self.through(id));
+        match &node.op {
+            Op::Unary(Unary::Tanh | Unary::Softsign | Unary::Erf) => Some([-1.0, 1.0]),
+            Op::Unary(Unary::Sigmoid) => Some([0.0, 1.0]),
+            Op::Binary(function, clamp) if *clamp == Clamp::NONE => {
+                let (a, b) = (*node.inputs.first()?, *node.inputs.get(1)?);
+                let (values, number, is_first) = match self.number(b) {
+                    Some(number) => (a, number, true),
+                    None => (b, self.number(a)?, false),
+                };
+                let bounds = self.bounds(values, depth)?;
+                let apply = |value: f64| match (function, is_first) {
+                    (Binary::Add, _) => Some(value + number),
+                    (Binary::Sub, true) => Some(value - number),
+                    (Binary::Sub, false) => Some(number - value),
+                    (Binary::Mul, _) => Some(value * number),
+                    (Binary::Div, true) => Some(value / number),
+                    _ => None,
+                };
+                let (one, other) = (apply(bounds[0])?, apply(bounds[1])?);
+                Some([one.min(other), one.max(other)])
+            }
             _ => None,
         }
     }
@@ -508,6 +550,13 @@ mod tests {
         let other = sketch.binary(Binary::Sub, one, sigmoid);
         let both = sketch.add(Op::Pack { axis: 1 }, &[other, sigmoid]);
         sketch.assert(both, both, Some(both));
+        // (tanh(x / 2) + 1) / 2, and a tanh that is shifted only.
+        let tanh = sketch.add(Op::Unary(Unary::Tanh), &[sketch.logits]);
+        let shifted = sketch.binary(Binary::Add, tanh, one);
+        let half = sketch.number(0.5);
+        let sigmoid = sketch.binary(Binary::Mul, half, shifted);
+        sketch.assert(sigmoid, sigmoid, Some(sigmoid));
+        sketch.assert(shifted, shifted, None);
     }
 
     #[test]

@@ -25,8 +25,9 @@ pub struct InputArithmetic {
     pub nodes: Vec<String>,
     /// The range that values are limited to, if there are limits on both sides.
     pub limits: Option<InputLimits>,
-    /// Whether the picture's own mean is subtracted, so that its scale hardly matters.
-    pub subtracts_own_mean: bool,
+    /// Whether the picture's own mean, sum or extremes come into it, so that its scale hardly
+    /// matters.
+    pub normalises_itself: bool,
     /// Whether the channels are reversed.
     pub reverses_channels: bool,
     /// Rows and columns after the last resize.
@@ -48,7 +49,7 @@ pub(crate) fn input_arithmetic(
         graph,
         known: vec![None; graph.nodes().len()],
         at_layers: None,
-        mean_of: None,
+        statistic_of: None,
         limits: InputLimits { low: f64::NEG_INFINITY, high: f64::INFINITY },
         result: InputArithmetic::default(),
     };
@@ -186,8 +187,8 @@ struct Walk<'a> {
     known: Vec<Option<Linear>>,
     /// The values that layers read; the picture's own if they differ.
     at_layers: Option<Linear>,
-    /// The values that a mean of the whole picture is of.
-    mean_of: Option<Linear>,
+    /// The values that a mean, a sum or an extreme of the whole picture is of.
+    statistic_of: Option<Linear>,
     /// The limits so far, in values of the picture.
     limits: InputLimits,
     result: InputArithmetic,
@@ -199,8 +200,9 @@ impl Walk<'_> {
         self.result.is_complete = at_end.is_some();
         let is_limited = self.limits.low.is_finite() && self.limits.high.is_finite();
         self.result.limits = is_limited.then_some(self.limits);
-        self.result.subtracts_own_mean = self.mean_of.is_some() && self.at_layers.is_some();
-        let found = at_end.or(self.at_layers).or(self.mean_of).unwrap_or_else(Linear::unchanged);
+        self.result.normalises_itself = self.statistic_of.is_some() && self.at_layers.is_some();
+        let found =
+            at_end.or(self.at_layers).or(self.statistic_of).unwrap_or_else(Linear::unchanged);
         let is_reversed = found.is_reversed;
         // The order in which they are fed.
         let Linear { factors, summands, .. } = if is_reversed { found.reversed() } else { found };
@@ -272,6 +274,8 @@ impl Walk<'_> {
             Op::Select => self.selected(id, linear),
             Op::Reduce { kind, .. } => self.reduced(id, *kind, x),
             Op::MatMul(_) if first => or_layer(self.mixed(id, x)),
+            Op::Conv2d(_) | Op::DepthwiseConv2d(_) if first => or_layer(self.pixelwise(id, x)),
+            Op::Unary(Unary::Square) => self.squared(id, x),
             Op::Binary(function, _) => self.binary(id, *function, linear),
             Op::BatchNorm { epsilon } if first => {
                 or_layer(self.batch_norm(id, f64::from(*epsilon), x))
@@ -370,23 +374,54 @@ impl Walk<'_> {
         let axes = self.graph.node(id).inputs.get(1).and_then(|&id| self.values(id));
         let is_over_channels = matches!(axes.as_deref(), Some([-1.0 | 3.0]));
         let weight = match kind {
-            Reduction::Sum => 1.0,
-            Reduction::Mean => 1.0 / COLOURS as f64,
-            _ => return Made::Number,
+            Reduction::Sum => Some(1.0),
+            Reduction::Mean => Some(1.0 / COLOURS as f64),
+            _ => None,
         };
-        if is_over_channels {
+        if let Some(weight) = weight.filter(|_| is_over_channels) {
             return x.mixed(&[weight; COLOURS]).map_or(Made::Layer, Made::Linear);
         }
-        if kind == Reduction::Mean {
-            self.mean_of.get_or_insert_with(|| x.clone());
+        let is_statistic =
+            matches!(kind, Reduction::Mean | Reduction::Sum | Reduction::Max | Reduction::Min);
+        if is_statistic && !is_over_channels {
+            self.statistic_of.get_or_insert_with(|| x.clone());
         }
         Made::Number
     }
 
-    /// A product with one weight for each channel, as grey is made.
+    /// Squares, which are part of a statistic if they are summed.
+    fn squared(&mut self, id: NodeId, x: &Linear) -> Made {
+        let is_sum =
+            |op: &Op| matches!(op, Op::Reduce { kind: Reduction::Sum | Reduction::Mean, .. });
+        let mut readers = self.graph.iter().filter(|(_, node)| node.inputs.contains(&id));
+        if !readers.any(|(_, node)| is_sum(&node.op)) {
+            return Made::Layer;
+        }
+        self.statistic_of.get_or_insert_with(|| x.clone());
+        Made::Number
+    }
+
+    /// A product with one weight for each channel, as grey is made, or with a matrix that keeps
+    /// channels apart.
     fn mixed(&self, id: NodeId, x: &Linear) -> Option<Linear> {
         let weights = self.values(*self.graph.node(id).inputs.get(1)?)?;
-        (weights.len() == COLOURS).then(|| x.mixed(&weights))?
+        match weights.len() {
+            COLOURS => x.mixed(&weights),
+            _ => apart(x, &weights),
+        }
+    }
+
+    /// A convolution of single pixels that keeps channels apart.
+    fn pixelwise(&self, id: NodeId, x: &Linear) -> Option<Linear> {
+        let node = self.graph.node(id);
+        let weights = self.values(*node.inputs.get(1)?)?;
+        match &node.op {
+            Op::DepthwiseConv2d(conv) if conv.stride == [1, 1] && weights.len() == COLOURS => {
+                x.applied(&weights, &[0.0])
+            }
+            Op::Conv2d(conv) if conv.stride == [1, 1] => apart(x, &weights),
+            _ => None,
+        }
     }
 
     fn binary(&mut self, id: NodeId, function: Binary, linear: &[usize]) -> Made {
@@ -478,6 +513,28 @@ fn one_channel(x: &Linear, begin: f64, count: f64) -> Option<Linear> {
     if is_one { x.channel(begin as usize) } else { Some(x.clone()) }
 }
 
+/// Returns the product with a matrix that gives each channel a factor, in order or in the opposite
+/// order; `None` if it mixes channels.
+fn apart(x: &Linear, matrix: &[f64]) -> Option<Linear> {
+    let (rows, rest) = matrix.as_chunks::<COLOURS>();
+    let &[a, b, c] = rows else { return None };
+    let is_only = |row: [f64; COLOURS], place: usize| {
+        row.iter().enumerate().all(|(at, weight)| (at == place) == (*weight != 0.0))
+    };
+    let are_only = |places: [usize; COLOURS]| {
+        is_only(a, places[0]) && is_only(b, places[1]) && is_only(c, places[2])
+    };
+    if !rest.is_empty() {
+        None
+    } else if are_only([0, 1, 2]) {
+        x.applied(&[a[0], b[1], c[2]], &[0.0])
+    } else if are_only([2, 1, 0]) {
+        x.clone().reversed().applied(&[c[0], b[1], a[2]], &[0.0])
+    } else {
+        None
+    }
+}
+
 /// Reduces a constant to one number, or one for each channel. A mean picture becomes its mean.
 fn by_channels(values: &[f64]) -> Vec<f64> {
     if values.len() <= MAX_CHANNELS {
@@ -505,14 +562,14 @@ pub(super) fn constant_values(graph: &Graph, id: NodeId, depth: usize) -> Option
         Op::Identity | Op::Cast(_) | Op::Reshape | Op::ExpandDims | Op::Squeeze { .. } => input(0),
         // All alike, as `zeros_like` makes them.
         Op::Fill => input(1),
-        Op::Unary(function @ (Unary::Neg | Unary::Reciprocal | Unary::Sqrt | Unary::Rsqrt)) => {
-            let apply = |value: f64| match function {
-                Unary::Neg => -value,
-                Unary::Reciprocal => 1.0 / value,
-                Unary::Sqrt => value.sqrt(),
-                _ => 1.0 / value.sqrt(),
-            };
-            input(0).map(|values| values.into_iter().map(apply).collect())
+        Op::Unary(function) => {
+            let function = real_function(*function)?;
+            input(0).map(|values| values.into_iter().map(function).collect())
+        }
+        Op::Reduce { kind, .. } => {
+            let values = input(0)?;
+            let is_row = is_row(graph, *node.inputs.first()?);
+            is_row.then(|| reduced(*kind, &values)).flatten().map(|value| vec![value])
         }
         Op::Binary(function, _) => {
             let (a, b) = (input(0)?, input(1)?);
@@ -528,6 +585,46 @@ pub(super) fn constant_values(graph: &Graph, id: NodeId, depth: usize) -> Option
             let parts: Option<Vec<Vec<f64>>> = (0..node.inputs.len()).map(input).collect();
             Some(parts?.concat())
         }
+        _ => None,
+    }
+}
+
+/// Returns the function of real numbers that an operation is; `None` for those that constants are
+/// not computed by.
+fn real_function(function: Unary) -> Option<fn(f64) -> f64> {
+    Some(match function {
+        Unary::Neg => |value| -value,
+        Unary::Reciprocal => |value| 1.0 / value,
+        Unary::Sqrt => f64::sqrt,
+        Unary::Rsqrt => |value| 1.0 / value.sqrt(),
+        Unary::Square => |value| value * value,
+        Unary::Exp => f64::exp,
+        Unary::Log => f64::ln,
+        Unary::Abs => f64::abs,
+        _ => return None,
+    })
+}
+
+/// True if a value is a constant of at most one dimension, so that a reduction is one of all of it.
+fn is_row(graph: &Graph, id: NodeId) -> bool {
+    match &graph.node(id).op {
+        Op::Const(tensor) => tensor.shape().len() <= 1,
+        Op::Identity | Op::Cast(_) | Op::Unary(_) => {
+            graph.node(id).inputs.first().is_some_and(|&input| {
+                matches!(&graph.node(input).op, Op::Const(tensor) if tensor.shape().len() <= 1)
+            })
+        }
+        _ => false,
+    }
+}
+
+fn reduced(kind: Reduction, values: &[f64]) -> Option<f64> {
+    let sum: f64 = values.iter().sum();
+    match kind {
+        Reduction::Sum => Some(sum),
+        Reduction::Mean => Some(sum / values.len() as f64),
+        Reduction::Max => values.iter().copied().reduce(f64::max),
+        Reduction::Min => values.iter().copied().reduce(f64::min),
         _ => None,
     }
 }

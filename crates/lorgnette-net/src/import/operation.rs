@@ -2,6 +2,7 @@
 //! name reads it.
 
 mod arithmetic;
+mod channels;
 mod fused;
 mod leftover;
 pub(crate) mod quantized;

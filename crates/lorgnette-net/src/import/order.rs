@@ -61,6 +61,10 @@ pub(super) fn order(
     Ok(Order { nodes: walk.nodes, inputs: walk.inputs, by_value })
 }
 
+const LOOP: &str = "it is part of a loop; of loops, only those that take the pictures of a batch \
+                    one by one (tf.map_fn) are read: choose an input behind the loop, or export \
+                    the graph without it";
+
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     New,
@@ -105,10 +109,7 @@ impl Walk<'_> {
                     match self.state[input] {
                         State::New => stack.push((input, 0)),
                         State::Open => {
-                            return Err(self.failure(
-                                node,
-                                "it is part of a loop, which inference has no use for",
-                            ));
+                            return Err(self.failure(node, LOOP));
                         }
                         State::Done => {}
                     }

@@ -42,6 +42,9 @@ pub(super) fn translate(site: &mut Site<'_, '_>) -> Outcome {
     if does_nothing(&site.layer.class) {
         return site.input();
     }
+    if !site.is_channels_last && takes_channels_first(site) {
+        return with_channels_last(site);
+    }
     let families = [
         window::translate,
         normalise::translate,
@@ -55,9 +58,36 @@ pub(super) fn translate(site: &mut Site<'_, '_>) -> Outcome {
         }
     }
     match site.layer.class.as_str() {
-        "Lambda" => unsupported("Python code, which is not in the file"),
-        _ => unsupported(""),
+        "Lambda" => unsupported(format!("Python code, which is not in the file: {AS_GRAPH}")),
+        _ => unsupported(AS_GRAPH),
     }
+}
+
+/// The remedy for layers that are not known.
+const AS_GRAPH: &str = "export the model with model.export(), whose graph has all its operations";
+
+/// Returns true if the layer takes pictures whose channels come first.
+fn takes_channels_first(site: &Site<'_, '_>) -> bool {
+    let is_picture = site.input().is_ok_and(|x| x.rank == 4);
+    let config = &site.layer.config;
+    let has_format = config.get("data_format").and_then(Value::as_str) == Some("channels_first");
+    let normalises = site.layer.class.contains("Normalization");
+    let axis = config.get("axis").and_then(numbers);
+    is_picture && (has_format || (normalises && axis.as_deref() == Some(&[1.0])))
+}
+
+/// Adds the nodes of a layer between two transpositions, for pictures whose channels come first.
+fn with_channels_last(site: &mut Site<'_, '_>) -> Outcome {
+    let x = site.input()?;
+    let order = site.ints("channels_last", &[0, 2, 3, 1])?;
+    site.inputs = vec![site.add("Transpose", &[&x, &order], 4, Vec::new())?];
+    site.is_channels_last = true;
+    let value = translate(site)?;
+    if value.rank != 4 {
+        return Ok(value);
+    }
+    let order = site.ints("channels_first", &[0, 3, 1, 2])?;
+    site.add("Transpose", &[&value, &order], 4, Vec::new())
 }
 
 /// Returns true for layers that only training needs.
@@ -147,17 +177,8 @@ fn sizes<const N: usize>(config: &Map<String, Value>, name: &str) -> Outcome<[i6
         .ok_or_else(|| Refusal::Unsupported(format!("{name} {value}")))
 }
 
-/// Returns an error for pictures that are stored channels first.
-fn check_channels_last(site: &Site<'_, '_>) -> Outcome<()> {
-    match site.layer.config.get("data_format").and_then(Value::as_str) {
-        Some("channels_first") => unsupported("pictures stored channels first"),
-        _ => Ok(()),
-    }
-}
-
 /// Returns an error unless the input is a batch of pictures.
 fn picture(site: &Site<'_, '_>) -> Outcome {
-    check_channels_last(site)?;
     let x = site.input()?;
     match x.rank {
         4 => Ok(x),

@@ -100,6 +100,8 @@ pub(super) struct Site<'t, 'w> {
     pub(super) call: &'t Call,
     /// The tensors among the arguments.
     pub(super) inputs: Vec<Node>,
+    /// Whether pictures whose channels came first are turned already.
+    pub(super) is_channels_last: bool,
     place: LayerPlace,
     /// Beginning of the names of its nodes.
     scope: String,
@@ -229,6 +231,7 @@ impl<'w> Translator<'w> {
             layer,
             call,
             inputs: inputs.to_owned(),
+            is_channels_last: false,
             place: place.clone(),
             scope: name.clone(),
         };

@@ -24,6 +24,11 @@ pub(crate) fn graph_bytes(graph: &[u8]) -> u64 {
     fields(graph).map(bytes).sum()
 }
 
+/// Returns true if a GraphDef brings functions.
+pub(crate) fn has_functions(graph: &[u8]) -> bool {
+    fields(graph).any(|field| field.tag == 2 && !field.contents.is_empty())
+}
+
 /// Estimates the memory of the decoded graphs of a SavedModel.
 pub(crate) fn saved_model_bytes(model: &[u8]) -> u64 {
     fields(model).filter(|field| field.tag == 2).map(|field| meta_graph_bytes(field.contents)).sum()

@@ -2,9 +2,10 @@
 //!
 //! A call becomes one identity for each result; the nodes of the body get the call's name as their
 //! scope, as TensorFlow's own inlining gives it. `If` becomes Switch and Merge, so that a condition
-//! that is constant selects its branch when the graph is imported.
+//! that is constant selects its branch when the graph is imported. `While` becomes a loop of
+//! TensorFlow 1, of Enter, Merge, Switch, NextIteration and Exit.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use prost::Message as _;
 
@@ -51,13 +52,23 @@ pub(super) fn inline(
     Ok(inliner.nodes)
 }
 
+/// Returns true if a node of the graph calls a function.
+pub(super) fn has_calls(graph: &GraphDef) -> bool {
+    let library = graph.library.iter().flat_map(|library| &library.function);
+    let names: HashSet<&str> =
+        library.filter_map(|function| Some(function.signature.as_ref()?.name.as_str())).collect();
+    let calls = |op: &str| CALLS.contains(&op) || names.contains(op);
+    graph.node.iter().any(|node| calls(&node.op))
+}
+
 /// Returns the name of result `index` of the call `name`.
 pub(super) fn result_name(name: &str, index: usize) -> String {
     if index == 0 { name.to_owned() } else { format!("{name}/_result_{index}") }
 }
 
 /// Operations that call functions by an attribute.
-const CALLS: [&str; 4] = ["PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf"];
+const CALLS: [&str; 6] =
+    ["PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf", "While", "StatelessWhile"];
 
 struct Inliner<'a> {
     functions: HashMap<&'a str, &'a FunctionDef>,
@@ -106,6 +117,14 @@ struct Branches {
 enum Call {
     Function(Callee),
     If { then_branch: Callee, else_branch: Callee },
+    While(Loop),
+}
+
+/// The functions of a `While`, and the types of its variables.
+struct Loop {
+    condition: Callee,
+    body: Callee,
+    types: Vec<i32>,
 }
 
 fn by_name(nodes: &[NodeDef]) -> HashMap<&str, &NodeDef> {
@@ -143,8 +162,12 @@ impl<'a> Inliner<'a> {
                     self.add_results(&name, results)?;
                 }
                 Some(Call::If { then_branch, else_branch }) => {
-                    let branches = Branches { else_branch, then_branch, types: types(node) };
+                    let types = types(node, "Tin");
+                    let branches = Branches { else_branch, then_branch, types };
                     self.branches(&name, &branches, &inputs, depth)?;
+                }
+                Some(Call::While(turns)) => {
+                    self.turns(&name, &turns, &data_inputs(&inputs), depth)?;
                 }
             }
         }
@@ -187,6 +210,11 @@ impl<'a> Inliner<'a> {
                 then_branch: callee(node, "then_branch")?,
                 else_branch: callee(node, "else_branch")?,
             })),
+            "While" | "StatelessWhile" => Ok(Some(Call::While(Loop {
+                condition: callee(node, "cond")?,
+                body: callee(node, "body")?,
+                types: types(node, "T"),
+            }))),
             op if self.functions.contains_key(op) => {
                 let attributes = node.attr.clone();
                 Ok(Some(Call::Function(Callee { name: op.to_owned(), attributes })))
@@ -301,6 +329,48 @@ impl<'a> Inliner<'a> {
         Ok(())
     }
 
+    /// Adds a loop, whose variables begin as `inputs`.
+    fn turns(
+        &mut self,
+        name: &str,
+        turns: &Loop,
+        inputs: &[String],
+        depth: usize,
+    ) -> Result<(), String> {
+        let dtype = |index: usize| turns.types.get(index).copied().unwrap_or(0);
+        let part = |what: &str, index: usize| format!("{name}/_{what}_{index}");
+        let count = inputs.len();
+        for (index, input) in inputs.iter().enumerate() {
+            self.add_op(part("enter", index), "Enter", vec![input.clone()], dtype(index))?;
+            let both = vec![part("enter", index), part("next", index)];
+            self.add_op(part("merge", index), "Merge", both, dtype(index))?;
+        }
+        let of = |what: &str, port: &str| {
+            let tensors = (0..count).map(|index| format!("{}{port}", part(what, index))).collect();
+            Arguments { tensors, pivot: None }
+        };
+        let condition =
+            self.call(&format!("{name}/cond"), &turns.condition, of("merge", ""), depth)?;
+        let condition = condition.into_iter().next().map(|(tensor, _)| tensor);
+        let condition = condition.ok_or_else(|| format!("node '{name}': it has no condition"))?;
+        let goes_on = format!("{name}/_loop_cond");
+        self.add_op(goes_on.clone(), "LoopCond", vec![condition], BOOL)?;
+        for index in 0..count {
+            let both = vec![part("merge", index), goes_on.clone()];
+            self.add_op(part("switch", index), "Switch", both, dtype(index))?;
+        }
+        let results = self.call(&format!("{name}/body"), &turns.body, of("switch", ":1"), depth)?;
+        if results.len() != count {
+            return Err(format!("node '{name}': its body gives other variables than it takes"));
+        }
+        for (index, (result, _)) in results.into_iter().enumerate() {
+            self.add_op(part("next", index), "NextIteration", vec![result], dtype(index))?;
+            let last = vec![part("switch", index)];
+            self.add_op(result_name(name, index), "Exit", last, dtype(index))?;
+        }
+        Ok(())
+    }
+
     /// Returns the name of a tensor that a node of `scope` reads, in the graph without functions.
     fn reference(&self, input: &str, scope: &Scope<'_>) -> Result<String, String> {
         let prefix = &scope.prefix;
@@ -387,9 +457,9 @@ fn callee(node: &NodeDef, attribute: &str) -> Result<Callee, String> {
     Ok(Callee { name, attributes: attr })
 }
 
-/// Returns the types of what an `If` hands to its branches.
-fn types(node: &NodeDef) -> Vec<i32> {
-    match node.attr.get("Tin").and_then(|value| value.value.as_ref()) {
+/// Returns the types of what an `If` hands to its branches, or of a loop's variables.
+fn types(node: &NodeDef, attribute: &str) -> Vec<i32> {
+    match node.attr.get(attribute).and_then(|value| value.value.as_ref()) {
         Some(Value::List(list)) => list.r#type.clone(),
         _ => Vec::new(),
     }

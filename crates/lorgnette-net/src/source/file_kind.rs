@@ -33,6 +33,9 @@ pub(super) enum FileKind {
 /// The maximum depth of the search for a graph; archives contain nested folders.
 const MAX_DEPTH: usize = 4;
 
+/// Files of a SavedModel that describe it and are no models.
+const DESCRIPTIONS: [&str; 2] = ["fingerprint.pb", "keras_metadata.pb"];
+
 /// The extensions of the graphs that are looked for in folders.
 const GRAPHS: [&str; 6] = ["pb", "onnx", "tflite", "keras", "h5", "hdf5"];
 
@@ -44,6 +47,10 @@ pub(super) fn file_kind(path: &Path) -> Result<FileKind> {
         return folder_kind(path);
     }
     check_no_pointer(path)?;
+    check_no_description(path)?;
+    if let Some(saved_model) = saved_model_of_variables(path.parent()) {
+        return Ok(FileKind::SavedModel(saved_model));
+    }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // A prefix is not a file itself; the other names of a checkpoint are conclusive.
     if !path.is_file()
@@ -88,7 +95,31 @@ fn check_no_pointer(path: &Path) -> Result<()> {
     }
 }
 
+/// Refuses a file that describes a SavedModel.
+fn check_no_description(path: &Path) -> Result<()> {
+    if path.is_file() && is_description(path) {
+        let what = "a file that describes a SavedModel, and no model: give the folder that it is in, \
+                    with saved_model.pb";
+        return Err(Error::Format { path: path.into(), what: what.into() });
+    }
+    Ok(())
+}
+
+fn is_description(path: &Path) -> bool {
+    DESCRIPTIONS.iter().any(|name| path.file_name() == Some(OsStr::new(name)))
+}
+
+/// Returns the SavedModel whose variables are in a folder.
+fn saved_model_of_variables(folder: Option<&Path>) -> Option<PathBuf> {
+    let folder = folder.filter(|folder| folder.ends_with("variables"))?;
+    let saved_model = folder.parent()?.join(saved_model::FILE);
+    saved_model.is_file().then_some(saved_model)
+}
+
 fn folder_kind(folder: &Path) -> Result<FileKind> {
+    if let Some(saved_model) = saved_model_of_variables(Some(folder)) {
+        return Ok(FileKind::SavedModel(saved_model));
+    }
     let saved_model = folder.join(saved_model::FILE);
     if saved_model.is_file() {
         return Ok(FileKind::SavedModel(saved_model));
@@ -112,6 +143,11 @@ fn no_model_in(folder: &Path) -> String {
         return "a TensorFlow.js model (model.json, weights.bin), which is not read: export it once \
                 more as TensorFlow (Keras or SavedModel) or TensorFlow Lite, or convert it with \
                 tensorflowjs_converter"
+            .into();
+    }
+    if DESCRIPTIONS.iter().any(|name| folder.join(name).is_file()) {
+        return "a SavedModel without its saved_model.pb, which has the graph: get the whole folder \
+                (saved_model.pb and variables/)"
             .into();
     }
     "there is no model in this folder: no checkpoint (.ckpt, .index), no graph (.pb, .onnx, \
@@ -220,9 +256,7 @@ fn graphs_in(folder: &Path, depth: usize) -> Vec<PathBuf> {
 
 /// Whether a file of a folder is one of the graphs that are looked for there.
 fn is_graph(path: &Path) -> bool {
-    // A SavedModel's fingerprint.
-    let is_fingerprint = path.file_name() == Some(OsStr::new("fingerprint.pb"));
-    !is_fingerprint && GRAPHS.iter().any(|extension| has_extension(path, extension))
+    !is_description(path) && GRAPHS.iter().any(|extension| has_extension(path, extension))
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {

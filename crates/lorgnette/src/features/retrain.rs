@@ -12,7 +12,7 @@ use lorgnette_net::file::open_regular;
 
 use super::{CacheError, Extractor, FeatureCache, FeatureRequest};
 use crate::dataset::Example;
-use crate::preprocess::Preprocessing;
+use crate::preprocess::{ChannelOrder, Preprocessing};
 
 /// Outcome of an import.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,9 +24,17 @@ pub struct Imported {
     pub missing: usize,
     /// Errors of other files.
     pub refused: Vec<String>,
-    /// Median error of the values of photos that were computed again, relative to their largest
-    /// value.
-    pub relative_error: Option<f32>,
+    /// The photo whose values are farthest off, of those that were computed again.
+    pub worst: Option<Deviation>,
+}
+
+/// How far a photo's values are off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deviation {
+    /// The photo.
+    pub photo: PathBuf,
+    /// The largest error of its values, relative to the largest value.
+    pub relative_error: f32,
 }
 
 /// Relative error above which values are of another network: `retrain.py` decoded and resized in
@@ -34,10 +42,11 @@ pub struct Imported {
 const MAX_RELATIVE_ERROR: f32 = 0.05;
 
 impl Imported {
-    /// True if the values are probably of another network or preprocessing.
+    /// True if the values are probably of another network or preprocessing: those of one of the
+    /// photos that were computed again are.
     #[must_use]
     pub fn is_implausible(&self) -> bool {
-        self.relative_error.is_some_and(is_implausible)
+        self.worst.as_ref().is_some_and(|worst| is_implausible(worst.relative_error))
     }
 }
 
@@ -50,7 +59,9 @@ fn is_implausible(relative_error: f32) -> bool {
 pub struct OtherPreprocessing {
     /// The preprocessing.
     pub preprocessing: Preprocessing,
-    /// Median error of the values with it, as in [`Imported::relative_error`].
+    /// The order of channels.
+    pub order: ChannelOrder,
+    /// The largest error of the photos' values with it, as in [`Deviation::relative_error`].
     pub relative_error: f32,
 }
 
@@ -67,8 +78,9 @@ const MAX_BYTES: u64 = 16 << 20;
 
 /// Takes the values of `examples` from a folder of bottleneck files into the cache, as if
 /// `extractor` had computed them. Files are called `CLASS/PHOTO.txt` or, as later versions do it,
-/// `CLASS/PHOTO_MODULE.txt`. A few of the photos, `check` of them, are first computed again to see
-/// whether the values can be of this network and preprocessing; if not, nothing is imported.
+/// `CLASS/PHOTO_MODULE.txt`. `check` of the photos, evenly spread over all, are first computed again
+/// to see whether the values can be of this network and preprocessing; if those of one cannot,
+/// nothing is imported.
 ///
 /// # Errors
 /// If the cache cannot be written; each file's own trouble is in the outcome.
@@ -85,7 +97,7 @@ pub fn import_retrain(
         outcome.refused.push(format!("{}: {what}", folder.display()));
         return Ok(outcome);
     };
-    outcome.relative_error = median_error(folder, examples, extractor, check);
+    outcome.worst = worst(folder, examples, extractor, check);
     if outcome.is_implausible() {
         return Ok(outcome);
     }
@@ -106,8 +118,8 @@ pub fn import_retrain(
     Ok(outcome)
 }
 
-/// Compares the values with those of all other preprocessings of the network, and returns the
-/// nearest; `None` if no photo has values.
+/// Compares the values with those of all other preprocessings of the network, in both orders of
+/// channels, and returns the nearest; `None` if no photo has values.
 #[must_use]
 pub fn nearest_preprocessing(
     folder: &Path,
@@ -115,37 +127,46 @@ pub fn nearest_preprocessing(
     extractor: &Extractor,
     check: usize,
 ) -> Option<OtherPreprocessing> {
-    let own = extractor.embedder().model().preprocess().preprocessing;
-    let others = Preprocessing::ALL.into_iter().filter(|&preprocessing| preprocessing != own);
-    let tried = others.filter_map(|preprocessing| {
-        let extractor = extractor.with_preprocessing(preprocessing);
-        let relative_error = median_error(folder, examples, &extractor, check)?;
-        Some(OtherPreprocessing { preprocessing, relative_error })
+    let own = extractor.embedder().model().preprocess();
+    let orders = match own.channels {
+        3 => &[ChannelOrder::Rgb, ChannelOrder::Bgr][..],
+        _ => &[own.order],
+    };
+    let pairs = Preprocessing::ALL
+        .into_iter()
+        .flat_map(|preprocessing| orders.iter().map(move |&order| (preprocessing, order)));
+    let others = pairs.filter(|&pair| pair != (own.preprocessing, own.order));
+    let tried = others.filter_map(|(preprocessing, order)| {
+        let extractor = extractor.with_preprocessing(preprocessing, order);
+        let relative_error = worst(folder, examples, &extractor, check)?.relative_error;
+        Some(OtherPreprocessing { preprocessing, order, relative_error })
     });
     tried.min_by(|a, b| a.relative_error.total_cmp(&b.relative_error))
 }
 
-/// Returns the median relative error of the first `check` photos that have values.
-fn median_error(
+/// Returns the photo that is farthest off, of `check` photos that have values and are evenly spread
+/// over all.
+fn worst(
     folder: &Path,
     examples: &[Example],
     extractor: &Extractor,
     check: usize,
-) -> Option<f32> {
+) -> Option<Deviation> {
     let mut bottlenecks = Bottlenecks::default();
-    let mut errors: Vec<f32> = examples
+    let with_values: Vec<(&Example, PathBuf)> = examples
         .iter()
-        .filter_map(|example| {
-            let file = bottlenecks.find(folder, &example.photo)?;
-            let request = FeatureRequest { example: example.clone(), augmentation: None };
-            let computed = extractor.compute(&request).ok()?;
-            let values = read(&file, computed.len()).ok()?;
-            Some(relative_error(&computed, &values))
-        })
-        .take(check)
+        .filter_map(|example| Some((example, bottlenecks.find(folder, &example.photo)?)))
         .collect();
-    errors.sort_by(f32::total_cmp);
-    errors.get(errors.len() / 2).copied()
+    let checked = check.min(with_values.len());
+    let spread = (0..checked).map(|number| &with_values[number * with_values.len() / checked]);
+    let deviation = |(example, file): &(&Example, PathBuf)| {
+        let request = FeatureRequest { example: (*example).clone(), augmentation: None };
+        let computed = extractor.compute(&request).ok()?;
+        let values = read(file, computed.len()).ok()?;
+        let relative_error = relative_error(&computed, &values);
+        Some(Deviation { photo: example.photo.clone(), relative_error })
+    };
+    spread.filter_map(deviation).max_by(|a, b| a.relative_error.total_cmp(&b.relative_error))
 }
 
 /// Returns the number of features, of the first photo that has some.

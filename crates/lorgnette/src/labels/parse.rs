@@ -71,14 +71,34 @@ pub(super) fn lines(text: &str) -> Result<Vec<Entry>, String> {
     Ok(lines.into_iter().map(Entry::parse).collect())
 }
 
-/// Parses a JSON array of names, or an object of names by output number.
+/// Parses a JSON array of names, or an object of names by output number, also with their synsets
+/// (Keras's `imagenet_class_index.json`) or turned around (Keras's `class_indices`).
 fn json(text: &str) -> Option<Vec<Entry>> {
     if let Ok(names) = serde_json::from_str::<Vec<String>>(text) {
         return Some(names.into_iter().map(Entry::named).collect());
     }
-    let by_number: BTreeMap<usize, String> = serde_json::from_str(text).ok()?;
+    let by_number = by_number(text)?;
     let counts = by_number.keys().copied().eq(0..by_number.len());
-    counts.then(|| by_number.into_values().map(Entry::named).collect())
+    counts.then(|| by_number.into_values().collect())
+}
+
+/// Parses a JSON object of names and numbers.
+fn by_number(text: &str) -> Option<BTreeMap<usize, Entry>> {
+    if let Ok(names) = serde_json::from_str::<BTreeMap<usize, String>>(text) {
+        return Some(names.into_iter().map(|(at, name)| (at, Entry::named(name))).collect());
+    }
+    if let Ok(pairs) = serde_json::from_str::<BTreeMap<usize, (String, String)>>(text) {
+        let entry = |(synset, name): (String, String)| match is_synset(&synset) {
+            true => Some(Entry::with_synset(&synset, &name)),
+            false => None,
+        };
+        return pairs.into_iter().map(|(at, pair)| Some((at, entry(pair)?))).collect();
+    }
+    let numbers: BTreeMap<String, usize> = serde_json::from_str(text).ok()?;
+    let count = numbers.len();
+    let entries: BTreeMap<usize, Entry> =
+        numbers.into_iter().map(|(name, at)| (at, Entry::named(name))).collect();
+    (entries.len() == count).then_some(entries)
 }
 
 /// Removes the numbers in front of names, if every line has one.
@@ -158,8 +178,13 @@ mod tests {
     fn names_may_be_json() {
         assert_eq!(names("[\"a\", \"b\"]"), ["a", "b"]);
         assert_eq!(names("{\"1\": \"b\", \"0\": \"a\"}"), ["a", "b"]);
+        assert_eq!(names("{\"b\": 0, \"a\": 1}"), ["b", "a"]);
+        let with_synsets =
+            "{\"0\": [\"n01440764\", \"tench\"], \"1\": [\"n01443537\", \"goldfish\"]}";
+        assert_eq!(names(with_synsets), ["tench", "goldfish"]);
+        assert_eq!(lines(with_synsets).unwrap()[1].synset.as_deref(), Some("n01443537"));
         assert_eq!(names("[UNK]\ncat\n"), ["[UNK]", "cat"]);
-        for wrong in ["{\"1\": \"b\"}", "{0: 'a'}"] {
+        for wrong in ["{\"1\": \"b\"}", "{0: 'a'}", "{\"a\": 1}", "{\"a\": 0, \"b\": 0}"] {
             assert!(lines(wrong).is_err(), "{wrong}");
         }
     }

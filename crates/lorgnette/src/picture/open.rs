@@ -120,6 +120,7 @@ impl OpenOptions {
             source_size,
             source_channels,
             format: Some(format),
+            canvas: (format == PictureFormat::Gif).then(|| super::gif::canvas(bytes)).flatten(),
             pixels,
             reserved: Reserved { _reservation: reservation.into_inner().map(Arc::new) },
         })

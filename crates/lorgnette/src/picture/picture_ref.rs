@@ -21,6 +21,8 @@ use super::{Picture, PictureError, Pixels};
 pub struct PictureRef<'a> {
     pub(crate) width: usize,
     pub(crate) height: usize,
+    /// Rows and columns of TensorFlow's canvas, if they are not those of a GIF's screen.
+    pub(crate) canvas: Option<[usize; 2]>,
     pub(crate) pixels: PixelsRef<'a>,
 }
 
@@ -43,7 +45,8 @@ impl<'a> PictureRef<'a> {
     /// zero.
     pub fn from_rgb8(width: usize, height: usize, samples: &'a [u8]) -> Result<Self, PictureError> {
         check_length(width, height, 3, samples.len())?;
-        Ok(Self { width, height, pixels: PixelsRef::Rgb8 { samples, is_grey: false } })
+        let pixels = PixelsRef::Rgb8 { samples, is_grey: false };
+        Ok(Self { width, height, canvas: None, pixels })
     }
 
     /// Borrows `width * height` bytes: one level of grey a pixel, rows from the top. Answers equal
@@ -57,7 +60,7 @@ impl<'a> PictureRef<'a> {
         samples: &'a [u8],
     ) -> Result<Self, PictureError> {
         check_length(width, height, 1, samples.len())?;
-        Ok(Self { width, height, pixels: PixelsRef::Grey8(samples) })
+        Ok(Self { width, height, canvas: None, pixels: PixelsRef::Grey8(samples) })
     }
 
     /// Width in pixels.
@@ -80,7 +83,8 @@ impl<'a> From<&'a Picture> for PictureRef<'a> {
             Pixels::Rgb8(samples) => PixelsRef::Rgb8 { samples, is_grey },
             Pixels::Rgb16(samples) => PixelsRef::Rgb16 { samples, is_grey },
         };
-        Self { width: picture.width(), height: picture.height(), pixels }
+        let (width, height) = (picture.width(), picture.height());
+        Self { width, height, canvas: picture.canvas, pixels }
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) fn resized(picture: &Picture, width: usize, height: usize) -> Picture
         width,
         height,
         source_size: (width, height),
+        canvas: None,
         pixels,
         name,
         reserved: Reserved::default(),

@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use lorgnette_net::Network;
 use lorgnette_net::import::{InputCandidate, Signature};
 use lorgnette_net::network::InputArithmetic;
+use lorgnette_net::{DType, Network};
 
 use super::{ChannelOrder, Preprocessing, Preprocessor};
 use crate::error::{Error, Result};
@@ -205,7 +205,10 @@ fn style(
         return Ok((Style::new(range.preprocessing()), rule));
     }
     if !input.dtype.is_float() && input.quantization.is_none() {
-        return Ok((Style::new(Preprocessing::Raw), PreprocessRule::IntegerInput));
+        // Signed bytes are pixels whose middle is 0.
+        let mean = (input.dtype == DType::I8).then_some([128.0; 3]);
+        let style = Style { mean, ..Style::new(Preprocessing::Raw) };
+        return Ok((style, PreprocessRule::IntegerInput));
     }
     // A graph of unknown operations fails later, when it is planned.
     let arithmetic = network.input_arithmetic().unwrap_or_default();

@@ -27,7 +27,13 @@ pub fn decoded_image<'p>(
     decoding: &Decoding,
 ) -> Result<DecodedImage, String> {
     let picture = picture.into();
-    let (height, width) = (picture.height, picture.width);
+    let [height, width] = picture.canvas.unwrap_or([picture.height, picture.width]);
+    if height > picture.height || width > picture.width {
+        return Err(format!(
+            "the GIF's first frame has {height}x{width} pixels, more than its screen of {}x{}",
+            picture.height, picture.width
+        ));
+    }
     let [top, left, rows, columns] = decoding.crop.unwrap_or([0, 0, height, width]);
     let fits = |start: usize, length: usize, side: usize| {
         start.checked_add(length).is_some_and(|end| end <= side)
@@ -41,11 +47,10 @@ pub fn decoded_image<'p>(
     let mut values = Vec::with_capacity(rows * columns * decoding.channels);
     for y in top..top + rows {
         for x in left..left + columns {
-            let pixel = pixel(picture, decoding.dtype, y * width + x);
+            let index = y * picture.width + x;
+            let pixel = pixel(picture, decoding.dtype, index);
             match decoding.channels {
-                1 if decoding.has_png_grey => {
-                    values.push(png_grey(picture, decoding, y * width + x));
-                }
+                1 if decoding.has_png_grey => values.push(png_grey(picture, decoding, index)),
                 1 => values.push(grey(pixel, is_grey(picture), decoding.dtype)),
                 _ => values.extend(pixel),
             }

@@ -110,7 +110,9 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 fn lost_in_checkpoint(model: &Model, prefix: &Path, global: &Global) -> Result<Option<String>> {
     let defaults = ModelOptions::default();
     let options = ModelOptions { model_store: global.model_options()?.model_store, ..defaults };
-    let Ok(again) = Model::open(prefix, &options) else {
+    let again = Model::open(prefix, &options).ok();
+    // Another is only a model with a graph that lies in its folder.
+    let Some(again) = again.filter(|again| again.network().net().is_some()) else {
         let what = "it has the variables alone, and this graph is none of TF-Slim's networks: only \
                     with the graph is it a model; a graph (.pb) has everything";
         return Ok(Some(what.into()));

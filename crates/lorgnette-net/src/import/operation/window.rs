@@ -4,9 +4,9 @@
 use lorgnette_kernels::{Binary, Clamp, Padding, PoolKind, Unary};
 
 use super::super::attributes::Attributes;
-use super::{Chain, Piece};
-use crate::graph::NodeId;
+use super::{Chain, Piece, channels};
 use crate::graph::op::{Border, Conv, Epilogue, Lrn, Op, Pool, Reduction, Resample, Resize};
+use crate::graph::{Graph, NodeId};
 use crate::tensor::{DType, Tensor};
 
 pub(super) fn read(
@@ -16,7 +16,10 @@ pub(super) fn read(
     inputs: usize,
 ) -> Option<Result<Piece, String>> {
     let piece = match op {
-        "Conv2D" => conv(node).map(Op::Conv2d).map(Piece::Node),
+        "Conv2D" => conv(node).map(|conv| match node.is_nchw() {
+            true => Piece::Node(Op::Conv2d(conv)),
+            false => Piece::chain(move |chain| by_groups(chain, conv)),
+        }),
         "DepthwiseConv2dNative" => conv(node).map(Op::DepthwiseConv2d).map(Piece::Node),
         "MaxPool" => pool(node, PoolKind::Max).map(Op::Pool).map(Piece::Node),
         "MaxPoolV2" => border(node).map(pool_by_inputs),
@@ -52,6 +55,66 @@ pub(super) fn conv(node: Attributes<'_>) -> Result<Conv, String> {
         border: border(node)?,
         epilogue: Epilogue::default(),
     })
+}
+
+/// A convolution; of each group of channels by itself if the filter has fewer than the picture.
+fn by_groups(chain: &mut Chain<'_>, conv: Conv) -> Result<NodeId, String> {
+    let (x, filter) = (chain.input(0)?, chain.input(1)?);
+    let inputs = channels::of(chain.graph, x).zip(filter_of(chain.graph, filter));
+    let groups = match inputs {
+        Some((channels, shape)) if shape[2] > 0 && channels % shape[2] == 0 => channels / shape[2],
+        _ => 1,
+    };
+    let Some((_, shape)) = inputs.filter(|(_, shape)| groups > 1 && shape[3] % groups == 0) else {
+        return chain.finish(Op::Conv2d(conv), &[x, filter]);
+    };
+    if groups > MAX_GROUPS && shape[2] > 1 {
+        return Err(format!("{groups} groups of channels"));
+    }
+    let stored = match &chain.graph.node(filter).op {
+        Op::Const(tensor) => tensor.clone(),
+        Op::Variable(lazy) => lazy.read().map_err(|error| error.to_string())?,
+        _ => return Err(format!("{groups} groups of channels with a computed filter")),
+    };
+    if shape[2] == 1 {
+        let by_channel = [shape[0], shape[1], groups, shape[3] / groups];
+        let filter = Tensor::from_f32(&by_channel, stored.to_f32());
+        let filter = chain.constant("by_channel", filter);
+        return chain.finish(Op::DepthwiseConv2d(conv), &[x, filter]);
+    }
+    let axis = chain.constant("axis", Tensor::from_i64(DType::I32, &[], &[3]));
+    let values = stored.to_f32();
+    let outputs = shape[3] / groups;
+    let mut parts = Vec::with_capacity(groups + 1);
+    for index in 0..groups {
+        let own = values.chunks_exact(shape[3]);
+        let own = own.flat_map(|all| &all[index * outputs..(index + 1) * outputs]);
+        let own =
+            Tensor::from_f32(&[shape[0], shape[1], shape[2], outputs], own.copied().collect());
+        let own = chain.constant(&format!("filter_{index}"), own);
+        let split = Op::Split { count: groups, index };
+        let part = chain.step(&format!("channels_{index}"), split, &[axis, x])?;
+        parts.push(chain.step(
+            &format!("group_{index}"),
+            Op::Conv2d(conv.clone()),
+            &[part, own],
+        )?);
+    }
+    parts.push(axis);
+    chain.finish(Op::Concat, &parts)
+}
+
+/// The maximum number of groups that are not single channels.
+const MAX_GROUPS: usize = 1024;
+
+/// Returns the shape of a filter that is stored.
+fn filter_of(graph: &Graph, filter: NodeId) -> Option<[usize; 4]> {
+    let shape = match &graph.node(filter).op {
+        Op::Const(tensor) => tensor.shape(),
+        Op::Variable(lazy) => lazy.shape(),
+        _ => return None,
+    };
+    shape.try_into().ok()
 }
 
 fn crop_and_resize(node: Attributes<'_>) -> Result<Resample, String> {

@@ -3,13 +3,15 @@
 use serde_json::Value;
 
 use super::super::translate::{Node, Site};
-use super::{Attribute, Outcome, flag, number, numbers, unsupported};
+use super::{Attribute, Outcome, flag, number, numbers, picture, unsupported};
 use crate::tensor::Tensor;
 
 pub(super) fn translate(site: &mut Site<'_, '_>) -> Option<Outcome> {
     Some(match site.layer.class.as_str() {
         "BatchNormalization" | "BatchNormalizationV1" | "BatchNormalizationV2" => batch_norm(site),
         "LayerNormalization" => layer_norm(site),
+        "GroupNormalization" => group_norm(site),
+        "UnitNormalization" => unit_norm(site),
         "Rescaling" => rescaling(site),
         "Normalization" => normalization(site),
         // ConvNeXt's own layer.
@@ -23,6 +25,7 @@ fn check_last_axis(site: &Site<'_, '_>, rank: usize) -> Outcome<()> {
     let axis = site.layer.config.get("axis").unwrap_or(&Value::Null);
     let axis = numbers(axis).unwrap_or_else(|| vec![-1.0]);
     match axis[..] {
+        [1.0] if site.is_channels_last => Ok(()),
         [axis] if axis == -1.0 || axis == (rank - 1) as f64 => Ok(()),
         _ => unsupported(format!("the axis {axis:?} of {rank} dimensions")),
     }
@@ -158,24 +161,101 @@ fn layer_norm(site: &mut Site<'_, '_>) -> Outcome {
     let names: Vec<&str> = own.into_iter().flatten().collect();
     let rank = x.rank;
     let axis = site.ints("axis", &[rank as i64 - 1])?;
-    let keep = || vec![("keep_dims", Attribute::B(true))];
-    let mean = site.add("Mean", &[&x, &axis], rank, keep())?;
+    let mean = site.add("Mean", &[&x, &axis], rank, keep_dims())?;
     let centred = site.add("Sub", &[&x, &mean], rank, Vec::new())?;
     let squares = site.add("Square", &[&centred], rank, Vec::new())?;
-    let variance = site.add("Mean", &[&squares, &axis], rank, keep())?;
+    let variance = site.add("Mean", &[&squares, &axis], rank, keep_dims())?;
+    let value = divided(site, &centred, &variance, epsilon)?;
+    scaled(site, value, &names, [scales, centres])
+}
+
+fn keep_dims() -> Vec<(&'static str, Attribute)> {
+    vec![("keep_dims", Attribute::B(true))]
+}
+
+/// `centred / √(variance + epsilon)`.
+fn divided(site: &mut Site<'_, '_>, centred: &Node, variance: &Node, epsilon: f32) -> Outcome {
     let epsilon = site.floats("epsilon", &[epsilon])?;
-    let shifted = site.add("AddV2", &[&variance, &epsilon], rank, Vec::new())?;
-    let factor = site.add("Rsqrt", &[&shifted], rank, Vec::new())?;
-    let mut value = site.add("Mul", &[&centred, &factor], rank, Vec::new())?;
+    let shifted = site.add("AddV2", &[variance, &epsilon], variance.rank, Vec::new())?;
+    let factor = site.add("Rsqrt", &[&shifted], shifted.rank, Vec::new())?;
+    site.add("Mul", &[centred, &factor], centred.rank, Vec::new())
+}
+
+/// Multiplies by gamma and adds beta, the layer's variables, as far as it has them.
+fn scaled(
+    site: &mut Site<'_, '_>,
+    mut value: Node,
+    names: &[&str],
+    [scales, centres]: [bool; 2],
+) -> Outcome {
     if scales {
-        let gamma = site.variable(&names, 0, None)?;
-        value = site.add("Mul", &[&value, &gamma], rank, Vec::new())?;
+        let gamma = site.variable(names, 0, None)?;
+        value = site.add("Mul", &[&value, &gamma], value.rank, Vec::new())?;
     }
     if centres {
-        let beta = site.variable(&names, usize::from(scales), None)?;
-        value = site.add("AddV2", &[&value, &beta], rank, Vec::new())?;
+        let beta = site.variable(names, usize::from(scales), None)?;
+        value = site.add("AddV2", &[&value, &beta], value.rank, Vec::new())?;
     }
     Ok(value)
+}
+
+/// Normalises each group of channels of each picture.
+fn group_norm(site: &mut Site<'_, '_>) -> Outcome {
+    let x = picture(site)?;
+    check_last_axis(site, x.rank)?;
+    let config = &site.layer.config;
+    let (scales, centres) = (flag(config, "scale", true), flag(config, "center", true));
+    let epsilon = number(config, "epsilon").unwrap_or(1e-3) as f32;
+    let groups = number(config, "groups").unwrap_or(32.0) as i64;
+    let own = [scales.then_some("gamma"), centres.then_some("beta")];
+    let names: Vec<&str> = own.into_iter().flatten().collect();
+    let Some(_) = names.first() else { return unsupported("neither scale nor center") };
+    let channels = site.weight(&names, 0)?.len() as i64;
+    // Keras takes -1 for a group of each channel.
+    let groups = if groups == -1 { channels } else { groups };
+    if groups < 1 || channels % groups != 0 {
+        return unsupported(format!("{groups} groups of {channels} channels"));
+    }
+    let places = site.ints("places", &[1, 2])?;
+    let means = site.add("Mean", &[&x, &places], 4, keep_dims())?;
+    let mean = mean_of_groups(site, &means, groups, channels)?;
+    let centred = site.add("Sub", &[&x, &mean], 4, Vec::new())?;
+    let squares = site.add("Square", &[&centred], 4, Vec::new())?;
+    let variances = site.add("Mean", &[&squares, &places], 4, keep_dims())?;
+    let variance = mean_of_groups(site, &variances, groups, channels)?;
+    let value = divided(site, &centred, &variance, epsilon)?;
+    scaled(site, value, &names, [scales, centres])
+}
+
+/// Puts the mean of its group in place of each of `[batch, 1, 1, channels]`.
+fn mean_of_groups(site: &mut Site<'_, '_>, x: &Node, groups: i64, channels: i64) -> Outcome {
+    let apart = site.ints("groups", &[-1, groups, channels / groups])?;
+    let members = site.add("Reshape", &[x, &apart], 3, Vec::new())?;
+    let axis = site.ints("members", &[2])?;
+    let mean = site.add("Mean", &[&members, &axis], 3, keep_dims())?;
+    let each = site.float_tensor(
+        "ones",
+        &[1, 1, (channels / groups) as usize],
+        &vec![1.0; (channels / groups) as usize],
+    )?;
+    let repeated = site.add("Mul", &[&mean, &each], 3, Vec::new())?;
+    let whole = site.ints("whole", &[-1, 1, 1, channels])?;
+    site.add("Reshape", &[&repeated, &whole], 4, Vec::new())
+}
+
+/// `x / √max(Σx², 1e-12)` over the channels.
+fn unit_norm(site: &mut Site<'_, '_>) -> Outcome {
+    const MIN_SUM: f32 = 1e-12;
+    let x = site.input()?;
+    check_last_axis(site, x.rank)?;
+    let rank = x.rank;
+    let axis = site.ints("axis", &[rank as i64 - 1])?;
+    let squares = site.add("Square", &[&x], rank, Vec::new())?;
+    let sum = site.add("Sum", &[&squares, &axis], rank, keep_dims())?;
+    let least = site.floats("least", &[MIN_SUM])?;
+    let sum = site.add("Maximum", &[&sum, &least], rank, Vec::new())?;
+    let factor = site.add("Rsqrt", &[&sum], rank, Vec::new())?;
+    site.add("Mul", &[&x, &factor], rank, Vec::new())
 }
 
 fn layer_scale(site: &mut Site<'_, '_>) -> Outcome {

@@ -24,7 +24,6 @@ fn int32() -> Attribute {
 }
 
 fn flatten(site: &mut Site<'_, '_>) -> Outcome {
-    super::check_channels_last(site)?;
     let x = site.input()?;
     reshaped(site, &x, &[-1])
 }

@@ -73,8 +73,17 @@ fn conv(site: &mut Site<'_, '_>) -> Outcome {
     let attributes = convolution(site)?;
     let names = variables(site, &["kernel"]);
     let groups = site.layer.config.get("groups").and_then(Value::as_i64).unwrap_or(1);
-    let filter = site.variable(&names, 0, None)?;
+    // A group of each channel is a depthwise convolution.
+    let by_channel = |shape: &[usize]| match *shape {
+        [rows, columns, 1, outputs] if groups > 1 && outputs as i64 % groups == 0 => {
+            Some(vec![rows, columns, groups as usize, outputs / groups as usize])
+        }
+        _ => None,
+    };
+    let is_depthwise = by_channel(site.weight(&names, 0)?.shape()).is_some();
+    let filter = site.variable(&names, 0, is_depthwise.then_some(&by_channel))?;
     let sum = match groups {
+        _ if is_depthwise => site.add("DepthwiseConv2dNative", &[&x, &filter], 4, attributes)?,
         1 => site.add("Conv2D", &[&x, &filter], 4, attributes)?,
         2..=1024 => grouped(site, &x, &filter, groups, &attributes)?,
         _ => return unsupported(format!("{groups} groups")),

@@ -24,7 +24,7 @@ impl InputRange {
     /// Returns the range that the arithmetic brings into one that layers are trained with; `None`
     /// if none or several do.
     pub(super) fn of(arithmetic: &InputArithmetic) -> Option<Self> {
-        if arithmetic.subtracts_own_mean {
+        if arithmetic.normalises_itself {
             return Some(Self::Levels);
         }
         if let Some(range) = arithmetic.limits.and_then(Self::from_limits) {
