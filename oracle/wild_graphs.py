@@ -645,7 +645,8 @@ def constants_and_statistics(folder):
            'a matrix reverses channels', scale=128.0)
     begins('reverses_by_convolution', lambda x: tf.nn.conv2d(x, tf.constant(reverse.reshape(1, 1, 3, 3)), 1, 'SAME') - VGG_MEANS[::-1],
            whole, levels, 'a convolution reverses channels', scale=128.0)
-    begins('scales_by_convolution', lambda x: tf.nn.depthwise_conv2d(x, tf.fill([1, 1, 3, 1], 1 / 127.5), [1] * 4, 'SAME') - 1.0, whole,
+    begins('scales_by_convolution', lambda x: tf.nn.depthwise_conv2d(x, tf.constant(np.full((1, 1, 3, 1), 1 / 127.5, np.float32)), [1] * 4, 'SAME')
+           - 1.0, whole,
            levels, 'a depthwise convolution scales')
     begins('signed_bytes', lambda x: (tf.cast(x, tf.float32) + 128.0) / 255.0, (np.round(whole) - 128).astype(np.int8), 'takes integers',
            'int8', dtype=tf.int8, tolerance=2e-3)

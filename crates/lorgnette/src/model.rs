@@ -566,7 +566,8 @@ impl Model {
                 vec![*height, *width, *channels]
             }
             Some(Decoding { channels, .. }) => {
-                vec![picture.height, picture.width, *channels]
+                let [height, width] = picture.decoded_size();
+                vec![height, width, *channels]
             }
             None if self.info.resizes_itself => vec![1, picture.height, picture.width, channels],
             None => vec![1, height, width, channels],

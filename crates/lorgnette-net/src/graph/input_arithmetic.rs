@@ -414,7 +414,13 @@ impl Walk<'_> {
     /// A convolution of single pixels that keeps channels apart.
     fn pixelwise(&self, id: NodeId, x: &Linear) -> Option<Linear> {
         let node = self.graph.node(id);
-        let weights = self.values(*node.inputs.get(1)?)?;
+        let filter = *node.inputs.get(1)?;
+        let shape = match &self.graph.node(filter).op {
+            Op::Const(tensor) => tensor.shape(),
+            Op::Variable(lazy) => lazy.shape(),
+            _ => return None,
+        };
+        let weights = self.values(filter).filter(|_| shape.starts_with(&[1, 1, COLOURS]))?;
         match &node.op {
             Op::DepthwiseConv2d(conv) if conv.stride == [1, 1] && weights.len() == COLOURS => {
                 x.applied(&weights, &[0.0])

@@ -63,6 +63,11 @@ impl<'a> PictureRef<'a> {
         Ok(Self { width, height, canvas: None, pixels: PixelsRef::Grey8(samples) })
     }
 
+    /// Rows and columns that TensorFlow's decoders give.
+    pub(crate) fn decoded_size(&self) -> [usize; 2] {
+        self.canvas.unwrap_or([self.height, self.width])
+    }
+
     /// Width in pixels.
     #[must_use]
     pub fn width(&self) -> usize {

@@ -27,7 +27,7 @@ pub fn decoded_image<'p>(
     decoding: &Decoding,
 ) -> Result<DecodedImage, String> {
     let picture = picture.into();
-    let [height, width] = picture.canvas.unwrap_or([picture.height, picture.width]);
+    let [height, width] = picture.decoded_size();
     if height > picture.height || width > picture.width {
         return Err(format!(
             "the GIF's first frame has {height}x{width} pixels, more than its screen of {}x{}",
