@@ -8,7 +8,12 @@ Each row runs both programs as whole processes, one after the other, ROUNDS time
 - `dense vgg_16`: the steps of VGG-16 at 768 x 1024, as `explain --time` sums them;
 - `folder`: `classify` of the folder with the embedded network;
 - `start`: `classify` of one photo with the embedded network;
-- `map`, `index`: of the folder's first photos, at one scale.
+- `map`, `blur`: of the folder's first photos, at one scale; `index`, of the folder;
+- `train`: of the folder's photos in two classes, without a cache of features; `search`, in the library of `index`;
+- `low limit`: `map` with `--memory-limit 1024`, under which freed memory goes back to the system at once.
+
+The checks of hostile files are in all of them: checksums where plan files and libraries are opened, finite answers in every row, metadata
+in `blur`, the lock and the digests of a model's folder in `train`.
 
 A ratio above 1 means that NEW is faster, or takes less memory. Both builds must print the same classes, or the row fails.
 Ratios are taken pair by pair; the table has their median, and the ratio of the best times.
@@ -24,7 +29,7 @@ import tempfile
 import time
 
 NETWORKS = ['vgg_16', 'inception_v3', 'resnet_v1_50', 'mobilenet_v1', 'mobilenet_v2', 'nasnet_mobile']
-ROWS = [*NETWORKS, 'dense vgg_16', 'folder', 'start', 'map', 'index']
+ROWS = [*NETWORKS, 'dense vgg_16', 'folder', 'start', 'map', 'low limit', 'blur', 'index', 'search', 'train']
 
 
 class Run:
@@ -77,15 +82,31 @@ def commands(row, programs, work, photos, threads):
         words = ['classify', photos[0], '--format', 'json', *common]
     elif row == 'map':
         words = ['map', *photos[:8], '--scale', '1', '--format', 'json', *common]
+    elif row == 'low limit':
+        words = ['map', *photos[:8], '--scale', '1', '--memory-limit', '1024', '--format', 'json', *common]
     else:
         words = None
     if words:
         return {name: [program, *words] for name, program in programs.items()}
-    libraries = {name: work / f'library-{name}.db' for name in programs}
-    return {
-        name: ['sh', '-c', f'rm -rf {libraries[name]}*; exec "$0" "$@"', program, 'index', *photos, '--library', libraries[name], *common]
-        for name, program in programs.items()
-    }
+    return {name: with_outputs(row, program, work / f'{row}-{name}', photos, common) for name, program in programs.items()}
+
+
+def with_outputs(row, program, out, photos, common):
+    """The command line of a verb that writes to `out`, which is empty before each run."""
+    fresh = ['sh', '-c', f'rm -rf "{out}"; mkdir -p "{out}"; exec "$0" "$@"', program]
+    if row == 'blur':
+        return [*fresh, 'blur', *photos[:8], '--scale', '1', '--class', 'dog', '--out', out, *common]
+    if row == 'index':
+        return [*fresh, 'index', *photos, '--library', out / 'photos.lgn', *common]
+    if row == 'search':
+        out.mkdir(parents=True, exist_ok=True)
+        library = out / 'photos.lgn'
+        if not library.exists():
+            subprocess.run([program, 'index', *photos, '--library', library, *common], check=True, stdout=subprocess.DEVNULL)
+        return [program, 'search', 'animal or vehicle', '--library', library, '--format', 'json', *common]
+    table = out.parent / f'{out.name}.csv'
+    table.write_text('path,label\n' + ''.join(f'"{photo.resolve()}",{"ab"[at % 2]}\n' for at, photo in enumerate(photos)))
+    return [*fresh, 'train', table, '--out', out / 'model', '--cache', out / 'cache', *common]
 
 
 def seconds(row, run):
@@ -97,7 +118,7 @@ def seconds(row, run):
 def measure(row, programs, arguments):
     words = commands(row, programs, arguments.work, arguments.files, str(arguments.threads))
     first = {name: Run(words[name]) for name in programs}
-    if row not in ('dense vgg_16', 'map', 'index'):
+    if row in (*NETWORKS, 'folder', 'start'):
         earlier, new = (first_classes(first[name].printed) for name in ('earlier', 'new'))
         if earlier != new:
             sys.exit(f'{row}: the builds disagree about {sum(a != b for a, b in zip(earlier, new))} of {len(new)} first classes')

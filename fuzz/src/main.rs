@@ -4,6 +4,7 @@
 //! the file. A case depends only on the seed, the target and its number, which together reproduce
 //! it.
 
+mod capture;
 mod memory;
 mod mutate;
 mod random;

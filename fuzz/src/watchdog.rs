@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::capture;
 use crate::targets::{NAMES, Target};
 
 /// The time limit of a case. The slowest valid ones take a few seconds; the rest is a margin for
@@ -42,7 +43,8 @@ impl Drop for Running {
 pub(crate) fn announce(what: &str) {
     let (target, number, seed) = (TARGET.load(Relaxed), NUMBER.load(Relaxed), SEED.load(Relaxed));
     if target > 0 {
-        eprintln!("target {}, case {number} of seed {seed} {what}", NAMES[target - 1]);
+        let name = NAMES[target - 1];
+        capture::report(format_args!("target {name}, case {number} of seed {seed} {what}"));
     }
 }
 

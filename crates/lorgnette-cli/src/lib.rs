@@ -31,7 +31,6 @@ mod pattern;
 mod photos;
 mod printable;
 mod progress;
-mod sqlite_memory;
 mod stream;
 mod table;
 mod verbs;
@@ -43,8 +42,7 @@ use std::process;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use console::Term;
-use lorgnette::net::file::exit_on_shortened_files;
-use lorgnette::net::memory::LimitedAllocator;
+use lorgnette::net::file::{exit_on_shortened_files, report_file_size_limit};
 
 use self::arguments::Global;
 use self::messages::Messages;
@@ -105,14 +103,12 @@ fn command_line() -> clap::Command {
 /// Maximum columns of help.
 const HELP_COLUMNS: usize = 80;
 
-/// Every allocation counts against `--memory-limit`.
-#[global_allocator]
-static ALLOCATOR: LimitedAllocator = LimitedAllocator;
-
 /// Runs the program with `arguments`, of which the first is its name, and returns its exit code.
+/// `--memory-limit` holds if the executable has installed `lorgnette::net::memory`'s allocator.
 /// Ends the process after help and after usage errors.
 pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) -> u8 {
     exit_on_shortened_files();
+    report_file_size_limit();
     messages::set_panic_hook();
     let Command { verb, global } = parse(arguments);
     memory_limit::set(global.memory_limit);

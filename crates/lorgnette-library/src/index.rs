@@ -180,6 +180,18 @@ pub fn index<A: PhotoAnalyser>(
     options: &IndexOptions,
     observer: &mut IndexObserver<'_>,
 ) -> Result<Summary> {
+    let name = crate::library::name(library.path());
+    index_folders(library, folders, analysers, options, observer)
+        .map_err(|error| error.in_library(&name))
+}
+
+fn index_folders<A: PhotoAnalyser>(
+    library: &mut Library,
+    folders: &[PathBuf],
+    analysers: Analysers<'_, A>,
+    options: &IndexOptions,
+    observer: &mut IndexObserver<'_>,
+) -> Result<Summary> {
     let Analysers { model: model_record, workers } = analysers;
     let model = write::model(library, model_record)?;
     let folders = if folders.is_empty() { library.folders()? } else { folders.to_vec() };

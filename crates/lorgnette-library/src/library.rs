@@ -194,13 +194,28 @@ fn check_exists(path: &Path) -> Result<()> {
 /// Refuses folders, pipes and devices: opening a pipe would wait for a writer.
 fn check_is_file(path: &Path) -> Result<()> {
     if path.is_file() {
-        return Ok(());
+        return check_beside(path);
     }
     let what = match path.is_dir() {
         true => "it is a folder: name a file",
         false => "it is a pipe or a device: name a file",
     };
     Err(Error::not_a_library(&name(path), what))
+}
+
+/// Refuses a library beside which a pipe or a device has the name of SQLite's journal: SQLite would
+/// wait for a writer.
+fn check_beside(path: &Path) -> Result<()> {
+    for ending in ["-journal", "-wal", "-shm"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(ending);
+        let beside = PathBuf::from(beside);
+        if beside.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            let what = format!("{} is no file: remove it", name(&beside));
+            return Err(Error::Unusable { name: name(path), what });
+        }
+    }
+    Ok(())
 }
 
 /// Limits the memory of SQLite to `bytes` in the whole process, however many connections it has.

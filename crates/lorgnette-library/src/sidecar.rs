@@ -10,9 +10,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use lorgnette::net::file::open_regular;
 use lorgnette::net::write_atomically;
 use lorgnette::picture::has_raw_extension;
 
@@ -68,8 +69,13 @@ fn write_sidecar(
     summary: &mut SidecarSummary,
 ) -> Result<()> {
     let file_error = |source| Error::File { name: name(&path), source };
-    let existing = match fs::read(&path) {
-        Ok(bytes) => Some(bytes),
+    let existing = match fs::metadata(&path) {
+        // A pipe would be waited for.
+        Ok(metadata) if !metadata.is_file() => {
+            summary.foreign.push(path);
+            return Ok(());
+        }
+        Ok(_) => Some(beginning(&path, content.len()).map_err(file_error)?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(file_error(error)),
     };
@@ -84,6 +90,15 @@ fn write_sidecar(
     write_atomically(&path, content.as_bytes()).map_err(file_error)?;
     summary.written += 1;
     Ok(())
+}
+
+/// Reads as much of a sidecar as tells whether it is one of this program, and another than one of
+/// `length` bytes.
+fn beginning(path: &Path, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let needed = length.max(HEAD_BYTES) as u64 + 1;
+    open_regular(path)?.take(needed).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Returns the paths of a photo's sidecars: one, of a raw photo two.

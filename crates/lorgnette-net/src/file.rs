@@ -26,13 +26,29 @@ pub(crate) fn map(path: &Path) -> Result<Bytes> {
 /// # Errors
 /// If it cannot be opened, or is no regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    let metadata = path.metadata()?;
-    if !metadata.is_file() {
-        let what = if metadata.is_dir() { "a folder" } else { "neither a file nor a folder" };
-        let what = format!("it is {what}: a file is needed");
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-    }
+    check_regular(&path.metadata()?)?;
     File::open(path)
+}
+
+/// Opens a file to read and write it, and creates it if there is none. Pipes and devices are
+/// refused as by [`open_regular`].
+///
+/// # Errors
+/// If it cannot be opened, or is no regular file.
+pub fn open_or_create_regular(path: &Path) -> io::Result<File> {
+    if let Ok(metadata) = path.metadata() {
+        check_regular(&metadata)?;
+    }
+    File::options().read(true).write(true).create(true).truncate(false).open(path)
+}
+
+fn check_regular(metadata: &Metadata) -> io::Result<()> {
+    if metadata.is_file() {
+        return Ok(());
+    }
+    let what = if metadata.is_dir() { "a folder" } else { "neither a file nor a folder" };
+    let what = format!("it is {what}: a file is needed");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, what))
 }
 
 /// Reads a whole file as [`open_regular`] opens it.
@@ -48,6 +64,15 @@ pub fn read_regular(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
     }
     Ok(bytes)
+}
+
+/// Reads a whole file of text as [`read_regular`] does.
+///
+/// # Errors
+/// As [`read_regular`]; if it is not UTF-8.
+pub fn read_regular_text(path: &Path, max_bytes: u64) -> io::Result<String> {
+    let bytes = read_regular(path, max_bytes)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// Bytes of a mapped file, whose pages can be released after use.
@@ -179,6 +204,16 @@ impl Drop for Mapping {
 /// system ends the process without a word. A program calls it once, when it begins.
 pub fn exit_on_shortened_files() {
     shortened::install();
+}
+
+/// Makes a write beyond the limit of a file's size (`ulimit -f`) an error of that write. Without
+/// this the system ends the process without a word. A program calls it once, when it begins.
+pub fn report_file_size_limit() {
+    #[cfg(unix)]
+    // SAFETY: no handler is installed; ignoring a signal is allowed at any time.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
 }
 
 /// The mapped files of the process, for a signal handler, which can neither lock nor allocate.

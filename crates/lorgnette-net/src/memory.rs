@@ -27,6 +27,9 @@ static USED: AtomicI64 = AtomicI64::new(0);
 /// The maximum of [`USED`].
 static PEAK: AtomicI64 = AtomicI64::new(0);
 
+/// Bytes of [`USED`] that others than the allocator take.
+static ASIDE: AtomicI64 = AtomicI64::new(0);
+
 /// Bytes that a thread allocates or frees before it adds them to the common count.
 const MAX_UNCOUNTED: i64 = 256 << 10;
 
@@ -47,14 +50,42 @@ pub fn limit() -> u64 {
     LIMIT.load(Relaxed)
 }
 
-/// Returns the bytes that are allocated now; 0 without [`LimitedAllocator`].
+/// Counts `bytes` that the process takes without [`LimitedAllocator`]: pages of the program,
+/// libraries with an allocator of their own. A later call replaces them.
+pub fn set_aside(bytes: u64) {
+    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+    USED.fetch_add(bytes - ASIDE.swap(bytes, Relaxed), Relaxed);
+}
+
+/// Makes the system's allocator give freed memory back at once, so that the process holds little
+/// more than [`used`]. glibc keeps what each thread has freed: after maps on eight threads, a
+/// hundred mebibytes. Large blocks then cost a system call each, so this is for low limits.
+pub fn return_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        /// Bytes from which a block is mapped by itself, and unmapped when it is freed.
+        const MIN_MAPPED: libc::c_int = 128 << 10;
+        const MAX_ARENAS: libc::c_int = 2;
+        for (parameter, value) in [
+            (libc::M_MMAP_THRESHOLD, MIN_MAPPED),
+            (libc::M_TRIM_THRESHOLD, MIN_MAPPED),
+            (libc::M_ARENA_MAX, MAX_ARENAS),
+        ] {
+            // SAFETY: glibc allows the call at any time; it takes its own lock.
+            unsafe { libc::mallopt(parameter, value) };
+        }
+    }
+}
+
+/// Returns the bytes that are allocated now, and those of [`set_aside`]; without
+/// [`LimitedAllocator`] only these.
 #[must_use]
 pub fn used() -> u64 {
     USED.load(Relaxed).max(0) as u64
 }
 
-/// Returns the largest number of bytes that was allocated at a time; 0 without
-/// [`LimitedAllocator`].
+/// Returns the largest number of bytes that was in use at a time, as [`used`] counts them; 0
+/// without [`LimitedAllocator`].
 #[must_use]
 pub fn peak() -> u64 {
     PEAK.load(Relaxed).max(0) as u64
@@ -116,7 +147,7 @@ fn take(bytes: usize) {
     // Small ones do not wait.
     let used = count(bytes as i64).max(0) as u64;
     if used > limit() {
-        end_process();
+        end_process(OVER_LIMIT);
     }
     if let Some(containment) = containment {
         containment.look_at(used);
@@ -142,22 +173,36 @@ fn count(bytes: i64) -> i64 {
     used
 }
 
+/// What to say when the limit is reached.
+const OVER_LIMIT: &[u8] =
+    b"lorgnette: more memory is needed than the limit allows: raise it with --memory-limit, or \
+      give less at a time\n";
+/// What to say when the system has no more.
+const OUT_OF_MEMORY: &[u8] =
+    b"lorgnette: more memory is needed than the system gives (ulimit -v): give less at a time\n";
+
+/// Returns the block of an allocation, if the system gave one. Work in a [`Containment`] may see
+/// that there is none.
+fn given(block: *mut u8) -> *mut u8 {
+    if block.is_null() && Containment::current().is_none() {
+        end_process(OUT_OF_MEMORY);
+    }
+    block
+}
+
 /// Ends the process with a message. Allocates nothing.
-fn end_process() -> ! {
-    const MESSAGE: &[u8] =
-        b"lorgnette: more memory is needed than the limit allows: raise it with --memory-limit, or \
-          give less at a time\n";
+fn end_process(message: &[u8]) -> ! {
     /// Exit code of a program that could not do its work.
     const FAILED: i32 = 2;
     #[cfg(unix)]
     // SAFETY: both calls are allowed at any time; the message is as long as it says.
     unsafe {
-        libc::write(libc::STDERR_FILENO, MESSAGE.as_ptr().cast(), MESSAGE.len());
+        libc::write(libc::STDERR_FILENO, message.as_ptr().cast(), message.len());
         libc::_exit(FAILED)
     }
     #[cfg(not(unix))]
     {
-        let _ = (MESSAGE, FAILED);
+        let _ = (message, FAILED);
         std::process::abort()
     }
 }
@@ -167,13 +212,13 @@ unsafe impl GlobalAlloc for LimitedAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         take(layout.size());
         // SAFETY: the caller's obligations are those of the system's allocator.
-        unsafe { System.alloc(layout) }
+        given(unsafe { System.alloc(layout) })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         take(layout.size());
         // SAFETY: the caller's obligations are those of the system's allocator.
-        unsafe { System.alloc_zeroed(layout) }
+        given(unsafe { System.alloc_zeroed(layout) })
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
@@ -181,7 +226,7 @@ unsafe impl GlobalAlloc for LimitedAllocator {
         take(size);
         count(-(layout.size() as i64));
         // SAFETY: the caller's obligations are those of the system's allocator.
-        unsafe { System.realloc(block, layout, size) }
+        given(unsafe { System.realloc(block, layout, size) })
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -269,7 +314,7 @@ impl Containment {
             if used() <= soft_limit() {
                 *since = Instant::now();
             } else if since.elapsed() > PATIENCE {
-                end_process();
+                end_process(OVER_LIMIT);
             }
             thread::sleep(PAUSE);
         }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use lorgnette_net::file::read_regular_text;
 use lorgnette_net::write_atomically;
 
 use crate::error::Error;
@@ -147,7 +148,7 @@ impl Model {
     ) -> Result<PathBuf, ExportError> {
         let path = &model.with_extension(LABELS_EXTENSION);
         let text = self.labels().to_text(&path.display().to_string())?;
-        if !replaces_others && fs::read_to_string(path).is_ok_and(|other| other != text) {
+        if !replaces_others && read_regular_text(path, u64::MAX).is_ok_and(|other| other != text) {
             return Err(ExportError::OtherLabels { path: path.into() });
         }
         write_atomically(path, text.as_bytes())

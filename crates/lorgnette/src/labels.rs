@@ -6,10 +6,11 @@
 //! keep the synset.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::OnceLock;
+
+use lorgnette_net::file::open_regular;
 
 use self::parse::Entry;
 use crate::photos::nfc;
@@ -232,7 +233,7 @@ fn read(path: &Path) -> Result<String, LabelsError> {
     let name = path.display().to_string();
     let unreadable = |source| LabelsError::Read { name: name.clone(), source };
     let mut bytes = Vec::new();
-    File::open(path)
+    open_regular(path)
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
         .map_err(unreadable)?;
     if bytes.len() as u64 > MAX_BYTES {

@@ -17,11 +17,10 @@ pub(crate) mod card;
 pub(crate) mod files;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
-use lorgnette_net::file::read_regular;
+use lorgnette_net::file::{open_regular, read_regular};
 use lorgnette_net::head::{Head, Layer, OutputKind};
 use lorgnette_net::{Tensor, npy, write_atomically};
 
@@ -255,7 +254,7 @@ impl Card {
 fn is_tensorflow_js(card: &Path) -> bool {
     const MAX_BYTES: u64 = 1 << 20;
     let mut start = Vec::new();
-    let file = File::open(card);
+    let file = open_regular(card);
     let _ = file.and_then(|file| file.take(MAX_BYTES).read_to_end(&mut start));
     let text = String::from_utf8_lossy(&start);
     ["\"modelTopology\"", "\"weightsManifest\""].iter().any(|key| text.contains(key))

@@ -24,7 +24,12 @@ mod work;
 
 use std::ffi::c_int;
 
+use lorgnette::net::memory::LimitedAllocator;
 use pyo3::pymodule;
+
+/// Every allocation counts against the program's `--memory-limit`.
+#[global_allocator]
+static ALLOCATOR: LimitedAllocator = LimitedAllocator;
 
 /// Runs the program `lorgnette` with the arguments of this process, and returns its exit code. The
 /// wheel's program (`launcher.rs`) calls it; nothing here needs Python.

@@ -12,9 +12,9 @@ use serde::Serialize;
 use super::library::model_named;
 use crate::Outcome;
 use crate::arguments::{Global, LibraryArguments, ReportFormat};
+use crate::memory_limit;
 use crate::messages::{Messages, count};
 use crate::model;
-use crate::sqlite_memory;
 use crate::stream::{write_json, write_report};
 
 /// List the classes of a model or a library, or those that a word covers
@@ -87,7 +87,7 @@ fn entries(arguments: &Arguments, global: &Global, messages: Messages) -> Result
         };
         return Ok(model.labels().iter().map(entry).collect());
     };
-    sqlite_memory::limit()?;
+    memory_limit::share_with_sqlite()?;
     let library = Library::open_read_only(path)?;
     let models = match &global.model {
         Some(name) => model_named(&library, &name.to_string_lossy())?,

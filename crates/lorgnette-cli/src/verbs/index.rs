@@ -19,9 +19,9 @@ use serde::Serialize;
 use crate::Outcome;
 use crate::analysis::{Analysis, AnalysisArguments};
 use crate::arguments::{ExcludeArguments, Global, LibraryArguments, ReportFormat};
+use crate::memory_limit;
 use crate::messages::{Messages, count};
 use crate::progress::Progress;
-use crate::sqlite_memory;
 use crate::stream::{write_json, write_report};
 
 /// Analyse folders of photos once, so that they can be searched for objects and their places
@@ -93,7 +93,7 @@ struct Report {
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let started = Instant::now();
     let path = arguments.library.path()?;
-    sqlite_memory::limit()?;
+    memory_limit::share_with_sqlite()?;
     if let (None, Some(home)) = (arguments.library.named(), path.parent()) {
         fs::create_dir_all(home).with_context(|| home.display().to_string())?;
     }

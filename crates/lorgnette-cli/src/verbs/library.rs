@@ -19,8 +19,8 @@ use lorgnette_library::{Library, ModelEntry, printable};
 
 use crate::Outcome;
 use crate::arguments::{Global, LibraryArguments};
+use crate::memory_limit;
 use crate::messages::Messages;
-use crate::sqlite_memory;
 use crate::stream::NAME_BYTES;
 
 /// Inspect a library, find similar photos, correct it, export it, maintain it
@@ -66,7 +66,7 @@ enum Verb {
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let path = arguments.library.path()?;
-    sqlite_memory::limit()?;
+    memory_limit::share_with_sqlite()?;
     let read = || Library::open_read_only(&path);
     match &arguments.verb {
         Verb::Statistics(arguments) => statistics::run(arguments, &read()?, global),

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
+use lorgnette::net::file::read_regular;
 use lorgnette::net::{DType, Network, Tensor, npy, scores, write_atomically};
 use lorgnette::picture::OpenOptions;
 use lorgnette::preprocess::decoded_image;
@@ -176,7 +177,8 @@ fn softmax_rows(logits: &Tensor) -> Tensor {
 }
 
 fn read(file: &Path) -> Result<Tensor> {
-    let bytes = fs::read(file).with_context(|| format!("{}: cannot be read", file.display()))?;
+    let bytes = read_regular(file, u64::MAX)
+        .with_context(|| format!("{}: cannot be read", file.display()))?;
     npy::read(&bytes).map_err(|what| anyhow!("{}: {what}", file.display()))
 }
 

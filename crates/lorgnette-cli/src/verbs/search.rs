@@ -17,8 +17,8 @@ use lorgnette_library::search::{self, SearchOptions};
 use self::provider::NetworkFeatures;
 use crate::Outcome;
 use crate::arguments::{Global, InputArguments, LibraryArguments};
+use crate::memory_limit;
 use crate::messages::{Messages, count};
-use crate::sqlite_memory;
 use crate::stream::write_report;
 use crate::verbs::library::model_named;
 
@@ -119,7 +119,7 @@ Examples:
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     page::check(arguments.html.as_deref())?;
-    sqlite_memory::limit()?;
+    memory_limit::share_with_sqlite()?;
     let library = Library::open_read_only(arguments.library.path()?)?;
     let text = arguments.query.join(" ");
     let model = searched_model(&library, global)?;

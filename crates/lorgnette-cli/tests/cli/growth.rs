@@ -1,9 +1,10 @@
-//! Time grows with the input and not with its square, wherever a stranger chooses how much there
-//! is: every input is made twice, the second time four times as large. A quarter of an input whose
-//! time grows with the square takes a sixteenth of the time.
+//! Time and memory grow with the input and not with its square, wherever a stranger chooses how
+//! much there is: every input is made twice, the second time four times as large. A quarter of an
+//! input whose time grows with the square takes a sixteenth of the time.
 
 #![cfg(target_os = "linux")]
 
+use std::fmt::{self, Display, Formatter};
 use std::fs::{self, File};
 use std::process::Stdio;
 use std::thread::sleep;
@@ -17,9 +18,48 @@ const MEMORY: &str = "768";
 const MAX_FACTOR: f64 = 7.0;
 /// Seconds that do not grow: the start, the model.
 const START: f64 = 0.5;
+/// MiB that do not grow: the program and the embedded network.
+const START_MIB: f64 = 64.0;
 
-/// Runs the program and returns the seconds that it computed, on all threads.
-fn seconds(folder: &Folder, arguments: &[String]) -> f64 {
+/// What a run took.
+#[derive(Clone, Copy)]
+struct Cost {
+    /// Seconds that it computed, on all threads.
+    seconds: f64,
+    /// The peak of its memory.
+    mib: f64,
+}
+
+impl Cost {
+    const INFINITE: Self = Self { seconds: f64::INFINITY, mib: f64::INFINITY };
+
+    fn min(self, other: Self) -> Self {
+        Self { seconds: self.seconds.min(other.seconds), mib: self.mib.min(other.mib) }
+    }
+
+    /// Returns whether `four`, of four times the input, is within the bounds.
+    fn allows(self, four: Self) -> bool {
+        let growing = (self.mib - START_MIB).max(0.0);
+        four.seconds < MAX_FACTOR * self.seconds + START
+            && four.mib < MAX_FACTOR * growing + 2.0 * START_MIB
+    }
+}
+
+impl Display for Cost {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} s and {:.0} MiB", self.seconds, self.mib)
+    }
+}
+
+/// Returns the peak of a process's memory in MiB, while it runs.
+fn peak(process: u32) -> Option<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<f64>().ok()? / 1024.0)
+}
+
+/// Runs the program and returns what it took.
+fn cost(folder: &Folder, arguments: &[String]) -> Cost {
     let errors = folder.path("errors.txt");
     let mut command = program(arguments);
     command.args(["--memory-limit", MEMORY]);
@@ -27,13 +67,15 @@ fn seconds(folder: &Folder, arguments: &[String]) -> f64 {
     let mut child = command.spawn().unwrap();
     // The times of a process that has ended are there until it is waited for.
     let stat = format!("/proc/{}/stat", child.id());
+    let mut mib = 0.0;
     let ticks = loop {
+        mib = peak(child.id()).unwrap_or(mib);
         let line = fs::read_to_string(&stat).unwrap();
         let fields: Vec<&str> = line.rsplit(')').next().unwrap().split_whitespace().collect();
         if fields[0] == "Z" {
             break fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
         }
-        sleep(Duration::from_millis(5));
+        sleep(Duration::from_millis(2));
     };
     let code = child.wait().unwrap().code();
     let errors = String::from_utf8_lossy(&fs::read(errors).unwrap()).into_owned();
@@ -41,29 +83,29 @@ fn seconds(folder: &Folder, arguments: &[String]) -> f64 {
     assert!(!errors.contains("more memory is needed"), "{arguments:?}: {errors}");
     /// Ticks of Linux's clock for processes.
     const PER_SECOND: f64 = 100.0;
-    ticks as f64 / PER_SECOND
+    Cost { seconds: ticks as f64 / PER_SECOND, mib }
 }
 
-/// Checks the growth of the time for inputs of `size` and of four times as much. `make` writes an
+/// Checks the growth of time and memory for inputs of `size` and of four times as much. `make` writes an
 /// input into a folder and returns the arguments. Times are the least of up to three runs: what
 /// else the machine does adds to a run's time, and never takes from it.
 fn grows_with_the_input(what: &str, size: usize, make: impl Fn(&Folder, usize) -> Vec<String>) {
     const RUNS: usize = 3;
-    let [mut small, mut large] = [f64::INFINITY; 2];
+    let [mut small, mut large] = [Cost::INFINITE; 2];
     for _ in 0..RUNS {
         // Each in a folder of its own: a second run may find what the first left.
         let [one, four] = [size, 4 * size].map(|size| {
             let folder = Folder::new();
             let arguments = make(&folder, size);
-            seconds(&folder, &arguments)
+            cost(&folder, &arguments)
         });
         (small, large) = (small.min(one), large.min(four));
-        if large < MAX_FACTOR * small + START {
-            println!("{what}: {small:.2} s for {size}, {large:.2} s for {}", 4 * size);
+        if small.allows(large) {
+            println!("{what}: {small} for {size}, {large} for {}", 4 * size);
             return;
         }
     }
-    panic!("{what}: {small} s, then {large} s");
+    panic!("{what}: {small}, then {large}");
 }
 
 fn words(arguments: &[&str]) -> Vec<String> {

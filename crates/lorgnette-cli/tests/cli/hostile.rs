@@ -6,12 +6,12 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread::sleep;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lorgnette::Picture;
 use lorgnette::trained::TrainedModel;
 
-use crate::program::{Ended, Folder, field, lorgnette, photo, program};
+use crate::program::{Ended, Folder, end, field, lorgnette, photo, program};
 
 /// The embedded network as a file, with eight bytes at `at` that are no number.
 fn without_number(folder: &Folder, at: usize) -> String {
@@ -330,6 +330,96 @@ fn memory_is_limited_for_drawings_too() {
     assert!(ended.err.contains("limit"), "{}", ended.err);
 }
 
+/// A megabyte of a PNG can hold a colour profile of a gigabyte, which no photo needs.
+#[test]
+fn a_colour_profile_takes_no_more_memory_than_the_photo() {
+    let mut zeros = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    let piece = vec![0; 1 << 20];
+    (0..512).for_each(|_| std::io::Write::write_all(&mut zeros, &piece).unwrap());
+    let profile = [b"profile\0\0", &zeros.finish().unwrap()[..]].concat();
+    let mut crc = flate2::Crc::new();
+    crc.update(b"iCCP");
+    crc.update(&profile);
+    let length = (profile.len() as u32).to_be_bytes();
+    let chunk = [&length[..], b"iCCP", &profile, &crc.sum().to_be_bytes()].concat();
+    let folder = Folder::new();
+    coloured(&folder.path("plain.png"), [9, 99, 20], 1);
+    let plain = fs::read(folder.path("plain.png")).unwrap();
+    /// Bytes of a PNG's signature and header.
+    const HEADER: usize = 33;
+    let photo = [&plain[..HEADER], &chunk, &plain[HEADER..]].concat();
+    let folder = folder.with("photo.png", &photo);
+    let (photo, copy) = (folder.text("photo.png"), folder.text("copy.png"));
+    for arguments in
+        [&["classify", &photo][..], &["blur", &photo, "--class", "cat", "--out", &copy]]
+    {
+        lorgnette(&[arguments, &["--memory-limit", "256"]].concat()).well();
+    }
+}
+
+/// What threads free is given back: a process of eight threads holds no more than its limit.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_is_limited_for_all_threads_together() {
+    const LIMIT: usize = 256;
+    let folder = Folder::new();
+    let content = fs::read(photo("coffee.jpg")).unwrap();
+    fs::create_dir(folder.path("photos")).unwrap();
+    for number in 0..16 {
+        fs::write(folder.path(&format!("photos/{number}.jpg")), &content).unwrap();
+    }
+    let (photos, limit) = (folder.text("photos"), LIMIT.to_string());
+    let arguments = ["map", &photos, "--threads", "8", "--memory-limit", &limit, "--quiet"];
+    let errors = fs::File::create(folder.path("errors.txt")).unwrap();
+    let mut command = program(&arguments);
+    let mut child = command.stdout(Stdio::null()).stderr(errors).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    let ended = loop {
+        // Pages of the program's file are the system's to take back.
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let own = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+        let own = own.and_then(|own| own.trim().strip_suffix(" kB")?.parse::<usize>().ok());
+        most = most.max(own.unwrap_or(0) / 1024);
+        if let Some(ended) = child.try_wait().unwrap() {
+            break ended;
+        }
+        sleep(Duration::from_millis(1));
+    };
+    assert!(matches!(ended.code(), Some(0..=2)), "{ended}");
+    assert!((1..=LIMIT).contains(&most), "{most} MiB of {LIMIT}");
+}
+
+/// The system's own limits end the program with a sentence, too, and not with a signal.
+#[cfg(target_os = "linux")]
+#[test]
+fn limits_of_the_system_are_errors_with_a_sentence() {
+    let folder = Folder::new();
+    let lorgnette = env!("CARGO_BIN_EXE_lorgnette");
+    let under = |limit: &str, arguments: &[&str]| {
+        let script = format!("ulimit {limit} && exec \"$0\" \"$@\"");
+        end(std::process::Command::new("sh").args(["-c", &script, lorgnette]).args(arguments))
+    };
+    let (coffee, plan, vectors) =
+        (photo("coffee.jpg"), folder.text("network.plan"), folder.text("vectors.npy"));
+    // Blocks of 512 bytes or of a kilobyte, as the shell has them.
+    for arguments in [
+        &["models", "convert", "mobilenet_v1_1.0_224", "--out", &plan][..],
+        &["embed", &coffee, "--npy", &vectors],
+    ] {
+        let ended = under("-f 1", arguments);
+        assert!(matches!(ended.code, Some(1 | 2)), "{:?}: {}", ended.code, ended.err);
+        assert!(ended.err.contains("File too large"), "{}", ended.err);
+    }
+    assert!(!folder.path("network.plan").exists() && !folder.path("vectors.npy").exists());
+    for kilobytes in [250_000, 300_000, 350_000] {
+        let arguments = ["map", &coffee, "--threads", "8"];
+        let ended = under(&format!("-v {kilobytes}"), &arguments);
+        assert!(ended.code.is_some(), "{kilobytes}: {}", ended.err);
+        assert!(!ended.err.contains("fault of the program"), "{kilobytes}: {}", ended.err);
+    }
+}
+
 /// A file in an archive that stores it.
 struct Member<'a> {
     name: &'a str,
@@ -512,6 +602,70 @@ fn pipes_are_waited_for_nowhere() {
 
 /// Files may not grow beyond a kilobyte, as on a full disk.
 #[cfg(target_os = "linux")]
+/// Every file that a model's folder, a list, a cache or a library may have beside it.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_any_file_is_not_waited_for() {
+    let folder = Folder::new();
+    two_classes(&folder, "photos", ["red", "blue"]);
+    lorgnette(&training(&folder, "photos", &[])).well();
+    let [photos, model, library] = ["photos", "model", "photos.lgn"].map(|name| folder.text(name));
+    let one = folder.text("photos/red/0.png");
+    lorgnette(&["index", &photos, "--library", &library]).well();
+    let pipe_at = |path: &Path| {
+        let _ = fs::remove_file(path);
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    let is_not_waited_for = |what: &str, arguments: &[&str]| {
+        /// Seconds that a run may take on a busy machine.
+        const PATIENCE: u64 = 60;
+        let mut child = begun(&arguments.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
+        let started = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if started.elapsed() > Duration::from_secs(PATIENCE) {
+                child.kill().unwrap();
+                panic!("{what}: {arguments:?} waits");
+            }
+            sleep(Duration::from_millis(5));
+        }
+        ended(child)
+    };
+    for name in ["model.json", "weights.npy", "labels.txt", "split.csv", ".lock"] {
+        let path = folder.path("model").join(name);
+        let sound = fs::read(&path).unwrap();
+        pipe_at(&path);
+        is_not_waited_for(name, &["classify", &one, "--model", &model]);
+        is_not_waited_for(name, &["evaluate", &model, &photos, "--split", "test"]);
+        let again: Vec<String> = training(&folder, "photos", &["--overwrite"]);
+        is_not_waited_for(name, &again.iter().map(String::as_str).collect::<Vec<_>>());
+        let _ = fs::remove_file(&path);
+        fs::write(&path, sound).unwrap();
+    }
+    let (pipe, out) = (folder.path("pipe"), folder.text("out"));
+    pipe_at(&pipe);
+    let pipe = pipe.to_str().unwrap();
+    let feed = format!("input={pipe}");
+    for arguments in [
+        &["classify", &one, "--labels", pipe][..],
+        &["train", pipe, "--out", &out],
+        &["evaluate", pipe],
+        &["train", &photos, "--out", &out, "--cache", pipe],
+        &["run", "mobilenet_v1_1.0_224", "--feed", &feed, "--fetch", "input", "--out", &out],
+    ] {
+        let ended = is_not_waited_for("a pipe", arguments);
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.err);
+        assert!(ended.err.contains(pipe), "{arguments:?}: {}", ended.err);
+    }
+    let journal = folder.path("photos.lgn-journal");
+    pipe_at(&journal);
+    let ended = is_not_waited_for("journal", &["search", "cat", "--library", &library]);
+    assert!(ended.code == Some(2) && ended.err.contains("-journal"), "{}", ended.err);
+    fs::remove_file(journal).unwrap();
+    pipe_at(&folder.path("photos/red/0.png.xmp"));
+    let ended = is_not_waited_for("sidecar", &["index", "--library", &library, "--write-sidecars"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+}
+
 #[test]
 fn outputs_are_whole_or_as_they_were_where_there_is_no_room() {
     const LIMITED: &str = "trap '' XFSZ; ulimit -f 2; exec \"$0\" \"$@\"";

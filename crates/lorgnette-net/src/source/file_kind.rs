@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Choice, Error, Result};
+use crate::file::read_regular_text;
 use crate::import::identify;
 use crate::keras;
 use crate::onnx::is_onnx;
@@ -138,8 +139,10 @@ fn folder_kind(folder: &Path) -> Result<FileKind> {
 }
 
 fn no_model_in(folder: &Path) -> String {
+    /// Maximum bytes of such a description.
+    const MAX_BYTES: u64 = 64 << 20;
     let lists_weights = |text: String| text.contains("weightsManifest");
-    if std::fs::read_to_string(folder.join("model.json")).is_ok_and(lists_weights) {
+    if read_regular_text(&folder.join("model.json"), MAX_BYTES).is_ok_and(lists_weights) {
         return "a TensorFlow.js model (model.json, weights.bin), which is not read: export it once \
                 more as TensorFlow (Keras or SavedModel) or TensorFlow Lite, or convert it with \
                 tensorflowjs_converter"

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
+use lorgnette_net::file::open_regular;
 
 use crate::photos::{existing_path, nfc};
 
@@ -34,7 +34,7 @@ struct Columns {
 pub(super) fn read(path: &Path, options: &ListingOptions) -> Result<Listing, DatasetError> {
     let wrong = |message: String| DatasetError::NoDataset { path: path.into(), message };
     let file =
-        fs::File::open(path).map_err(|source| DatasetError::Read { path: path.into(), source })?;
+        open_regular(path).map_err(|source| DatasetError::Read { path: path.into(), source })?;
     let mut file = BufReader::new(file);
     let delimiter = file.fill_buf().map_or(b',', delimiter);
     let mut reader = csv::ReaderBuilder::new()

@@ -7,6 +7,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use lorgnette_net::file::read_regular_text;
 use lorgnette_net::tfrecord::{Example, TfRecord, is_tfrecord};
 
 use super::folder::split_of;
@@ -18,6 +19,8 @@ use crate::record_photo;
 
 /// Files of class names: TF-Slim's, TensorFlow Datasets'.
 const NAMES: [&str; 2] = ["labels.txt", "label.labels.txt"];
+/// Maximum bytes of one of them.
+const MAX_BYTES: u64 = 16 << 20;
 /// Names of the classes' numbers, and of their names, in an example.
 const NUMBERS: [&str; 2] = ["image/class/label", "label"];
 const TEXTS: [&str; 2] = ["image/class/text", "image/class/synset"];
@@ -177,8 +180,9 @@ impl Naming {
             found.iter().flat_map(|picture| &picture.numbers).copied().collect();
         let bounds = numbers.first().copied().zip(numbers.last().copied());
         let files = NAMES.map(|name| folder.join(name));
-        let named =
-            files.into_iter().find_map(|file| Some((fs::read_to_string(&file).ok()?, file)));
+        let named = files
+            .into_iter()
+            .find_map(|file| Some((read_regular_text(&file, MAX_BYTES).ok()?, file)));
         let Some((text, file)) = named else {
             if let Some((lowest, highest)) = bounds {
                 listing.numbers = Some((lowest, highest));

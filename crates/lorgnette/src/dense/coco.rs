@@ -141,21 +141,26 @@ impl RunLengthMask {
         mask
     }
 
-    /// Adds a run of one column of pixels, which begins at `start`.
+    /// Adds a run of one column of pixels, which begins at `start`. Pixels before the end of the
+    /// last run are in it: cells of a photo smaller than the map overlap.
     fn extend(&mut self, start: usize, [top, bottom]: [usize; 2]) {
-        match start + top - self.end {
+        let (from, to) = ((start + top).max(self.end), start + bottom);
+        if from >= to {
+            return;
+        }
+        match from - self.end {
             0 if self.counts.len() > 1 => {
-                *self.counts.last_mut().expect("it has several") += bottom - top;
+                *self.counts.last_mut().expect("it has several") += to - from;
             }
             gap => {
                 if self.counts.len() > 1 {
                     self.counts.push(0);
                 }
                 *self.counts.last_mut().expect("it has one") += gap;
-                self.counts.push(bottom - top);
+                self.counts.push(to - from);
             }
         }
-        self.end = start + bottom;
+        self.end = to;
     }
 
     fn finish(&mut self) {
@@ -182,6 +187,17 @@ mod tests {
         mask.extend(8, [2, 4]);
         mask.finish();
         assert_eq!((mask.counts.as_slice(), mask.area()), ([1, 2, 1, 2, 4, 2].as_slice(), 6));
+    }
+
+    #[test]
+    fn runs_that_overlap_are_one() {
+        let mut mask = RunLengthMask { size: [4, 2], counts: vec![0], end: 0 };
+        for run in [[0, 2], [1, 3], [1, 2]] {
+            mask.extend(0, run);
+        }
+        mask.extend(4, [0, 1]);
+        mask.finish();
+        assert_eq!((mask.counts.as_slice(), mask.area()), ([0, 3, 1, 1, 3].as_slice(), 4));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use lorgnette_net::file::open_regular;
 use serde::Deserialize;
 
 use super::EvaluateError;
@@ -37,8 +38,8 @@ impl TrainedOn {
             return Ok(None);
         }
         let damaged = |what: String| EvaluateError::Damaged { path: path.clone(), what };
-        let mut reader =
-            csv::Reader::from_path(&path).map_err(|error| damaged(error.to_string()))?;
+        let file = open_regular(&path).map_err(|error| damaged(error.to_string()))?;
+        let mut reader = csv::Reader::from_reader(file);
         let mut splits = HashMap::new();
         for row in reader.deserialize() {
             let Row { sha256, split } = row.map_err(|error| damaged(error.to_string()))?;

@@ -12,11 +12,12 @@
 //! needs neither a temporary file nor synchronisation with the disk; pruning uses both.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use lorgnette_net::AtomicFile;
+use lorgnette_net::file::open_or_create_regular;
 
 use crate::dataset::Digest;
 
@@ -102,13 +103,7 @@ impl FeatureCache {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(io)?;
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(io)?;
+        let file = open_or_create_regular(path).map_err(io)?;
         file.lock().map_err(io)?;
         let mut cache = Self { path: path.into(), file, records: HashMap::new(), read_to: START };
         let opened = cache.read_header().and_then(|()| cache.read_new_records());

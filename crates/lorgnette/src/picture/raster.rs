@@ -103,9 +103,24 @@ fn check_pixels_fit_file(source: &Source<'_>, pixels: u64) -> Result<(), Picture
 /// Limits the decoder's allocations that depend on the file's header alone.
 fn limits(source: &Source<'_>) -> Limits {
     let mut limits = Limits::no_limits();
-    let max_pixel_bytes = source.options.max_pixels.saturating_mul(WORKING_BYTES_PER_PIXEL);
+    // The decoder of PNG also expands colour profiles within them: a megabyte can hold a gigabyte.
+    let pixels = match source.format {
+        PictureFormat::Png => png_pixels(source.bytes).min(source.options.max_pixels),
+        _ => source.options.max_pixels,
+    };
+    let max_pixel_bytes = pixels.saturating_mul(WORKING_BYTES_PER_PIXEL);
     limits.max_alloc = Some(max_pixel_bytes.saturating_add(WORKING_BYTES));
     limits
+}
+
+/// Returns the pixels that the header of a PNG states; 0 if it is too short.
+fn png_pixels(bytes: &[u8]) -> u64 {
+    const WIDTH: usize = 16;
+    const HEIGHT: usize = 20;
+    let number = |at: usize| bytes.get(at..)?.first_chunk().copied().map(u32::from_be_bytes);
+    number(WIDTH)
+        .zip(number(HEIGHT))
+        .map_or(0, |(width, height)| u64::from(width) * u64::from(height))
 }
 
 /// Drops alpha without blending and replicates grey to three channels.

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use lorgnette_net::file::open_or_create_regular;
+
 use super::TrainError;
 use crate::trained::{TrainedModel, files};
 
@@ -72,7 +74,7 @@ impl TrainingFolder {
 
 fn lock(folder: &Path) -> Result<File, TrainError> {
     let path = folder.join(LOCK);
-    let file = File::options().create(true).write(true).truncate(false).open(&path);
+    let file = open_or_create_regular(&path);
     let file = file.map_err(|source| TrainError::Io { path: path.clone(), source })?;
     match file.try_lock() {
         Ok(()) => Ok(file),

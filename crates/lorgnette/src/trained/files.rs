@@ -170,6 +170,10 @@ pub(crate) fn finish(folder: &Path) -> Result<()> {
 /// Moves the files of a commit that has a list. Returns false if there is none.
 fn move_one_commit(folder: &Path) -> Result<bool> {
     let path = folder.join(COMMIT).join(LIST);
+    // A pipe of this name is no list, either.
+    if !path.is_file() {
+        return Ok(false);
+    }
     let mut file = match File::options().read(true).write(true).open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),

@@ -10,9 +10,9 @@ use serde_json::json;
 
 use crate::Outcome;
 use crate::arguments::{LibraryArguments, ReportFormat};
+use crate::memory_limit;
 use crate::messages::{Messages, count};
 use crate::progress::Progress;
-use crate::sqlite_memory;
 use crate::stream::{write_json, write_report};
 
 /// Build one library from the parts of a fleet
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 /// Runs the verb.
 pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> {
     let library = arguments.library.path()?;
-    sqlite_memory::limit()?;
+    memory_limit::share_with_sqlite()?;
     let root = arguments.root.as_ref().map(std::path::absolute).transpose()?;
     let options = MergeOptions { root, partial: arguments.partial };
     let mut progress: Option<Progress> = None;

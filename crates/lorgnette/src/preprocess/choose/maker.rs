@@ -1,6 +1,7 @@
 //! Programs that make graphs, by the names that they give to nodes.
 
 use lorgnette_net::Network;
+use lorgnette_net::file::read_regular_text;
 use lorgnette_net::import::Signature;
 
 use super::super::{ChannelOrder, Preprocessing};
@@ -35,6 +36,8 @@ pub(super) fn teachable_machine(
     network: &Network,
     signature: &Signature,
 ) -> Option<(Style, PreprocessRule)> {
+    /// Maximum bytes of its labels.
+    const MAX_BYTES: u64 = 1 << 20;
     const FILES: [&str; 3] = ["keras_model.h5", "model_unquant.tflite", "model.tflite"];
     let file = network.file()?;
     let folder = file.parent()?;
@@ -49,7 +52,7 @@ pub(super) fn teachable_machine(
     }
     let folders = [Some(folder), folder.parent().filter(|_| is_saved_model)];
     let mut labels = folders.into_iter().flatten().map(|folder| folder.join("labels.txt"));
-    let text = labels.find_map(|labels| std::fs::read_to_string(labels).ok())?;
+    let text = labels.find_map(|labels| read_regular_text(&labels, MAX_BYTES).ok())?;
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).enumerate();
     let is_numbered = |(number, line): (usize, &str)| {
         line.split_once(' ').is_some_and(|(own, _)| own.parse() == Ok(number))
