@@ -9,6 +9,7 @@
 mod concatenation;
 mod convolutions;
 mod explain;
+mod external;
 mod fused_group;
 mod kernel;
 mod layout;
@@ -26,6 +27,7 @@ mod weight_cache;
 
 pub use convolutions::Convolution;
 pub use explain::{Alternative, StepReport};
+pub(crate) use external::ExternalMemory;
 pub use run::Activations;
 pub use weight_cache::WeightCache;
 pub(crate) use weight_cache::{PackedWeights, WeightKey};

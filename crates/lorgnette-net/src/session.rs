@@ -7,7 +7,7 @@ use lorgnette_kernels::ThreadPool;
 
 use crate::error::{Error, Result};
 use crate::graph::shape::Fact;
-use crate::plan::{Activations, Plan, Port};
+use crate::plan::{Activations, ExternalMemory, Plan, Port};
 use crate::plan_cache::{PlanCache, PlannedRun};
 use crate::plan_file::PlanFileIntegrity;
 use crate::source::node_name;
@@ -118,6 +118,54 @@ impl Session {
         self.check_plan_file()
     }
 
+    /// As [`run`](Self::run), with the memory of the caller: `inputs`, by name, are read where they
+    /// are, and the outputs are written to `outputs`, one for each of [`outputs`](Self::outputs).
+    /// Inputs that are not among them have to be written before.
+    ///
+    /// Returns the number of values that were copied nevertheless. Copied are inputs that the
+    /// network changes in place or gives as outputs, outputs that are constants or share their
+    /// memory, and batches that are computed picture by picture.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run) and [`input_mut`](Self::input_mut); [`Error::Input`] if there are more
+    /// or fewer outputs, or an input or output has another number of values.
+    pub fn run_with(
+        &mut self,
+        inputs: &[(&str, &[f32])],
+        outputs: &mut [&mut [f32]],
+    ) -> Result<usize> {
+        let (planned, pool) = (self.planned.clone(), self.pool.clone());
+        let plan = &planned.plan;
+        if outputs.len() != plan.outputs().len() {
+            let (given, expected) = (outputs.len(), plan.outputs().len());
+            return Err(Error::Input(format!("{given} outputs in place of {expected}")));
+        }
+        let mut external = ExternalMemory::default();
+        let mut copied_values = 0;
+        for (name, values) in inputs {
+            let port = &plan.inputs()[self.input_index(name)?];
+            check_length(port, values.len())?;
+            if !external.add_input(plan, port, values) {
+                self.activations()?.input(port).copy_from_slice(values);
+                copied_values += values.len();
+            }
+        }
+        let mut copied_outputs = Vec::new();
+        for (index, (port, values)) in plan.outputs().iter().zip(&mut *outputs).enumerate() {
+            check_length(port, values.len())?;
+            if !external.add_output(plan, port, values) {
+                copied_outputs.push(index);
+            }
+        }
+        plan.run_with(self.activations()?, &pool, external);
+        for index in copied_outputs {
+            outputs[index].copy_from_slice(self.output_at(index)?);
+            copied_values += outputs[index].len();
+        }
+        self.check_plan_file()?;
+        Ok(copied_values)
+    }
+
     /// As [`run`](Self::run), with the time that each step of [`Plan::report`] took.
     ///
     /// # Errors
@@ -179,6 +227,15 @@ impl Session {
             .position(|fetch| node_name(fetch) == node_name(name))
             .ok_or_else(|| Error::unknown("output", name, fetches.iter().map(String::as_str)))
     }
+}
+
+/// Checks the number of values of an input or an output.
+fn check_length(port: &Port, given: usize) -> Result<()> {
+    let expected = port.fact.shape.iter().product::<usize>();
+    if given == expected {
+        return Ok(());
+    }
+    Err(Error::Input(format!("{}: {given} values in place of {expected}", port.name)))
 }
 
 impl Clone for Session {

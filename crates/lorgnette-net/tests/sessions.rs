@@ -122,3 +122,97 @@ fn a_failed_plan_is_tried_again() {
     let roomy = network.with_run_options(RunOptions { memory_limit: 1 << 30, ..small });
     logits(&mut session(&roomy), &made_up::image(&SHAPE));
 }
+
+/// Runs a session with its input and its outputs in memory of the caller, which begins in the
+/// middle of a cache line. Returns the outputs and the number of values that were copied.
+fn run_outside(session: &mut Session, input: &str, pixels: &[f32]) -> (Vec<Vec<f32>>, usize) {
+    // The memory's content before does not count.
+    session.input_mut(input).unwrap().fill(f32::NAN);
+    let shifted: Vec<f32> = [f32::NAN].iter().chain(pixels).copied().collect();
+    let outputs = session.outputs().iter();
+    let mut outputs: Vec<Vec<f32>> =
+        outputs.map(|port| vec![f32::NAN; port.fact.shape.iter().product::<usize>() + 1]).collect();
+    let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(|output| &mut output[1..]).collect();
+    let copied = session.run_with(&[(input, &shifted[1..])], &mut slices).unwrap();
+    for output in &mut outputs {
+        output.remove(0);
+    }
+    (outputs, copied)
+}
+
+/// Checks that a session gives the same bits with its values in memory of the caller. Returns the
+/// number of values that were copied.
+fn same_outside(session: &Session, input: &str, pixels: &[f32]) -> usize {
+    let (mut copying, mut outside) = (session.clone(), session.clone());
+    copying.input_mut(input).unwrap().copy_from_slice(pixels);
+    copying.run().unwrap();
+    let mut copied = 0;
+    for _ in 0..2 {
+        let (outputs, copied_values) = run_outside(&mut outside, input, pixels);
+        for (index, output) in outputs.iter().enumerate() {
+            let name = &outside.outputs()[index].name;
+            assert_eq!(output, copying.output_at(index).unwrap(), "{input} to {name}");
+        }
+        copied = copied_values;
+    }
+    copied
+}
+
+/// Inputs and outputs in the caller's memory give the bits of those that are copied, wherever the
+/// network reads and writes them: by its first and last layers, in place, as a part of one another,
+/// picture by picture.
+#[test]
+fn inputs_and_outputs_may_stay_in_the_callers_memory() {
+    let network = lenet(RunOptions::with_threads(Some(2)));
+    let cases: [(&str, &[usize], &[&str], usize); 7] = [
+        ("input", &SHAPE, &["Logits"], 0),
+        ("input", &SHAPE, &["Logits", "input"], 2 * 784),
+        ("input", &SHAPE, &["Predictions", "LeNet/conv1/Relu", "Logits", "Logits"], 20),
+        ("input", &[3, 28, 28, 1], &["Logits"], 3 * (784 + 10)),
+        ("LeNet/conv2/BiasAdd", &[1, 14, 14, 64], &["Logits", "LeNet/conv2/Relu"], 0),
+        (
+            "LeNet/pool2/MaxPool",
+            &[1, 7, 7, 64],
+            &["Logits", "LeNet/Flatten/flatten/Reshape"],
+            2 * 3136,
+        ),
+        ("LeNet/fc4/BiasAdd", &[1, 10], &["Predictions"], 0),
+    ];
+    for (input, shape, fetches, copied) in cases {
+        let pixels: Vec<f32> = made_up::image(shape).iter().map(|value| value - 0.5).collect();
+        let session = network.session(&[(input, shape)], fetches).unwrap();
+        assert_eq!(same_outside(&session, input, &pixels), copied, "{input} to {fetches:?}");
+    }
+}
+
+/// Networks with shortcuts, concatenations and fused groups neither copy nor change.
+#[test]
+fn networks_of_many_layers_copy_nothing() {
+    let shape = [1, 96, 96, 3];
+    let pixels = made_up::image(&shape);
+    for name in ["mobilenet_v1_025", "mobilenet_v3_small", "nasnet_mobile", "resnet_v2_50"] {
+        let weights = Arc::new(RandomWeights);
+        let (options, run) = (LoadOptions::default(), RunOptions::with_threads(Some(2)));
+        let net = zoo::find(name).unwrap();
+        let network = Network::from_architecture(net, weights, options, run).unwrap();
+        let signature = network.signature().unwrap();
+        let (input, fetches) = (signature.input.name.as_str(), [signature.logits.as_str()]);
+        let session = network.session(&[(input, &shape)], &fetches).unwrap();
+        assert_eq!(same_outside(&session, input, &pixels), 0, "{name}");
+    }
+}
+
+#[test]
+fn the_callers_memory_has_the_sizes_of_the_session() {
+    let network = lenet(RunOptions::with_threads(Some(1)));
+    let (mut session, pixels) = (session(&network), made_up::image(&SHAPE));
+    let mut output = vec![0.0; 10];
+    let few = session.run_with(&[("input", &pixels[1..])], &mut [&mut output]).unwrap_err();
+    assert!(few.to_string().contains("783 values in place of 784"), "{few}");
+    let none = session.run_with(&[("input", &pixels)], &mut []).unwrap_err();
+    assert!(none.to_string().contains("0 outputs in place of 1"), "{none}");
+    let short = session.run_with(&[("input", &pixels)], &mut [&mut output[1..]]).unwrap_err();
+    assert!(short.to_string().contains("9 values in place of 10"), "{short}");
+    let unknown = session.run_with(&[("pixels", &pixels)], &mut [&mut output]).unwrap_err();
+    assert!(matches!(unknown, Error::Unknown { .. }), "{unknown}");
+}

@@ -1,6 +1,6 @@
 //! Tensors in, tensors out.
 
-use lorgnette::net::{DType, Network, Session, Tensor};
+use lorgnette::net::{DType, Network, Tensor};
 use lorgnette::picture::OpenOptions;
 use lorgnette::preprocess::decoded_image;
 use numpy::{
@@ -20,7 +20,9 @@ struct Feed<'py> {
     value: PyReadonlyArrayDyn<'py, f32>,
 }
 
-/// Computes `fetches` from `feeds`, whose values become float32. Scalars are settings.
+/// Computes `fetches` from `feeds`, whose values become float32. Scalars are settings. Arrays of
+/// float32 in C order are read where they are, and outputs are written to their arrays; both are
+/// copied only where the network needs their memory, as `Session::run_with` says.
 ///
 /// # Errors
 /// If a name is unknown, a shape does not fit, or there is no memory.
@@ -44,16 +46,42 @@ pub(crate) fn run<'py>(
     }
     let fetches: Vec<&str> = fetches.iter().map(String::as_str).collect();
     let mut session = network.session_with(&shapes, &settings, &fetches).or_raise()?;
+    let mut inputs = Vec::with_capacity(fed.len());
     for Feed { name, value } in &fed {
         // Outputs need not depend on everything that is fed.
-        if session.input_shape(name).is_ok() {
-            fill(session.input_mut(name).or_raise()?, value);
+        if session.input_shape(name).is_err() {
+            continue;
+        }
+        match value.as_slice() {
+            // A slice is in order of memory, which may be Fortran's.
+            Ok(values) if value.is_c_contiguous() => inputs.push((name.as_str(), values)),
+            _ => {
+                let input = session.input_mut(name).or_raise()?;
+                input.iter_mut().zip(value.as_array()).for_each(|(to, &from)| *to = from);
+            }
         }
     }
-    py.detach(|| session.run()).or_raise()?;
+    let mut arrays = Vec::with_capacity(fetches.len());
+    let mut types = Vec::with_capacity(fetches.len());
+    for port in session.outputs() {
+        arrays.push(PyArrayDyn::<f32>::zeros(py, &port.fact.shape[..], false).try_readwrite()?);
+        // Quantised values are real numbers.
+        let has_real_numbers = port.fact.quantization.is_some();
+        types.push(type_of_integers(port.fact.dtype).filter(|_| !has_real_numbers));
+    }
+    let mut outputs = Vec::with_capacity(arrays.len());
+    for array in &mut arrays {
+        outputs.push(array.as_slice_mut()?);
+    }
+    py.detach(|| session.run_with(&inputs, &mut outputs)).or_raise()?;
     let tensors = PyDict::new(py);
-    for (index, name) in fetches.iter().enumerate() {
-        tensors.set_item(name, output(py, &session, index)?)?;
+    for ((name, array), dtype) in fetches.iter().zip(arrays).zip(types) {
+        let array = array.as_any().clone();
+        let array = match dtype {
+            Some(dtype) => array.call_method1("astype", (dtype,))?,
+            None => array,
+        };
+        tensors.set_item(name, array)?;
     }
     Ok(tensors)
 }
@@ -100,31 +128,18 @@ fn scalar(value: &PyReadonlyArrayDyn<'_, f32>) -> Tensor {
     Tensor::from_floats(DType::F32, &[], value.as_array().iter().copied().collect())
 }
 
-fn fill(input: &mut [f32], value: &PyReadonlyArrayDyn<'_, f32>) {
-    match value.as_slice() {
-        // A slice is in order of memory, which may be Fortran's.
-        Ok(values) if value.is_c_contiguous() => input.copy_from_slice(values),
-        _ => input.iter_mut().zip(value.as_array()).for_each(|(to, &from)| *to = from),
+/// Returns the name of a type of integers or truth values, which are computed in float32.
+fn type_of_integers(dtype: DType) -> Option<&'static str> {
+    match dtype {
+        DType::U8 => Some("uint8"),
+        DType::I8 => Some("int8"),
+        DType::U16 => Some("uint16"),
+        DType::I16 => Some("int16"),
+        DType::I32 => Some("int32"),
+        DType::U32 => Some("uint32"),
+        DType::I64 => Some("int64"),
+        DType::U64 => Some("uint64"),
+        DType::Bool => Some("bool"),
+        _ => None,
     }
-}
-
-/// The output number `index`, of its own type where that is one of integers or truth values.
-fn output<'py>(py: Python<'py>, session: &Session, index: usize) -> PyResult<Bound<'py, PyAny>> {
-    let fact = &session.outputs()[index].fact;
-    let values = session.output_at(index).or_raise()?.to_vec();
-    let array = values.into_pyarray(py).reshape(&fact.shape[..])?;
-    let dtype = match fact.dtype {
-        _ if fact.quantization.is_some() => return Ok(array.into_any()),
-        DType::U8 => "uint8",
-        DType::I8 => "int8",
-        DType::U16 => "uint16",
-        DType::I16 => "int16",
-        DType::I32 => "int32",
-        DType::U32 => "uint32",
-        DType::I64 => "int64",
-        DType::U64 => "uint64",
-        DType::Bool => "bool",
-        _ => return Ok(array.into_any()),
-    };
-    array.call_method1("astype", (dtype,))
 }

@@ -61,6 +61,26 @@ def test_arrays_are_not_changed_and_not_shared(model):
     assert np.array_equal(model.run({INPUT: pixels}, [PROBABILITIES])[PROBABILITIES], kept)
 
 
+def test_views_are_read_where_they_are(model):
+    pixels = model.preprocess(CAT)
+    expected = model.run({INPUT: pixels}, [PROBABILITIES])[PROBABILITIES]
+    # One that begins between two multiples of eight bytes, and one of every second row.
+    memory = np.full(pixels.size + 1, np.nan, np.float32)
+    shifted = memory[1:].reshape(pixels.shape)
+    shifted[:] = pixels
+    rows = np.zeros((1, 448, 224, 3), np.float32)
+    rows[:, ::2] = pixels
+    for value in (shifted, rows[:, ::2]):
+        assert np.array_equal(model.run({INPUT: value}, [PROBABILITIES])[PROBABILITIES], expected)
+
+
+def test_an_input_may_be_an_output(model):
+    pixels = model.preprocess(CAT)
+    tensors = model.run({INPUT: pixels}, [INPUT, PROBABILITIES])
+    assert np.array_equal(tensors[INPUT], pixels) and tensors[INPUT] is not pixels
+    assert not np.shares_memory(tensors[INPUT], pixels)
+
+
 def test_wrong_tensors_are_refused(model):
     pixels = model.preprocess(CAT)
     with pytest.raises(lorgnette.LorgnetteError, match="nothing"):

@@ -7,7 +7,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use lorgnette_kernels::{Buffer, ThreadPool};
 
 use super::step_args::{MAX_INPUTS, StepArgs};
-use super::{BufferRef, Plan, Port, Step, StepKernel};
+use super::{BufferRef, ExternalMemory, Plan, Port, Step, StepKernel};
 use crate::graph::quantized::{IntegerArgs, IntegerKernel};
 
 /// The memory of one run: inputs, outputs and all values between them.
@@ -66,12 +66,26 @@ impl Plan {
     /// If `pool` has more threads than `activations` was made for, or `activations` is another
     /// plan's.
     pub fn run(&self, activations: &mut Activations, pool: &ThreadPool) {
+        self.run_with(activations, pool, ExternalMemory::default());
+    }
+
+    /// As [`Plan::run`], with some inputs and outputs in the caller's memory.
+    ///
+    /// # Panics
+    /// As [`Plan::run`].
+    pub(crate) fn run_with(
+        &self,
+        activations: &mut Activations,
+        pool: &ThreadPool,
+        mut external: ExternalMemory<'_>,
+    ) {
         self.check(activations, pool);
         if let Some(per_sample) = &self.per_sample {
             return per_sample.run(self, activations, pool);
         }
-        for step in &self.steps {
-            let args = self.args(step, activations, pool);
+        for (number, step) in self.steps.iter().enumerate() {
+            let mut args = self.args(step, activations, pool);
+            external.put(number, step, &mut args);
             match &step.kernel {
                 StepKernel::Single(kernel) => kernel.run(args),
                 StepKernel::Integer(kernel) => run_integers(kernel, args),

@@ -552,8 +552,8 @@ class Model:
 
         Args:
             feeds: a value for each input, or for any other node: arrays with channels last. They
-                become float32; float32 in C order is copied once, into the network's memory. A
-                node that decodes photos takes a photo. Scalars are settings, such as a flag
+                become float32; float32 in C order is read where it is, without a copy. A node
+                that decodes photos takes a photo. Scalars are settings, such as a flag
                 ``is_training``: each value has a plan of its own.
             fetches: names of nodes, or one name.
 
