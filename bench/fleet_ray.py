@@ -2,7 +2,7 @@
 
     python bench/fleet_ray.py WORK [--photos FOLDER] [--count 3000] [--kills 10] [--workers 2] [--map-side 256]
 
-Run it with a Python that has the wheel, pyarrow and Ray. WORK gets `--count` photos, copies of those in FOLDER that differ in a comment
+Run it with a Python that has the wheel, pyarrow, Ray and aiohttp (docs/fleet.md says why). WORK gets `--count` photos, copies of those in FOLDER that differ in a comment
 each; every hundredth is no photo, and every five-hundredth is missing. Then
 
 1. `lorgnette fleet run` analyses them on `--workers` threads: the rows that are expected, and the time to compare with;
@@ -14,6 +14,7 @@ Every photo must be in the output once, with the rows of the program's run; the 
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import pathlib
@@ -54,7 +55,7 @@ def write_manifest(paths, manifest):
 
     times = [path.stat().st_mtime_ns if path.exists() else None for path in paths]
     table = pa.table({"path": [str(path) for path in paths], "modified_ns": pa.array(times, pa.int64())})
-    pq.write_table(table, manifest, row_group_size=500)
+    pq.write_table(table, manifest, row_group_size=100)
 
 
 def run_program(manifest, out, arguments):
@@ -185,6 +186,8 @@ def main():
     write_manifest(paths, manifest)
 
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    if importlib.util.find_spec("aiohttp") is None:
+        raise SystemExit("without aiohttp, Ray takes photos that are there for missing ones: pip install aiohttp")
     import ray
 
     # Reading and downloading take two of Ray's CPUs, and hardly any time.
