@@ -25,7 +25,7 @@ use crate::query::{Query, QueryError, needs_no_quotes, seems_a_date};
 
 /// Maximum number of suggestions for an unknown name.
 const MAX_SUGGESTIONS: usize = 5;
-/// What photos, and not the things in them, are called.
+/// Words for photos, and not for the things in them.
 const LOOKS: [&str; 37] = [
     "blurry",
     "blurred",

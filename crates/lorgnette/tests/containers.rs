@@ -44,9 +44,9 @@ impl Tiff {
         let mut written = Vec::new();
         for (tag, numbers) in entries {
             const OFFSETS_AND_LENGTHS: [u16; 8] = [273, 279, 324, 325, 330, 513, 514, 34665];
-            /// When the picture was taken, and when the file was changed: letters.
+            /// Tags of letters: when the picture was taken, and when the file was changed.
             const TEXTS: [u16; 2] = [306, 36867];
-            /// What is given as bytes: a preview.
+            /// Tags of bytes: a preview.
             const BYTES: [u16; 1] = [46];
             let (kind, size): (u16, usize) = match tag {
                 tag if OFFSETS_AND_LENGTHS.contains(tag) => (4, 4),

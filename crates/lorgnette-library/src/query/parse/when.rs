@@ -121,7 +121,7 @@ pub(super) fn is_time_word(word: &str) -> bool {
 
 /// Returns whether a name seems to mean a date.
 pub(crate) fn seems_a_date(name: &str) -> bool {
-    /// What "photos" are called by their age; "old car" is no date.
+    /// Words for the age of photos; "old car" is no date.
     const AGES: [&str; 11] = [
         "old", "older", "oldest", "new", "newer", "newest", "recent", "latest", "last", "early",
         "earliest",
