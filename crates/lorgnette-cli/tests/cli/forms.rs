@@ -149,7 +149,8 @@ fn a_retrained_graph_says_what_a_conversion_loses() {
         let ended = convert(name);
         assert_eq!(ended.code, Some(1), "{}", ended.err);
         assert!(
-            ended.err.contains("written, but") && ended.err.contains("a graph (.pb) has everything"),
+            ended.err.contains("written, but")
+                && ended.err.contains("a graph (.pb) has everything"),
             "{}",
             ended.err
         );

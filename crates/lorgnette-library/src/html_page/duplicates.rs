@@ -43,7 +43,7 @@ impl DuplicatesPage {
             format!("similarity {similarity:.3}")
         };
         let _ =
-            write!(self.page, "<h2>Group {}: {} photos, {alike}</h2>\n", self.groups, photos.len());
+            writeln!(self.page, "<h2>Group {}: {} photos, {alike}</h2>", self.groups, photos.len());
         for (index, (photo, thumbnail)) in photos.iter().zip(thumbnails).enumerate() {
             self.add_photo(photo, index == 0, thumbnail);
         }
