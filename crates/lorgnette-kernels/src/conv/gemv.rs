@@ -54,13 +54,15 @@ pub(super) fn run<S: Simd, W: Weight>(
         return;
     }
     // Several panels at once: independent sums hide the latency of additions, independent streams
-    // that of memory.
+    // that of memory. Float32 weights of one pixel are so many bytes that two sums suffice, and one
+    // stream, which hardware reads ahead, is read a fifth faster than four that code prefetches.
+    let is_one_stream = W::IS_FLOAT32 && pixels == 1 && S::PANEL_VECTORS == 2;
     let panels_per_call = if pixels == 1 { 8 } else { 4 } / S::PANEL_VECTORS;
     let tasks = panels.div_ceil(panels_per_call).min(pool.threads() * TASKS_PER_THREAD);
     pool.run(tasks, &|_, index| {
         let panels = chunk(panels, tasks, index);
         let mut panel = panels.start;
-        while panel + panels_per_call <= panels.end {
+        while !is_one_stream && panel + panels_per_call <= panels.end {
             match pixels {
                 1 => job.gemv_tile::<S, W, 1, 8>(&rows, panel),
                 2 => job.gemv_tile::<S, W, 2, 4>(&rows, panel),

@@ -115,7 +115,9 @@ impl<'a> Job<'a> {
     ) {
         let mut inputs = Inputs::new(rows);
         inputs.find(self, 0..ROWS);
-        let position = TilePosition { pixel: 0, panel, ahead: std::ptr::null() };
+        // Its own weights: a tile of one panel prefetches nothing that is not there yet.
+        let weights = self.packed.as_ptr().cast::<W>().wrapping_add(panel * self.panel_len);
+        let position = TilePosition { pixel: 0, panel, ahead: weights.cast() };
         S::dispatch(Tile::<W, ROWS, VECS>::new(self, &inputs, position));
     }
 }

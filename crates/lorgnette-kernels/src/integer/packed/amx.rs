@@ -61,6 +61,8 @@ unsafe fn tile_by_vnni(tile: &mut Tile<'_>, rows: usize, epilogue: &Epilogue<'_>
         let mut of_part = Tile {
             rows: tile.rows.wrapping_add(part.start * tile.row_stride),
             sums: &mut *tile.sums,
+            // The next part has the same place for sums.
+            pending: None,
             ..*tile
         };
         // SAFETY: caller guarantees it.

@@ -96,6 +96,7 @@ mod tests {
             first_row: 0,
             block_rows: TILE_ROWS,
             registers: None,
+            pending: None,
         };
         // SAFETY: the slices have as many rows and columns as the fields say.
         unsafe { multiply(&mut tile) };

@@ -128,6 +128,9 @@ pub(super) struct Tile<'a> {
     /// This thread's registers of tiles, if they are configured.
     #[cfg(target_arch = "x86_64")]
     pub(super) registers: Option<&'a crate::simd::Tiles>,
+    /// Results of the tile before that are still to be stored.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) pending: Option<&'a mut super::vnni::Pending>,
 }
 
 /// Turns a tile's sums into results.
@@ -470,7 +473,11 @@ impl Task<'_> {
         let registers = (conv.instructions == Instructions::Amx
             && pixels.len() >= super::amx::TILE_ROWS)
             .then(crate::simd::Tiles::configure);
-        let mut sums_of_tile = Sums([[0; PANEL]; MAX_TILE_ROWS]);
+        #[cfg(target_arch = "x86_64")]
+        let mut pending = super::vnni::Pending::none(&conv.factors, conv.limits, row_bytes / QUAD);
+        // The sums of a tile are kept while those of the next one are added.
+        let mut sums_of_tiles = [const { Sums([[0; PANEL]; MAX_TILE_ROWS]) }; 2];
+        let mut turn = 0;
         for panel in panels {
             for tile in tiles.clone() {
                 let tile = self.grid.pixels(tile);
@@ -487,14 +494,22 @@ impl Task<'_> {
                         .cast(),
                     constants: conv.factors.constants[panel * PANEL..][..PANEL].as_ptr(),
                     quads: row_bytes / QUAD,
-                    sums: &mut sums_of_tile,
+                    sums: &mut sums_of_tiles[turn],
                     first_row,
                     block_rows: pixels.len(),
                     #[cfg(target_arch = "x86_64")]
                     registers: registers.as_ref(),
+                    #[cfg(target_arch = "x86_64")]
+                    pending: Some(&mut pending),
                 };
                 self.tile(&mut args, tile, panel, row_sums);
+                turn = 1 - turn;
             }
+        }
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: results only wait where the CPU has the instructions.
+        unsafe {
+            pending.finish();
         }
     }
 

@@ -1,12 +1,15 @@
 //! Kernels of AVX-512 VNNI, whose products of bytes are added four at a time.
 
 mod depthwise;
+mod pending;
 pub(in crate::integer) mod rescale;
 
 use std::arch::x86_64::*;
 
 use super::gemm::{Epilogue, MAX_TILE_ROWS, PANEL, QUAD, Tile};
 pub(super) use depthwise::{depthwise_columns, depthwise_pixel};
+pub(super) use pending::Pending;
+use pending::{rescale_pixel, store_pixel};
 use rescale::{Rescale, Rounding, narrow};
 
 /// 32-bit lanes of a vector.
@@ -25,10 +28,12 @@ pub(in crate::integer) fn is_available() -> bool {
         && is_x86_feature_detected!("avx512vnni")
 }
 
-/// Computes the sums of a tile of `rows` pixels and stores its results.
+/// Computes the sums of a tile of `rows` pixels and stores the results that are pending. Its own
+/// become pending if they can wait, else they are stored too.
 ///
 /// # Safety
-/// Caller guarantees the instructions, and that the pointers are valid as their fields say.
+/// Caller guarantees the instructions, and that the pointers are valid as their fields say. The sums
+/// are not those that are pending.
 pub(super) unsafe fn tile(tile: &mut Tile<'_>, rows: usize, epilogue: &Epilogue<'_>) {
     /// Calls the function for the number of rows.
     macro_rules! choose {
@@ -46,7 +51,11 @@ pub(super) unsafe fn tile(tile: &mut Tile<'_>, rows: usize, epilogue: &Epilogue<
         } else {
             choose!(1, 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
         }
-        store_results(&tile.sums.0[..rows], epilogue);
+        let sums = &tile.sums.0[..rows];
+        let waits = tile.pending.as_deref_mut().is_some_and(|pending| pending.take(sums, epilogue));
+        if !waits {
+            store_results(sums, epilogue);
+        }
     }
 }
 
@@ -81,7 +90,7 @@ const ROWS_OF_POINTER: usize = 3;
 ///
 /// # Safety
 /// As for `tile`.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 #[allow(clippy::needless_range_loop, reason = "constant indices become registers")]
 unsafe fn multiply<const ROWS: usize, const VECS: usize>(tile: &mut Tile<'_>) {
     let Tile { rows, row_stride, mut weights, quads, constants, .. } = *tile;
@@ -97,6 +106,7 @@ unsafe fn multiply<const ROWS: usize, const VECS: usize>(tile: &mut Tile<'_>) {
     for i in 1..ROWS.div_ceil(ROWS_OF_POINTER) {
         pointers[i] = rows.wrapping_add(i * ROWS_OF_POINTER * row_stride);
     }
+    let mut waiting = tile.pending.as_deref_mut().filter(|pending| pending.rows > 0);
     for _ in 0..quads {
         let mut channels = [_mm512_setzero_si512(); VECS];
         for v in 0..VECS {
@@ -124,6 +134,16 @@ unsafe fn multiply<const ROWS: usize, const VECS: usize>(tile: &mut Tile<'_>) {
             pointers[i] = pointers[i].wrapping_add(QUAD);
         }
         weights = weights.wrapping_add(PANEL * QUAD);
+        if let Some(pending) = &mut waiting {
+            store_pixel!(pending);
+            if pending.rows == 0 {
+                waiting = None;
+            }
+        }
+    }
+    if let Some(pending) = waiting {
+        // SAFETY: the function has the instructions.
+        unsafe { pending.finish() };
     }
     for r in 0..ROWS {
         for v in 0..VECS {
