@@ -122,8 +122,9 @@ class Models:
             self.convert_for_ncnn(onnx)
         return onnx
 
-    def integers_of(self, onnx, row, photos):
+    def integers_of(self, files, row, photos):
         """A row's network in 8-bit integers, as each engine reads it. It is of one photo."""
+        onnx, pictures = files
         tflite, about = onnx.with_suffix('.int8.tflite'), onnx.with_suffix('.int8.json')
         if not about.exists():
             scores = json.loads(onnx.with_suffix('.json').read_text())['output']
@@ -134,7 +135,7 @@ class Models:
             export = [self.lorgnette, 'export', tflite, '--to', 'onnx', '--force', '--out']
             self.whole(onnx.with_suffix('.int8.onnx'), lambda part: run([*export, part]))
         if 'openvino-int8' in self.engines and not onnx.with_suffix('.nncf.xml').exists():
-            run([self.python, PEERS / 'integers.py', 'nncf', onnx, photos, onnx.with_suffix('.nncf.xml')])
+            run([self.python, PEERS / 'integers.py', 'nncf', onnx, photos, f'{pictures}.f32', onnx.with_suffix('.nncf.xml')])
 
     def convert_for_mnn(self, onnx, to):
         run([self.python.with_name('mnnconvert'), '-f', 'ONNX', '--modelFile', onnx, '--MNNModel', to, '--bizCode', 'x'])
