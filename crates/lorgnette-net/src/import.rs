@@ -22,7 +22,6 @@ mod trained_range;
 
 pub use decoding::Decoding;
 pub(crate) use layout::CHANNELS_LAST;
-pub(crate) use operation::quantized::attribute as quantized_attribute;
 pub(crate) use operation::quantized::is_quantized_operation;
 pub(crate) use signature::Interface;
 pub use signature::{InputCandidate, Signature};

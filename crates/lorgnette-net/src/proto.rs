@@ -3,6 +3,7 @@
 //!
 //! Other fields are skipped when reading. Tensor contents are slices of the decoded buffer.
 
+pub(crate) mod attribute;
 pub(crate) mod size;
 
 use std::collections::BTreeMap;

@@ -17,7 +17,6 @@ use bytes::Bytes;
 
 use self::flatbuffer::FlatBuffer;
 use self::model::Model;
-pub(crate) use self::translate::REFUSED;
 pub(crate) use self::write::{NewModel, NewOperator, NewOption, NewQuantization, NewTensor};
 use crate::proto;
 

@@ -12,8 +12,8 @@ use super::order::{Edge, Order, order};
 use crate::error::{Error, Result, UnsupportedNode};
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
+use crate::proto::attribute::REFUSED;
 use crate::tensor::{DType, Tensor};
-use crate::tflite::REFUSED;
 
 /// The value that a node is fed.
 pub(super) enum Fed<'a> {

@@ -13,8 +13,8 @@ use super::attributes::Attributes;
 use super::constant::Expansion;
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
+use crate::proto::attribute::REFUSED;
 use crate::tensor::Tensor;
-use crate::tflite::REFUSED;
 
 /// The imported form of a node.
 pub(super) enum Piece {

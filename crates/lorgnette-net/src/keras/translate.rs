@@ -12,11 +12,11 @@ use super::config::{Argument, Call, Layer, Model, TensorRef};
 use super::layer::{self, Refusal};
 use super::weights::{LayerPlace, Weights};
 use crate::import::Interface;
+use crate::proto::attribute::REFUSED;
 use crate::proto::{
     AttrValue, Dim, ListValue, NodeDef, TensorProto, TensorShapeProto, Value as Attribute,
 };
 use crate::tensor::{DType, Tensor};
-use crate::tflite::REFUSED;
 
 /// The nodes of a model, and the names of its inputs and outputs.
 pub(super) type Translated = (Vec<NodeDef>, Interface);

@@ -10,8 +10,8 @@ use crate::graph::quantized::{Quantized, Scale};
 use crate::graph::shape::Fact;
 use crate::graph::{Graph, NodeId, Op, TensorOrLazy};
 use crate::head::{HEAD_ANSWER, HEAD_LOGITS, Head};
-use crate::import::{Decoding, Signature, quantized_attribute as attribute};
-use crate::proto::{ListValue, Value};
+use crate::import::{Decoding, Signature};
+use crate::proto::{ListValue, Value, attribute};
 use crate::tensor::{DType, Tensor};
 use crate::zoo::Architecture;
 

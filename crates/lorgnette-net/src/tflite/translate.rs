@@ -17,11 +17,9 @@ use super::flatbuffer::{Damage, Table};
 use super::model::{LiteTensor, Model, Operator, Quantization};
 use super::schema;
 use crate::export::note;
+use crate::proto::attribute::REFUSED;
 use crate::proto::{self, AttrValue, NodeDef, Value};
 use crate::tensor::DType;
-
-/// The attribute of a node that cannot be run, with the reason.
-pub(crate) const REFUSED: &str = "_refused";
 
 /// An attribute's name and value.
 type Attribute = (&'static str, Value);

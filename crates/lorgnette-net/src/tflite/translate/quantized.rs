@@ -7,8 +7,7 @@ use super::{
     Attribute, LiteTensor, Outcome, Quantization, Refusal, Rounding, Site, data_movement,
     dtype_value, int, ints, unsupported,
 };
-use crate::import::quantized_attribute as attribute;
-use crate::proto::{ListValue, Value};
+use crate::proto::{ListValue, Value, attribute};
 use crate::tensor::DType;
 
 /// Translates an operator that reads or writes quantised values.
