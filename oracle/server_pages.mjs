@@ -89,8 +89,8 @@ const status = (page, text) => page.waitForFunction((text) => new RegExp(text).t
 const query = (page) => page.inputValue('#query');
 
 /** Drops a photo as a file manager does. */
-async function drop(page) {
-  const bytes = readFileSync(settings.photo).toString('base64');
+async function drop(page, photo = settings.photo) {
+  const bytes = readFileSync(photo).toString('base64');
   await page.evaluate((text) => {
     const transfer = new DataTransfer();
     const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -186,6 +186,18 @@ await test('a blurred copy is shown and can be downloaded', async () => {
   await page.click('#seen');
   await status(page, 'Done');
   assert.ok(await page.locator('.pane .seen img').first().isVisible());
+  await close(page);
+});
+
+await test('faces are blurred without a class', async () => {
+  const page = await open('/');
+  await drop(page, settings.face);
+  const before = await page.locator('.pane .photo').first().getAttribute('src');
+  await page.check('#faces');
+  await page.click('#blur button');
+  await status(page, 'Blurred');
+  assert.notEqual(await page.locator('.pane .photo').first().getAttribute('src'), before);
+  await shot(page, 'photo-faces');
   await close(page);
 });
 

@@ -148,7 +148,7 @@ def main():
     process, address = serve(arguments.lorgnette, library)
     settings = {
         'url': address, 'chromium': chromium, 'modules': str(arguments.modules.resolve()), 'out': str(screenshots),
-        'photo': str(ROOT / 'photos' / 'chelsea.jpg'), 'second': 'other',
+        'photo': str(ROOT / 'photos' / 'chelsea.jpg'), 'face': str(ROOT / 'photos' / 'astronaut.jpg'), 'second': 'other',
         'query': 'school bus in the middle, flower pot in the top left corner', 'expected': 'bus and pot.jpg', 'copies': 1,
         'things': [{'name': 'school bus', 'typed': 'school b', 'box': [0.36, 0.36, 0.64, 0.64]},
                    {'name': 'flowerpot', 'typed': 'flowerp', 'box': [0.02, 0.02, 0.32, 0.32]}],

@@ -188,7 +188,8 @@ async function blur(event) {
   say('Blurring …');
   try {
     await loaded;
-    const parameters = { model: at('model').value, class: at('class').value, format: 'jpeg' };
+    const parameters = { model: at('model').value, faces: at('faces').checked, format: 'jpeg' };
+    if (at('class').value) parameters.class = at('class').value;
     const blurred = await (await ask('/v1/blur', parameters, post(photo))).blob();
     URL.revokeObjectURL(blurredUrl);
     blurredUrl = URL.createObjectURL(blurred);
@@ -212,6 +213,7 @@ at('second').addEventListener('change', () => { if (photo) changed(); });
 at('map').addEventListener('click', showMaps);
 at('seen').addEventListener('click', () => both('Asking …', (pane) => pane.showSeen(), 'Done.'));
 at('blur').addEventListener('submit', blur);
+at('faces').addEventListener('change', () => { at('class').required = !at('faces').checked; });
 at('original').addEventListener('change', showBlurred);
 at('opacity').addEventListener('input', () => {
   panes.forEach((pane) => { pane.canvas.style.opacity = at('opacity').value / 100; });

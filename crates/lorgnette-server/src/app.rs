@@ -23,6 +23,7 @@ use crate::json;
 use crate::library::{Shelf, check_site};
 use crate::log::Log;
 use crate::metrics::Metrics;
+use crate::photos::Faces;
 use crate::registry::Registry;
 use crate::scheduler::Scheduler;
 use crate::served::{Inference, Input, OutputSpec, Pending, Served};
@@ -41,6 +42,8 @@ pub(crate) struct App {
     pub(crate) token: Option<String>,
     /// The library of photos.
     pub(crate) shelf: Option<Arc<Shelf>>,
+    /// The face detector.
+    pub(crate) faces: Arc<Faces>,
     /// True if other machines reach the server, by whatever name.
     allow_remote: bool,
     /// True if clients may load and unload models.
@@ -84,6 +87,7 @@ impl App {
             timeout: settings.timeout,
             token: settings.token,
             shelf: settings.shelf,
+            faces: settings.faces,
             allow_remote: settings.allow_remote,
             model_control: settings.model_control,
             is_stopping: AtomicBool::new(false),
@@ -206,6 +210,7 @@ pub(crate) struct AppSettings {
     pub(crate) timeout: Duration,
     pub(crate) token: Option<String>,
     pub(crate) shelf: Option<Arc<Shelf>>,
+    pub(crate) faces: Arc<Faces>,
     pub(crate) allow_remote: bool,
     pub(crate) model_control: bool,
 }

@@ -1,7 +1,9 @@
-//! `POST /v1/classify`, `/v1/map`, `/v1/embed` and `/v1/blur`: photos as they are, answered as the
-//! program's `--format json` prints, or as pictures or tensors if `Accept` asks for these.
+//! `POST /v1/classify`, `/v1/map`, `/v1/embed`, `/v1/faces` and `/v1/blur`: photos as they are,
+//! answered as the program's `--format json` prints, or as pictures or tensors if `Accept` asks for
+//! these.
 
 mod answer;
+mod faces;
 mod photoprism;
 mod query;
 mod upload;
@@ -17,6 +19,7 @@ use axum::response::Response;
 use lorgnette::answer::FailedPhoto;
 use lorgnette::{Observer, Progress};
 
+pub(crate) use self::faces::Faces;
 pub(crate) use self::photoprism::handle as handle_photoprism;
 pub(crate) use self::query::Query;
 
@@ -41,6 +44,13 @@ pub(super) enum Format {
 /// The verbs for photos.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
+    Faces,
+    Model(ModelVerb),
+}
+
+/// Those of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ModelVerb {
     Classify,
     Map,
     Embed,
@@ -48,19 +58,23 @@ pub(super) enum Verb {
 }
 
 pub(crate) async fn classify(State(app): State<Arc<App>>, request: Request) -> Response {
-    respond(&app, request, Verb::Classify).await
+    respond(&app, request, Verb::Model(ModelVerb::Classify)).await
 }
 
 pub(crate) async fn map(State(app): State<Arc<App>>, request: Request) -> Response {
-    respond(&app, request, Verb::Map).await
+    respond(&app, request, Verb::Model(ModelVerb::Map)).await
 }
 
 pub(crate) async fn embed(State(app): State<Arc<App>>, request: Request) -> Response {
-    respond(&app, request, Verb::Embed).await
+    respond(&app, request, Verb::Model(ModelVerb::Embed)).await
+}
+
+pub(crate) async fn faces(State(app): State<Arc<App>>, request: Request) -> Response {
+    respond(&app, request, Verb::Faces).await
 }
 
 pub(crate) async fn blur(State(app): State<Arc<App>>, request: Request) -> Response {
-    respond(&app, request, Verb::Blur).await
+    respond(&app, request, Verb::Model(ModelVerb::Blur)).await
 }
 
 async fn respond(app: &Arc<App>, request: Request, verb: Verb) -> Response {
@@ -72,14 +86,13 @@ async fn answer(app: &Arc<App>, request: Request, verb: Verb) -> Outcome<Respons
     let (parts, body) = request.into_parts();
     let deadline: Deadline = *parts.extensions.get().expect("set around every handler");
     let query = Query::parse(parts.uri.query().unwrap_or_default())?;
-    let served = served(app, &query)?;
     let format = format(&query, &parts.headers)?;
-    let task = Arc::new(Task::new(verb, format, &query, &served)?);
+    let task = Arc::new(Task::new(verb, format, &query, app)?);
     let (body, reservation) = app.read(&parts.headers, body).await?;
     let photos = photos(&parts.headers, &query, body).await?;
     let is_single = photos.len() == 1;
-    if photos.len() > served.max_batch() {
-        let message = format!("a request has at most {} photos", served.max_batch());
+    if photos.len() > task.max_batch() {
+        let message = format!("a request has at most {} photos", task.max_batch());
         return Err(Failure::invalid(message));
     }
     if !is_single && format != Format::Json {
@@ -88,7 +101,7 @@ async fn answer(app: &Arc<App>, request: Request, verb: Verb) -> Outcome<Respons
     let mut lines = Vec::new();
     for photo in photos {
         let name = photo.name.clone();
-        match run(app, &served, &task, photo, deadline).await {
+        match run(app, &task, photo, deadline).await {
             Ok(answer) if is_single => return Ok(answer.into_response()),
             Ok(answer) => lines.extend_from_slice(&answer.body),
             Err(failure) if is_single => return Err(failure),
@@ -106,22 +119,16 @@ async fn answer(app: &Arc<App>, request: Request, verb: Verb) -> Outcome<Respons
 }
 
 /// Answers about one photo when its turn comes.
-async fn run(
-    app: &App,
-    served: &Arc<Served>,
-    task: &Arc<Task>,
-    photo: Photo,
-    deadline: Deadline,
-) -> Outcome<Answer> {
-    let pending = Pending::new(&served.metrics);
-    let (shared, task) = (served.clone(), task.clone());
+async fn run(app: &App, task: &Arc<Task>, photo: Photo, deadline: Deadline) -> Outcome<Answer> {
+    let pending = Pending::new(&task.metrics());
+    let task = task.clone();
     let work = move |turn: &Turn| {
         let started = Instant::now();
-        let picture = shared.open_photo(&photo.file, &photo.name)?;
+        let picture = task.open_photo(&photo.file, &photo.name)?;
         let decode = started.elapsed();
         turn.check()?;
         let started = Instant::now();
-        let answer = task.answer(&shared, turn, &picture, &photo.file);
+        let answer = task.answer(turn, &picture, &photo.file);
         // Where someone has gone meanwhile, the reason is that.
         let answer = answer.map_err(|failure| turn.check().err().unwrap_or(failure))?;
         let network = started.elapsed();

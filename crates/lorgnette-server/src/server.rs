@@ -243,6 +243,7 @@ fn app(options: ServerOptions) -> Result<App, StartError> {
     let shelf = options.library.as_deref().map(shelf).transpose();
     let shelf = shelf.map_err(|error| StartError::Library(error.to_string()))?;
     let limits = Limits { batch: options.max_batch, photos: options.photos };
+    let faces = photos::Faces::new(options.model_options.clone(), limits.clone(), metrics.clone());
     let registry =
         Registry::new(options.models, options.model_options, limits, metrics.clone(), log.clone());
     let settings = AppSettings {
@@ -251,6 +252,7 @@ fn app(options: ServerOptions) -> Result<App, StartError> {
         timeout: options.timeout,
         token: options.token,
         shelf,
+        faces: Arc::new(faces),
         allow_remote: options.allow_remote,
         model_control: options.model_control,
     };
@@ -266,6 +268,7 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v1/classify", post(photos::classify))
         .route("/v1/map", post(photos::map))
         .route("/v1/embed", post(photos::embed))
+        .route("/v1/faces", post(photos::faces))
         .route("/v1/blur", post(photos::blur))
         .route("/api/v1/vision/labels", post(photos::handle_photoprism))
         .route("/v2", any(open_inference::handle))

@@ -4,10 +4,12 @@ mod common;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use common::{MODEL, cat, post, send, server};
+use common::{MODEL, cat, photo_path, post, send, server};
 use lorgnette::dense::SegmentationOptions;
+use lorgnette::faces::{FaceDetector, FaceOptions};
 use lorgnette::net::npy;
-use lorgnette::{Classifier, Embedder, Model, ModelOptions, Picture, Segmenter};
+use lorgnette::{Classifier, Embedder, Model, ModelOptions, ModelRef, Picture, Segmenter};
+use lorgnette_server::{ModelConfig, ModelSource};
 use serde_json::{Value, json};
 
 fn model() -> Model {
@@ -18,11 +20,16 @@ fn picture() -> Picture {
     Picture::from_bytes(&cat(), "photo").expect("a photo")
 }
 
-/// The answer of the library, with the name that the model is served by.
-fn served(answer: &impl serde::Serialize) -> Value {
+/// The answer of the library.
+fn value(answer: &impl serde::Serialize) -> Value {
     // Through text, where numbers of 32 bits are as short as they can be.
     let text = serde_json::to_string(answer).expect("it is JSON");
-    let mut answer: Value = serde_json::from_str(&text).expect("it is JSON");
+    serde_json::from_str(&text).expect("it is JSON")
+}
+
+/// The same, with the name that the model is served by.
+fn served(answer: &impl serde::Serialize) -> Value {
+    let mut answer = value(answer);
     answer["model"] = json!(MODEL);
     answer
 }
@@ -112,6 +119,38 @@ fn forms_have_several_photos_of_which_one_may_be_bad() {
 }
 
 #[test]
+fn faces_are_found_and_blurred() {
+    // With two models: faces need none of them.
+    let server = server(|options| {
+        let model = ModelSource::Ref(ModelRef::Embedded);
+        options.models.push(ModelConfig::new("second", model));
+    });
+    let photo = std::fs::read(photo_path("astronaut.jpg")).expect("the photo is in the repository");
+    let found = post(&server, "/v1/faces?name=astronaut.jpg", photo.clone()).json();
+    let detector = FaceDetector::embedded(&ModelOptions::default(), FaceOptions::default());
+    let picture = Picture::open(photo_path("astronaut.jpg")).expect("a photo");
+    let mut wanted = detector.expect("it opens").answer(&picture).expect("it answers");
+    wanted.photo = "astronaut.jpg".into();
+    assert_eq!(found, value(&wanted));
+    assert_eq!(found["faces"].as_array().map(Vec::len), Some(1));
+    let drawn = post(&server, "/v1/faces?format=png", photo.clone());
+    assert_eq!(drawn.header("content-type"), Some("image/png"));
+
+    let blurred = |query: &str| {
+        let path = format!("/v1/blur?model=second&{query}");
+        post(&server, &path, photo.clone())
+    };
+    let by_flag = blurred("faces=true").json();
+    assert_eq!(by_flag["blurred"][0]["name"], "face");
+    assert_eq!(by_flag, blurred("class=face").json());
+    let names = |answer: &Value| answer["blurred"].to_string();
+    assert!(!names(&blurred("faces=false&class=cat").json()).contains("face"));
+    let copy = blurred("faces=true&format=png");
+    let copy = Picture::from_bytes(&copy.body, "copy").expect("a picture");
+    assert_ne!(copy.pixels(), picture.pixels());
+}
+
+#[test]
 fn wrong_parameters_are_explained() {
     let server = server(|_| {});
     for (path, part) in [
@@ -121,7 +160,11 @@ fn wrong_parameters_are_explained() {
         ("/v1/classify?version=new", "a version is a number"),
         ("/v1/map?scale=9", "up to 4"),
         ("/v1/map?output_stride=7", "8, 16 or 32"),
-        ("/v1/blur", "which classes?"),
+        ("/v1/blur", "blur what?"),
+        ("/v1/blur?class=people", "faces"),
+        ("/v1/faces?model=mobilenet", "there is no parameter 'model'"),
+        ("/v1/faces?format=npy", "faces are no tensor"),
+        ("/v1/faces?min_probability=2", "a number from 0 to 1"),
         ("/v1/blur?class=unicorn+horse", "unicorn"),
         ("/v1/blur?class=cat&how=paint", "choose one of mosaic"),
         ("/v1/embed?end_point=Nowhere", "Nowhere"),

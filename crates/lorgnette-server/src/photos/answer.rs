@@ -1,29 +1,42 @@
 //! Computes answers about photos and writes them.
 
+use std::sync::Arc;
+
 use axum::http::HeaderValue;
 use axum::response::Response;
-use lorgnette::answer::{BlurAnswer, ClassifyAnswer, EmbedAnswer, MapAnswer};
+use lorgnette::answer::{BlurAnswer, ClassifyAnswer, EmbedAnswer, FacesAnswer, MapAnswer};
 use lorgnette::blur::{BlurMode, BlurOptions, Blurrer};
 use lorgnette::dense::{RegionOptions, SegmentationOptions};
 use lorgnette::draw::{self, Overlay, Placement};
+use lorgnette::faces::FaceOptions;
 use lorgnette::net::{Tensor, npy};
 use lorgnette::picture::PictureFormat;
 use lorgnette::{Classifier, Embedder, MapPadding, Model, Picture, Segmenter};
 use serde::Serialize;
 
+use super::faces::Faces;
 use super::query::Query;
-use super::{Format, StopWithTurn, Verb};
-use crate::app::response;
+use super::{Format, ModelVerb, StopWithTurn, Verb, served};
+use crate::app::{App, response};
 use crate::failure::{Failure, Outcome};
+use crate::metrics::ModelMetrics;
 use crate::scheduler::Turn;
 use crate::served::Served;
 
 /// A request for each photo, checked against its model.
 pub(super) struct Task {
     format: Format,
-    kind: Kind,
+    subject: Subject,
+    faces: Arc<Faces>,
 }
 
+/// What answers.
+enum Subject {
+    Model { served: Arc<Served>, kind: Kind },
+    Faces(FaceOptions),
+}
+
+/// What a model answers.
 enum Kind {
     /// The best classes; or, as a picture, the network's input.
     Classify {
@@ -42,6 +55,7 @@ enum Kind {
     Blur {
         segmentation: SegmentationOptions,
         classes: Vec<String>,
+        faces: bool,
         options: BlurOptions,
     },
 }
@@ -53,7 +67,11 @@ pub(super) struct Answer {
 }
 
 /// Parameters of every verb.
-const COMMON: [&str; 5] = ["model", "version", "label", "name", "format"];
+const COMMON: [&str; 2] = ["name", "format"];
+/// Parameters that name a model.
+const MODELS: [&str; 3] = ["model", "version", "label"];
+/// Parameters of searches for faces.
+const FACES: [&str; 3] = ["min_probability", "pyramid", "enlarge"];
 /// Parameters of maps.
 const MAPS: [&str; 4] = ["padding", "output_stride", "scale", "min_probability"];
 /// Maximum of `scale`.
@@ -63,81 +81,130 @@ const MAX_SCALES: usize = 4;
 /// Quality of JPEGs of drawings.
 const JPEG_QUALITY: u8 = 90;
 
-impl Task {
-    /// Reads the parameters of a request.
-    ///
-    /// # Errors
-    /// If one is unknown or wrong, or the model cannot do what is asked.
-    pub(super) fn new(verb: Verb, format: Format, query: &Query, served: &Served) -> Outcome<Self> {
-        let own: &[&str] = match verb {
-            Verb::Classify => &["top", "input"],
-            Verb::Embed => &["end_point"],
-            Verb::Map => &["min_cells", "overlay"],
-            Verb::Blur => &["class", "how", "colour", "margin", "feather", "block"],
-        };
-        let maps: &[&str] = if matches!(verb, Verb::Map | Verb::Blur) { &MAPS } else { &[] };
-        query.check(&[&COMMON[..], maps, own].concat())?;
-        let model = served.facts();
-        let kind = match verb {
-            Verb::Classify => {
+impl ModelVerb {
+    fn makes_maps(self) -> bool {
+        matches!(self, Self::Map | Self::Blur)
+    }
+
+    /// The parameters that no other verb has.
+    fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::Classify => &["top", "input"],
+            Self::Embed => &["end_point"],
+            Self::Map => &["min_cells", "overlay"],
+            Self::Blur => &["class", "faces", "how", "colour", "margin", "feather", "block"],
+        }
+    }
+}
+
+impl Kind {
+    fn new(verb: ModelVerb, format: Format, query: &Query, model: &Model) -> Outcome<Self> {
+        Ok(match verb {
+            ModelVerb::Classify => {
                 Classifier::new(model.clone())?;
                 let top = query.number("top", "a number of classes, at least 1", |n| *n > 0)?;
-                let is_input = query.get("input").is_some_and(|value| value != "false");
+                let is_input = query.is_on("input");
                 if is_input && !matches!(format, Format::Png | Format::Jpeg) {
                     let message = "the network's input is a picture: ask for format=png";
                     return Err(Failure::invalid(message));
                 }
-                Kind::Classify { top: top.unwrap_or(5), is_input }
+                Self::Classify { top: top.unwrap_or(5), is_input }
             }
-            Verb::Embed => {
+            ModelVerb::Embed => {
                 let end_point = query.get("end_point").map(str::to_owned);
                 Embedder::new(model.clone(), end_point.as_deref())?;
                 if matches!(format, Format::Png | Format::Jpeg) {
                     return Err(Failure::invalid("features are no picture: ask for JSON or .npy"));
                 }
-                Kind::Embed { end_point }
+                Self::Embed { end_point }
             }
-            Verb::Map => Kind::Map {
+            ModelVerb::Map => Self::Map {
                 segmentation: segmentation(query)?,
                 min_cells: query.number("min_cells", "a number", |_| true)?,
                 min_probability: share(query)?,
-                overlay: query.get("overlay").is_some_and(|value| value != "false"),
+                overlay: query.is_on("overlay"),
             },
-            Verb::Blur => {
-                let classes: Vec<String> = query.all("class").map(str::to_owned).collect();
-                if classes.is_empty() {
-                    return Err(Failure::invalid("which classes? Name them with ?class=NAME"));
-                }
-                for class in &classes {
-                    let found = model.labels().find(class);
-                    found.map_err(|error| Failure::invalid(error.to_string()))?;
+            ModelVerb::Blur => {
+                let names = query.all("class").map(str::to_owned);
+                let (faces, classes): (Vec<_>, Vec<_>) =
+                    names.partition(|name| Blurrer::means_faces(model, name));
+                let faces = query.is_on("faces") || !faces.is_empty();
+                if classes.is_empty() && !faces {
+                    let message = "blur what? Name classes with ?class=NAME, or ?faces=true";
+                    return Err(Failure::invalid(message));
                 }
                 if format == Format::Npy {
                     return Err(Failure::invalid("a blurred photo is no tensor"));
                 }
-                Kind::Blur {
-                    segmentation: segmentation(query)?,
-                    classes,
-                    options: blurring(query)?,
-                }
+                let (segmentation, options) = (segmentation(query)?, blurring(query)?);
+                // Finds the names.
+                Blurrer::new(model.clone(), &classes, segmentation.clone(), options.clone())?;
+                Self::Blur { segmentation, classes, faces, options }
+            }
+        })
+    }
+}
+
+impl Task {
+    /// Reads the parameters of a request.
+    ///
+    /// # Errors
+    /// If one is unknown or wrong, or the model cannot do what is asked.
+    pub(super) fn new(verb: Verb, format: Format, query: &Query, app: &App) -> Outcome<Self> {
+        let subject = match verb {
+            Verb::Faces => {
+                query.check(&[&COMMON[..], &FACES].concat())?;
+                Subject::Faces(searching(query, format)?)
+            }
+            Verb::Model(verb) => {
+                let maps: &[&str] = if verb.makes_maps() { &MAPS } else { &[] };
+                query.check(&[&COMMON[..], &MODELS, maps, verb.parameters()].concat())?;
+                let served = served(app, query)?;
+                let kind = Kind::new(verb, format, query, served.facts())?;
+                Subject::Model { served, kind }
             }
         };
-        Ok(Self { format, kind })
+        Ok(Self { format, subject, faces: app.faces.clone() })
+    }
+
+    /// Maximum photos of a request.
+    pub(super) fn max_batch(&self) -> usize {
+        match &self.subject {
+            Subject::Model { served, .. } => served.max_batch(),
+            Subject::Faces(_) => self.faces.limits.batch,
+        }
+    }
+
+    /// The counters of what answers.
+    pub(super) fn metrics(&self) -> Arc<ModelMetrics> {
+        match &self.subject {
+            Subject::Model { served, .. } => served.metrics.clone(),
+            Subject::Faces(_) => self.faces.metrics(),
+        }
+    }
+
+    /// Opens a photo of a request.
+    ///
+    /// # Errors
+    /// If it is no photo, or too large.
+    pub(super) fn open_photo(&self, file: &[u8], name: &str) -> Outcome<Picture> {
+        match &self.subject {
+            Subject::Model { served, .. } => served.open_photo(file, name),
+            Subject::Faces(_) => self.faces.open_photo(file, name),
+        }
     }
 
     /// Computes and writes the answer about a photo.
     ///
     /// # Errors
     /// Those of the library.
-    pub(super) fn answer(
-        &self,
-        served: &Served,
-        turn: &Turn,
-        picture: &Picture,
-        file: &[u8],
-    ) -> Outcome<Answer> {
+    pub(super) fn answer(&self, turn: &Turn, picture: &Picture, file: &[u8]) -> Outcome<Answer> {
+        let (served, kind) = match &self.subject {
+            Subject::Model { served, kind } => (served, kind),
+            Subject::Faces(options) => return self.find_faces(options, turn, picture),
+        };
         let model = served.model(turn).clone();
-        match &self.kind {
+        match kind {
             Kind::Classify { is_input: true, .. } => self.picture(&model.input_image(picture)),
             Kind::Classify { top, .. } => self.classify(model, served, picture, *top),
             Kind::Embed { end_point } => self.embed(model, served, picture, end_point.as_deref()),
@@ -173,8 +240,12 @@ impl Task {
                     }
                 }
             }
-            Kind::Blur { segmentation, classes, options } => {
-                let blurrer = Blurrer::new(model, classes, segmentation.clone(), options.clone())?;
+            Kind::Blur { segmentation, classes, faces, options } => {
+                let mut blurrer =
+                    Blurrer::new(model, classes, segmentation.clone(), options.clone())?;
+                if *faces {
+                    blurrer = blurrer.with_faces(&self.faces.detector(turn)?);
+                }
                 let mask = blurrer.mask_observed(picture, &mut StopWithTurn(turn))?;
                 let format = match self.format {
                     Format::Json | Format::Npy => {
@@ -190,6 +261,15 @@ impl Task {
                 let body = mask.apply_to_file(picture, file, format, true)?;
                 Ok(Answer { content_type: picture_type(self.format), body })
             }
+        }
+    }
+
+    fn find_faces(&self, options: &FaceOptions, turn: &Turn, picture: &Picture) -> Outcome<Answer> {
+        let detector = self.faces.detector(turn)?.with_options(options.clone());
+        let faces = detector.detect_observed(picture, &mut StopWithTurn(turn))?;
+        match self.format {
+            Format::Json | Format::Npy => json(&FacesAnswer::new(picture, &detector, faces)),
+            Format::Png | Format::Jpeg => self.picture(&draw::faces(picture, &faces).picture(1.0)),
         }
     }
 
@@ -291,9 +371,27 @@ fn segmentation(query: &Query) -> Outcome<SegmentationOptions> {
     Ok(options)
 }
 
+/// The options of a search for faces.
+fn searching(query: &Query, format: Format) -> Outcome<FaceOptions> {
+    if format == Format::Npy {
+        return Err(Failure::invalid("faces are no tensor: ask for JSON, or a picture"));
+    }
+    let options = FaceOptions::default();
+    Ok(FaceOptions {
+        min_probability: probability(query)?.unwrap_or(options.min_probability),
+        pyramid: query.get("pyramid").map_or(options.pyramid, |value| value != "false"),
+        enlarge: query.is_on("enlarge"),
+        ..options
+    })
+}
+
 fn share(query: &Query) -> Outcome<f32> {
+    Ok(probability(query)?.unwrap_or(0.0))
+}
+
+fn probability(query: &Query) -> Outcome<Option<f32>> {
     let fits = |share: &f32| (0.0..=1.0).contains(share);
-    Ok(query.number("min_probability", "a number from 0 to 1", fits)?.unwrap_or(0.0))
+    query.number("min_probability", "a number from 0 to 1", fits)
 }
 
 fn blurring(query: &Query) -> Outcome<BlurOptions> {

@@ -22,6 +22,11 @@ impl Query {
         self.all(name).last()
     }
 
+    /// True if a flag is given, and not as `false`.
+    pub(crate) fn is_on(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value != "false")
+    }
+
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -66,6 +71,8 @@ mod tests {
         assert_eq!(query.all("class").collect::<Vec<_>>(), ["school bus", "café"]);
         assert_eq!(query.number("top", "a number", |n: &usize| *n > 0), Ok(Some(3)));
         assert_eq!(query.get("x"), Some(""));
+        assert!(query.is_on("x") && !query.is_on("y"));
+        assert!(!Query::parse("x=false").expect("it is right").is_on("x"));
         assert!(
             query.check(&["class", "top"]).is_err_and(|failure| failure.message.contains("'x'"))
         );

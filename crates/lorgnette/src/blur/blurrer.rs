@@ -1,7 +1,7 @@
 //! Blurring of everything of given classes.
 
 use super::pyramid::PyramidMask;
-use super::subject::Subjects;
+use super::subject::{self, Subjects};
 use super::{BlurOptions, Mask, Search};
 use crate::answer::BlurAnswer;
 use crate::dense::{SegmentationOptions, Segmenter};
@@ -64,6 +64,12 @@ impl Blurrer {
             Some(detector) => blurrer.with_faces(&detector),
             None => blurrer,
         })
+    }
+
+    /// True if a name among those of [`Blurrer::new`] stands for faces, not for a class of `model`.
+    #[must_use]
+    pub fn means_faces(model: &Model, name: &str) -> bool {
+        subject::means_faces(model.labels(), name)
     }
 
     /// Returns the same blurrer that also blurs the faces that `detector` finds, from the

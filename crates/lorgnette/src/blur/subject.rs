@@ -27,10 +27,9 @@ impl Subjects {
         let mut subjects = Self::default();
         for name in names.iter().map(AsRef::as_ref) {
             let word = name.trim().to_lowercase();
-            let is_own = labels.has_name(&word);
-            if !is_own && FACES.contains(&word.as_str()) {
+            if means_faces(labels, name) {
                 subjects.faces = true;
-            } else if !is_own && PEOPLE.contains(&word.as_str()) {
+            } else if PEOPLE.contains(&word.as_str()) && !labels.has_name(&word) {
                 return Err(Error::NoPeople { name: name.to_owned() });
             } else {
                 let found = labels.find(name)?;
@@ -39,6 +38,12 @@ impl Subjects {
         }
         Ok(subjects)
     }
+}
+
+/// True if `name` stands for faces, and the model has no class of that name.
+pub(super) fn means_faces(labels: &Labels, name: &str) -> bool {
+    let word = name.trim().to_lowercase();
+    FACES.contains(&word.as_str()) && !labels.has_name(&word)
 }
 
 #[cfg(test)]
