@@ -120,8 +120,8 @@ impl Instructions {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Amx => amx::ROW_UNIT,
-            #[cfg(not(target_arch = "aarch64"))]
-            _ => self.group_len(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 | Self::AvxVnni | Self::Vnni => self.group_len(),
             #[cfg(target_arch = "aarch64")]
             Self::NeonDot | Self::NeonMatrix => self.group_len(),
         }
