@@ -139,7 +139,8 @@ impl Error {
     }
 
     /// Adds the path of the library to an error of the database.
-    pub(crate) fn in_library(self, name: &str) -> Self {
+    #[must_use]
+    pub fn in_library(self, name: &str) -> Self {
         match self {
             Self::Database(error) => {
                 Self::Database(DatabaseError { library: Some(name.into()), ..error })

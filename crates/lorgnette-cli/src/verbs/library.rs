@@ -67,20 +67,32 @@ enum Verb {
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let path = arguments.library.path()?;
     memory_limit::share_with_sqlite()?;
-    let read = || Library::open_read_only(&path);
-    match &arguments.verb {
+    run_in(&path, &arguments.verb, global, messages).map_err(|error| in_library(error, &path))
+}
+
+/// Names the library in an error of its database.
+pub(super) fn in_library(error: anyhow::Error, path: &Path) -> anyhow::Error {
+    match error.downcast::<lorgnette_library::Error>() {
+        Ok(error) => error.in_library(&path.display().to_string()).into(),
+        Err(error) => error,
+    }
+}
+
+fn run_in(path: &Path, verb: &Verb, global: &Global, messages: Messages) -> Result<Outcome> {
+    let read = || Library::open_read_only(path);
+    match verb {
         Verb::Statistics(arguments) => statistics::run(arguments, &read()?, global),
         Verb::List(arguments) => list::run(arguments, &read()?),
         Verb::Show(arguments) => show::run(arguments, &read()?, messages),
         Verb::Similar(arguments) => similar::run(arguments, &read()?, global, messages),
         Verb::Duplicates(arguments) => duplicates::run(arguments, &read()?, global, messages),
         Verb::Export(arguments) => export::run(arguments, &read()?, messages),
-        Verb::Verify(arguments) => verify::run(arguments, &path, messages),
-        Verb::Correct(arguments) => correct::run(arguments, &mut Library::open(&path)?, messages),
+        Verb::Verify(arguments) => verify::run(arguments, path, messages),
+        Verb::Correct(arguments) => correct::run(arguments, &mut Library::open(path)?, messages),
         Verb::Forget(arguments) => {
-            forget::run(arguments, &mut Library::open(&path)?, global, messages)
+            forget::run(arguments, &mut Library::open(path)?, global, messages)
         }
-        Verb::Vacuum => vacuum(&path, messages),
+        Verb::Vacuum => vacuum(path, messages),
     }
 }
 

@@ -5,7 +5,7 @@ pub(super) mod page;
 mod provider;
 mod results_text;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow, ensure};
@@ -20,7 +20,7 @@ use crate::arguments::{Global, InputArguments, LibraryArguments};
 use crate::memory_limit;
 use crate::messages::{Messages, count};
 use crate::stream::write_report;
-use crate::verbs::library::model_named;
+use crate::verbs::library::{in_library, model_named};
 
 /// Find photos by objects and their places
 #[derive(Debug, Args)]
@@ -120,7 +120,17 @@ Examples:
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     page::check(arguments.html.as_deref())?;
     memory_limit::share_with_sqlite()?;
-    let library = Library::open_read_only(arguments.library.path()?)?;
+    let path = arguments.library.path()?;
+    search_in(&path, arguments, global, messages).map_err(|error| in_library(error, &path))
+}
+
+fn search_in(
+    path: &Path,
+    arguments: &Arguments,
+    global: &Global,
+    messages: Messages,
+) -> Result<Outcome> {
+    let library = Library::open_read_only(path)?;
     let text = arguments.query.join(" ");
     let model = searched_model(&library, global)?;
     let query = read(&library, &text, model)?;
