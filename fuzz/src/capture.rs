@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 /// The standard error of the process, whatever is captured.
 static STDERR: OnceLock<OwnedFd> = OnceLock::new();
 
-/// What was written to standard output and standard error.
+/// The text that was written to standard output and standard error.
 pub(crate) struct Written {
     pub(crate) out: String,
     pub(crate) err: String,

@@ -173,11 +173,11 @@ fn count(bytes: i64) -> i64 {
     used
 }
 
-/// What to say when the limit is reached.
+/// The message when the limit is reached.
 const OVER_LIMIT: &[u8] =
     b"lorgnette: more memory is needed than the limit allows: raise it with --memory-limit, or \
       give less at a time\n";
-/// What to say when the system has no more.
+/// The message when the system has no more.
 const OUT_OF_MEMORY: &[u8] =
     b"lorgnette: more memory is needed than the system gives (ulimit -v): give less at a time\n";
 

@@ -45,7 +45,7 @@ pub(super) fn without_maps(nodes: Vec<NodeDef>) -> Vec<NodeDef> {
 /// The value of a loop's variable after one turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// What it was before.
+    /// The same as before.
     Invariant,
     /// One more.
     Counter,
@@ -61,7 +61,7 @@ struct Variable {
     kind: Kind,
 }
 
-/// What becomes of a node.
+/// The copy of a node.
 enum Step {
     /// An identity of this tensor.
     Same(String),

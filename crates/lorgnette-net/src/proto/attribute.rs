@@ -1,5 +1,5 @@
-//! Names of the attributes that nodes have in no graph of TensorFlow's: the readers of other formats
-//! write them, and the import reads them.
+//! Names of the attributes that nodes have in no graph of TensorFlow's: the readers of other
+//! formats write them, and the import reads them.
 
 /// The reason why a node cannot be run.
 pub(crate) const REFUSED: &str = "_refused";

@@ -99,8 +99,8 @@ fn check_no_pointer(path: &Path) -> Result<()> {
 /// Refuses a file that describes a SavedModel.
 fn check_no_description(path: &Path) -> Result<()> {
     if path.is_file() && is_description(path) {
-        let what = "a file that describes a SavedModel, and no model: give the folder that it is in, \
-                    with saved_model.pb";
+        let what = "a file that describes a SavedModel, and no model: give the folder that it \
+                    is in, with saved_model.pb";
         return Err(Error::Format { path: path.into(), what: what.into() });
     }
     Ok(())

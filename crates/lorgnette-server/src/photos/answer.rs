@@ -30,13 +30,13 @@ pub(super) struct Task {
     faces: Arc<Faces>,
 }
 
-/// What answers.
+/// The model or detector that answers.
 enum Subject {
     Model { served: Arc<Served>, kind: Kind },
     Faces(FaceOptions),
 }
 
-/// What a model answers.
+/// The question to a model.
 enum Kind {
     /// The best classes; or, as a picture, the network's input.
     Classify {

@@ -78,9 +78,9 @@ const MAX_BYTES: u64 = 16 << 20;
 
 /// Takes the values of `examples` from a folder of bottleneck files into the cache, as if
 /// `extractor` had computed them. Files are called `CLASS/PHOTO.txt` or, as later versions do it,
-/// `CLASS/PHOTO_MODULE.txt`. `check` of the photos, evenly spread over all, are first computed again
-/// to see whether the values can be of this network and preprocessing; if those of one cannot,
-/// nothing is imported.
+/// `CLASS/PHOTO_MODULE.txt`. `check` of the photos, evenly spread over all, are first computed
+/// again to see whether the values can be of this network and preprocessing; if those of one
+/// cannot, nothing is imported.
 ///
 /// # Errors
 /// If the cache cannot be written; each file's own trouble is in the outcome.

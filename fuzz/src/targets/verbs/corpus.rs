@@ -24,7 +24,7 @@ pub(super) struct Seed {
     pub(super) bytes: Vec<u8>,
 }
 
-/// What a file is to the program.
+/// The kind of a file to the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Part of the model at this path in a copy of the corpus. The options are those it needs.

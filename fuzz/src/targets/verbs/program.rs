@@ -12,7 +12,8 @@ use crate::capture::{Capture, Written};
 pub(super) const MEMORY_LIMIT: usize = 64;
 /// The program's word for a panic.
 const PANIC: &str = "this is a fault of the program";
-/// Members of answers that are numbers, or lists of numbers. JSON has `null` for what is not finite.
+/// Members of answers that are numbers, or lists of numbers. JSON has `null` for what is not
+/// finite.
 const NUMBERS: &[&str] = &[
     "accuracy",
     "embedding",

@@ -1,5 +1,5 @@
-//! Kernels of AMX: products of tiles of bytes, 32 pixels by a panel. Results are stored as by AVX-512
-//! VNNI, which also multiplies what is less than two tiles of pixels.
+//! Kernels of AMX: products of tiles of bytes, 32 pixels by a panel. Results are stored as by
+//! AVX-512 VNNI, which also multiplies what is less than two tiles of pixels.
 
 use super::gemm::{Epilogue, MAX_TILE_ROWS, PANEL, QUAD, Tile};
 use super::vnni;
@@ -26,8 +26,8 @@ pub(super) fn is_available() -> bool {
 /// Computes the sums of a tile of `rows` pixels and stores its results.
 ///
 /// # Safety
-/// Caller guarantees the instructions, that the pointers are valid as their fields say, and all rows
-/// of the block.
+/// Caller guarantees the instructions, that the pointers are valid as their fields say, and all
+/// rows of the block.
 pub(super) unsafe fn tile(tile: &mut Tile<'_>, rows: usize, epilogue: &Epilogue<'_>) {
     let Some(registers) = tile.registers.filter(|_| tile.block_rows >= TILE_ROWS) else {
         // SAFETY: caller guarantees it.

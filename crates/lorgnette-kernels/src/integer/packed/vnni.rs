@@ -32,8 +32,8 @@ pub(in crate::integer) fn is_available() -> bool {
 /// become pending if they can wait, else they are stored too.
 ///
 /// # Safety
-/// Caller guarantees the instructions, and that the pointers are valid as their fields say. The sums
-/// are not those that are pending.
+/// Caller guarantees the instructions, and that the pointers are valid as their fields say. The
+/// sums are not those that are pending.
 pub(super) unsafe fn tile(tile: &mut Tile<'_>, rows: usize, epilogue: &Epilogue<'_>) {
     /// Calls the function for the number of rows.
     macro_rules! choose {
