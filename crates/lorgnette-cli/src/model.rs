@@ -51,7 +51,7 @@ pub(crate) fn open_ref(
 }
 
 /// Adds the file to an error about a graph's nodes, which know no file.
-fn with_file(error: Error, model_ref: &ModelRef) -> anyhow::Error {
+pub(crate) fn with_file(error: Error, model_ref: &ModelRef) -> anyhow::Error {
     use lorgnette::net::Error::{Ambiguous, Memory, Node, Unknown, Unsupported};
     let is_about_nodes = matches!(
         error,

@@ -82,10 +82,14 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let model = model::open_or_make(&arguments.network, global, &options, messages)?;
     let is_index = arguments.out.extension().is_some_and(|extension| extension == "index");
     let out = if is_index { &arguments.out.with_extension("") } else { &arguments.out };
-    match format {
-        ModelFormat::Graph => model.write_frozen(out)?,
-        ModelFormat::Checkpoint => model.write_checkpoint(out)?,
-        ModelFormat::Plan => model.write_plan_file(out)?,
+    let written = match format {
+        ModelFormat::Graph => model.write_frozen(out),
+        ModelFormat::Checkpoint => model.write_checkpoint(out),
+        ModelFormat::Plan => model.write_plan_file(out),
+    };
+    if let Err(error) = written {
+        let model_ref = global.model_ref(arguments.network.named.as_deref())?;
+        return Err(model::with_file(error, &model_ref));
     }
     messages.detail(&format_args!("{} written to {}", model.name(), out.display()));
     if model.has_own_names() {
