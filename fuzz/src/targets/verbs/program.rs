@@ -83,10 +83,20 @@ impl Ended {
     }
 }
 
-/// Returns whether an error is about the one library of `index`, or about the classes of a model
-/// that are not those of the photos: neither has a file to name.
+/// Returns whether an error is about the one library of `index`, about the classes of a model that
+/// are not those of the photos, or about a model's answer: these have no file to name, or the
+/// model's name.
 fn is_about_others(errors: &str) -> bool {
-    ["the library", "of the model", "too few", "not one photo", "a trained model", "cannot be read"]
+    const WORDS: [&str; 7] = [
+        "the library",
+        "of the model",
+        "too few",
+        "not one photo",
+        "a trained model",
+        "cannot be read",
+        "that are not finite",
+    ];
+    WORDS
         .iter()
         .any(|words| errors.contains(words))
 }
