@@ -96,9 +96,7 @@ fn is_about_others(errors: &str) -> bool {
         "cannot be read",
         "that are not finite",
     ];
-    WORDS
-        .iter()
-        .any(|words| errors.contains(words))
+    WORDS.iter().any(|words| errors.contains(words))
 }
 
 /// Returns the name of a member that is `null` and should be a number.
