@@ -87,7 +87,7 @@ impl Ended {
 /// are not those of the photos, or about a model's answer: these have no file to name, or the
 /// model's name.
 fn is_about_others(errors: &str) -> bool {
-    const WORDS: [&str; 7] = [
+    const WORDS: [&str; 8] = [
         "the library",
         "of the model",
         "too few",
@@ -95,6 +95,7 @@ fn is_about_others(errors: &str) -> bool {
         "a trained model",
         "cannot be read",
         "that are not finite",
+        "it decodes photos itself",
     ];
     WORDS.iter().any(|words| errors.contains(words))
 }
