@@ -91,8 +91,9 @@ async fn answer(app: &Arc<App>, request: Request, verb: Verb) -> Outcome<Respons
     let (body, reservation) = app.read(&parts.headers, body).await?;
     let photos = photos(&parts.headers, &query, body).await?;
     let is_single = photos.len() == 1;
-    if photos.len() > task.max_batch() {
-        let message = format!("a request has at most {} photos", task.max_batch());
+    let max_photos = task.limits().batch;
+    if photos.len() > max_photos {
+        let message = format!("a request has at most {max_photos} photos");
         return Err(Failure::invalid(message));
     }
     if !is_single && format != Format::Json {
@@ -124,7 +125,7 @@ async fn run(app: &App, task: &Arc<Task>, photo: Photo, deadline: Deadline) -> O
     let task = task.clone();
     let work = move |turn: &Turn| {
         let started = Instant::now();
-        let picture = task.open_photo(&photo.file, &photo.name)?;
+        let picture = task.limits().open_photo(&photo.file, &photo.name)?;
         let decode = started.elapsed();
         turn.check()?;
         let started = Instant::now();

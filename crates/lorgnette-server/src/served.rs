@@ -42,6 +42,16 @@ pub(crate) struct Limits {
     pub(crate) photos: OpenOptions,
 }
 
+impl Limits {
+    /// Opens a photo of a request.
+    ///
+    /// # Errors
+    /// If it is no photo, or too large.
+    pub(crate) fn open_photo(&self, file: &[u8], name: &str) -> Outcome<Picture> {
+        Ok(self.photos.decode(file, name)?)
+    }
+}
+
 /// The input of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InputSpec {
@@ -134,6 +144,11 @@ impl Served {
         &self.wide
     }
 
+    /// The limits of one request.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Maximum samples of a request.
     pub(crate) fn max_batch(&self) -> usize {
         self.limits.batch
@@ -151,14 +166,6 @@ impl Served {
         by_name.or_else(|| {
             self.outputs.iter().find(|output| output.node == node && !output.is_softmax)
         })
-    }
-
-    /// Opens a photo of a request.
-    ///
-    /// # Errors
-    /// If it is no photo, or too large.
-    pub(crate) fn open_photo(&self, file: &[u8], name: &str) -> Outcome<Picture> {
-        Ok(self.limits.photos.decode(file, name)?)
     }
 
     /// Checks an input before it is queued.
@@ -371,7 +378,7 @@ impl<'a> Run<'a> {
     fn photo(&mut self, number: usize, photos: usize, file: &[u8]) -> Outcome<()> {
         let name = if photos == 1 { "the photo".into() } else { format!("photo {number}") };
         let started = Instant::now();
-        let picture = self.served.open_photo(file, &name)?;
+        let picture = self.served.limits.open_photo(file, &name)?;
         self.times.decode += started.elapsed();
         self.turn.check()?;
         let own = self.served.wide.preprocess();

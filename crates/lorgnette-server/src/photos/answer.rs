@@ -21,7 +21,7 @@ use crate::app::{App, response};
 use crate::failure::{Failure, Outcome};
 use crate::metrics::ModelMetrics;
 use crate::scheduler::Turn;
-use crate::served::Served;
+use crate::served::{Limits, Served};
 
 /// A request for each photo, checked against its model.
 pub(super) struct Task {
@@ -167,11 +167,11 @@ impl Task {
         Ok(Self { format, subject, faces: app.faces.clone() })
     }
 
-    /// Maximum photos of a request.
-    pub(super) fn max_batch(&self) -> usize {
+    /// The limits of a request.
+    pub(super) fn limits(&self) -> &Limits {
         match &self.subject {
-            Subject::Model { served, .. } => served.max_batch(),
-            Subject::Faces(_) => self.faces.limits.batch,
+            Subject::Model { served, .. } => served.limits(),
+            Subject::Faces(_) => &self.faces.limits,
         }
     }
 
@@ -180,17 +180,6 @@ impl Task {
         match &self.subject {
             Subject::Model { served, .. } => served.metrics.clone(),
             Subject::Faces(_) => self.faces.metrics(),
-        }
-    }
-
-    /// Opens a photo of a request.
-    ///
-    /// # Errors
-    /// If it is no photo, or too large.
-    pub(super) fn open_photo(&self, file: &[u8], name: &str) -> Outcome<Picture> {
-        match &self.subject {
-            Subject::Model { served, .. } => served.open_photo(file, name),
-            Subject::Faces(_) => self.faces.open_photo(file, name),
         }
     }
 

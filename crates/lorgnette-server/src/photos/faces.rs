@@ -1,9 +1,9 @@
 //! The face detector that all requests share.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
+use lorgnette::ModelOptions;
 use lorgnette::faces::{FaceDetector, FaceOptions};
-use lorgnette::{ModelOptions, Picture};
 
 use crate::failure::Outcome;
 use crate::metrics::{Metrics, ModelMetrics};
@@ -19,11 +19,11 @@ pub(crate) struct Faces {
     options: ModelOptions,
     pub(super) limits: Limits,
     metrics: Arc<Metrics>,
-    opened: Mutex<Option<Opened>>,
+    opened: OnceLock<Opened>,
 }
 
 /// A detector on all cores, and on the calling thread alone; weights are shared.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Opened {
     wide: FaceDetector,
     narrow: FaceDetector,
@@ -31,7 +31,7 @@ struct Opened {
 
 impl Faces {
     pub(crate) fn new(options: ModelOptions, limits: Limits, metrics: Arc<Metrics>) -> Self {
-        Self { options, limits, metrics, opened: Mutex::default() }
+        Self { options, limits, metrics, opened: OnceLock::new() }
     }
 
     /// Its counters.
@@ -39,25 +39,19 @@ impl Faces {
         self.metrics.model(NAME, 1)
     }
 
-    /// Opens a photo of a request.
-    ///
-    /// # Errors
-    /// If it is no photo, or too large.
-    pub(super) fn open_photo(&self, file: &[u8], name: &str) -> Outcome<Picture> {
-        Ok(self.limits.photos.decode(file, name)?)
-    }
-
     /// The detector for a turn: on all cores if it is alone.
     ///
     /// # Errors
     /// If it does not fit the memory limit.
     pub(super) fn detector(&self, turn: &Turn) -> Outcome<FaceDetector> {
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        let opened = match &mut *opened {
+        let opened = match self.opened.get() {
             Some(opened) => opened,
-            none => {
+            // Others do not wait for it: a request that takes too much memory may stop in here for
+            // good. Two first requests open one each, and the first of these is kept.
+            None => {
                 let wide = FaceDetector::embedded(&self.options, FaceOptions::default())?;
-                none.insert(Opened { narrow: wide.with_threads(1), wide })
+                let opened = Opened { narrow: wide.with_threads(1), wide };
+                self.opened.get_or_init(|| opened)
             }
         };
         Ok(if turn.is_alone { opened.wide.clone() } else { opened.narrow.clone() })

@@ -124,7 +124,7 @@ async fn classify(
     let pending = Pending::new(&served.metrics);
     let shared = served.clone();
     let work = move |turn: &Turn| {
-        let picture = shared.open_photo(&photo.file, &photo.name)?;
+        let picture = shared.limits().open_photo(&photo.file, &photo.name)?;
         let classifier = Classifier::new(shared.model(turn).clone())?;
         let classification = classifier.classify(&picture, MAX_LABELS)?;
         if classification.is_rejected {
