@@ -285,7 +285,7 @@ struct Best {
     limit: usize,
     /// Number of photos that match.
     total: usize,
-    /// Up to `limit` photos, the worst first.
+    /// Up to `limit` photos, the worst first; their paths are in their ranks.
     photos: BTreeMap<Rank, PhotoRow>,
     /// The rank of the best photo of each content, if copies are folded.
     by_digest: Option<HashMap<[u8; 32], Rank>>,
@@ -304,8 +304,8 @@ impl Best {
         Self { limit: options.limit, total: 0, photos: BTreeMap::new(), by_digest }
     }
 
-    fn add(&mut self, score: f64, photo: PhotoRow) {
-        let rank = Rank { score, path: photo.facts.path.clone() };
+    fn add(&mut self, score: f64, mut photo: PhotoRow) {
+        let rank = Rank { score, path: std::mem::take(&mut photo.facts.path) };
         match self.by_digest.as_mut().zip(photo.digest).map(|(ranks, key)| ranks.entry(key)) {
             None => self.total += 1,
             Some(Entry::Vacant(entry)) => {
@@ -325,7 +325,10 @@ impl Best {
 
     /// Returns the photos with their scores, the best first.
     fn sorted(self) -> impl Iterator<Item = (f64, PhotoRow)> {
-        self.photos.into_iter().rev().map(|(rank, photo)| (rank.score, photo))
+        self.photos.into_iter().rev().map(|(Rank { score, path }, mut photo)| {
+            photo.facts.path = path;
+            (score, photo)
+        })
     }
 }
 
