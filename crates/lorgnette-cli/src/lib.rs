@@ -22,6 +22,7 @@ mod analysis;
 mod arguments;
 mod bar;
 mod hints;
+mod html;
 mod interrupt;
 mod memory_limit;
 mod messages;

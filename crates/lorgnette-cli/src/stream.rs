@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -236,6 +237,12 @@ pub(crate) fn write_csv_lines(
     fill(&mut lines)?;
     let lines = lines.into_inner().map_err(csv::IntoInnerError::into_error)?;
     out.write_all(&spreadsheet::cells(lines)?)
+}
+
+/// Writes a path with the bytes that it has in the file system, ended by `end`.
+pub(crate) fn write_path(out: &mut dyn Write, path: &Path, end: &[u8]) -> io::Result<()> {
+    out.write_all(path.as_os_str().as_encoded_bytes())?;
+    out.write_all(end)
 }
 
 /// Writes a report that is not about a photo.

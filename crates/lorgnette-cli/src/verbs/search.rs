@@ -1,7 +1,7 @@
 //! `lorgnette search`: finds photos in a library by objects and places.
 
 mod links;
-pub(super) mod page;
+mod page;
 mod provider;
 mod results_text;
 
@@ -17,6 +17,7 @@ use lorgnette_library::search::{self, SearchOptions};
 use self::provider::NetworkFeatures;
 use crate::Outcome;
 use crate::arguments::{Global, InputArguments, LibraryArguments};
+use crate::html;
 use crate::memory_limit;
 use crate::messages::{Messages, count};
 use crate::stream::write_report;
@@ -118,7 +119,7 @@ Examples:
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    page::check(arguments.html.as_deref())?;
+    html::check(arguments.html.as_deref())?;
     memory_limit::share_with_sqlite()?;
     let path = arguments.library.path()?;
     search_in(&path, arguments, global, messages).map_err(|error| in_library(error, &path))

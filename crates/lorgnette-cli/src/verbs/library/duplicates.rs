@@ -1,25 +1,21 @@
 //! `lorgnette library duplicates`.
 
 use std::io::{self, Write};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::thread::available_parallelism;
 
 use anyhow::Result;
 use clap::Args;
-use lorgnette::parallel::par_map_ordered;
 use lorgnette::photos::path_bytes;
-use lorgnette_library::html_page::{DuplicatesPage, Thumbnail};
+use lorgnette_library::html_page::DuplicatesPage;
 use lorgnette_library::{Library, Photo};
 use serde_json::json;
 
 use super::{model_with_features, printable_path, size};
 use crate::Outcome;
 use crate::arguments::{Global, ReportFormat};
+use crate::html;
 use crate::messages::Messages;
-use crate::progress::Progress;
-use crate::stream::{NAME_BYTES, write_json, write_report};
-use crate::verbs::search::page;
+use crate::stream::{NAME_BYTES, write_json, write_path, write_report};
 
 /// List duplicate photos, of each group the one to keep first: that with the most pixels, then that
 /// with the largest file, then the oldest
@@ -71,7 +67,7 @@ pub(super) fn run(
     global: &Global,
     messages: Messages,
 ) -> Result<Outcome> {
-    page::check(arguments.html.as_deref())?;
+    html::check(arguments.html.as_deref())?;
     let groups = if arguments.near {
         let named = global.model.as_deref().and_then(|name| name.to_str());
         library.near_duplicates(model_with_features(library, named)?.id, arguments.threshold)?
@@ -83,7 +79,7 @@ pub(super) fn run(
     });
     let groups = best_first.collect::<Result<Vec<Group>>>()?;
     if let Some(file) = &arguments.html {
-        page::write_text(file, &html(&groups, messages))?;
+        html::write(file, &page(&groups, messages))?;
     }
     write_report(|out| {
         for group in &groups {
@@ -99,31 +95,32 @@ pub(super) fn run(
     Ok(Outcome::Done)
 }
 
-/// Returns a page; thumbnails are made on all cores.
-fn html(groups: &[Group], messages: Messages) -> String {
-    let total: usize = groups.iter().map(|group| group.photos.len()).sum();
-    let mut page = DuplicatesPage::new(groups.len(), total);
+/// Returns a page of the groups.
+fn page(groups: &[Group], messages: Messages) -> String {
+    let photos: Vec<&Photo> = groups.iter().flat_map(|group| &group.photos).collect();
+    let mut page = DuplicatesPage::new(groups.len(), photos.len());
     let side = page.side();
-    let mut progress = Progress::new(total, "photos", messages);
-    for group in groups {
-        let worker = |_: usize, photo: &Photo| Thumbnail::open(&photo.path, side);
-        let workers = vec![worker; available_parallelism().map_or(1, usize::from)];
-        let mut thumbnails = Vec::new();
-        par_map_ordered(&group.photos, workers, |_, thumbnail| {
+    let mut waiting = groups.iter();
+    let (mut group, mut thumbnails) = (waiting.next(), Vec::new());
+    html::thumbnails(
+        &photos,
+        |photo| &photo.path,
+        side,
+        messages,
+        |_, thumbnail| {
             thumbnails.push(thumbnail);
-            progress.advance();
-            ControlFlow::Continue(())
-        });
-        page.add(&group.photos, group.similarity, &thumbnails);
-    }
+            if let Some(whole) = group.filter(|group| group.photos.len() == thumbnails.len()) {
+                page.add(&whole.photos, whole.similarity, &thumbnails);
+                thumbnails.clear();
+                group = waiting.next();
+            }
+        },
+    );
     page.finish()
 }
 
 fn write_rest(out: &mut dyn Write, group: &Group, end: &[u8]) -> io::Result<()> {
-    group.rest().iter().try_for_each(|photo| {
-        out.write_all(photo.path.as_os_str().as_encoded_bytes())?;
-        out.write_all(end)
-    })
+    group.rest().iter().try_for_each(|photo| write_path(out, &photo.path, end))
 }
 
 fn write_text(out: &mut dyn Write, group: &Group) -> io::Result<()> {

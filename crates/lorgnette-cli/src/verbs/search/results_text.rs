@@ -8,7 +8,7 @@ use lorgnette_library::printable;
 use lorgnette_library::search::{Explanation, Hit, Match, SearchResults};
 use serde::Serialize;
 
-use crate::stream::{write_csv_lines, write_json};
+use crate::stream::{write_csv_lines, write_json, write_path};
 
 /// Indent of the lines below a photo's.
 const INDENT: &str = "           ";
@@ -73,17 +73,13 @@ fn write_explanation(
     parts.iter().try_for_each(|part| write_explanation(out, part, &format!("{indent}  ")))
 }
 
-/// Writes the paths of the photos, with the bytes they have in the file system, each ended by
-/// `end`.
+/// Writes the paths of the photos, each ended by `end`.
 pub(super) fn write_paths(
     out: &mut dyn Write,
     results: &SearchResults,
     end: &[u8],
 ) -> io::Result<()> {
-    results.hits.iter().try_for_each(|hit| {
-        out.write_all(hit.path.as_os_str().as_encoded_bytes())?;
-        out.write_all(end)
-    })
+    results.hits.iter().try_for_each(|hit| write_path(out, &hit.path, end))
 }
 
 /// Writes results as JSON Lines, one object a photo.
