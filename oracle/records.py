@@ -93,6 +93,12 @@ def numbers(folder, first):
     write(folder / 'all.tfrecord', records)
 
 
+def parts(folder, picture, label, numbers):
+    """A few of many classes, without names: a shard of a larger dataset."""
+    records = [example(**{picture: photo(400 + number, 'PNG'), label: number}) for number in numbers]
+    write(folder / 'validation-00000-of-00001', records)
+
+
 def counted(folder):
     """Names without numbers, one for each of the labels 1 to 3."""
     numbers(folder, 1)
@@ -122,6 +128,13 @@ def main(out):
     numbers(out / 'from_0', 0)
     numbers(out / 'from_1', 1)
     counted(out / 'counted')
+    # ImageNet as TF-Slim counts it, and as others who write its form do; as TensorFlow Datasets count it.
+    parts(out / 'part_slim', 'image__encoded', 'image__class__label', [1, 5, 999])
+    parts(out / 'part_slim_0', 'image__encoded', 'image__class__label', [0, 4, 998])
+    parts(out / 'part_datasets', 'image', 'label', [3, 5, 998])
+    parts(out / 'part_datasets_0', 'image', 'label', [0, 5, 998])
+    # Its test split has no labels.
+    parts(out / 'unlabelled', 'image', 'label', [-1, 2, -1])
     expected = {folder.name: read(folder) for folder in sorted(out.iterdir()) if folder.is_dir()}
     (out / 'expected.json').write_text(json.dumps(expected, indent=1) + '\n')
     print(f'{sum(map(len, expected.values()))} records')

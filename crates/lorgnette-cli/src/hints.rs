@@ -148,6 +148,9 @@ fn is_variable(node: &UnsupportedNode) -> bool {
 /// Returns a note about a dataset, with the option that helps.
 pub(crate) fn with_hint(note: &Note) -> String {
     match note {
+        Note::LabelNumbers { rule, .. } | Note::NumberedOutputs { rule, .. } if rule.is_guess() => {
+            format!("{note}; --first-label 0 or 1 says it")
+        }
         Note::NestedPhotos { .. } => format!("{note}: --nested takes them"),
         Note::Unbalanced { .. } => {
             format!("{note}; --class-weights balanced lets each class count the same")

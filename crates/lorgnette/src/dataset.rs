@@ -28,6 +28,7 @@ mod content;
 mod folder;
 mod list;
 mod note;
+mod numbering;
 mod records;
 mod retrain;
 mod split;
@@ -41,6 +42,8 @@ use crate::photos::{Exclusion, PassedOver};
 
 pub use content::{Digest, digests};
 pub use note::Note;
+pub(crate) use numbering::Numbering;
+pub use numbering::{LabelNumbers, NumberingRule, RecordForm};
 pub use split::{Grouping, InvalidPattern, PathPattern, SplitBy, SplitOptions};
 
 /// Part of a dataset.
@@ -150,6 +153,9 @@ pub struct ListingOptions {
     pub multi_label: bool,
     /// Files and folders to leave out.
     pub exclude: Vec<Exclusion>,
+    /// The number of the first class in TFRecord files, if nothing in them says it. Default: by
+    /// the rules of [`NumberingRule`].
+    pub first_label: Option<u32>,
 }
 
 /// Meaning of folders within a class's folder.
@@ -190,9 +196,8 @@ pub struct Listing {
     pub notes: Vec<Note>,
     /// Whether photos may have several classes.
     pub multi_label: bool,
-    /// The lowest and the highest number, if the names of classes are numbers of a dataset that has
-    /// no names.
-    pub numbers: Option<(i64, i64)>,
+    /// The numbers of the classes, if a dataset of TFRecord files has no names for them.
+    pub numbers: Option<LabelNumbers>,
     /// Files and folders that are no photos, or were left out.
     pub passed_over: PassedOver,
 }
@@ -208,6 +213,10 @@ impl Listing {
         let metadata = std::fs::metadata(path)
             .map_err(|source| DatasetError::Read { path: path.into(), source })?;
         let records = records::files(path)?;
+        if records.is_empty() && options.first_label.is_some() {
+            let message = "the number of the first class is for TFRecord files, and there are none";
+            return Err(DatasetError::NoDataset { path: path.into(), message: message.into() });
+        }
         let mut listing = match metadata {
             _ if !records.is_empty() => records::list(path, &records, options)?,
             metadata if metadata.is_dir() => folder::list(path, options)?,

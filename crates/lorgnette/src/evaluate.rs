@@ -91,6 +91,8 @@ pub struct EvaluationResult {
     pub listed: usize,
     /// Files and folders that are no photos, or were left out.
     pub passed_over: PassedOver,
+    /// Notes about the dataset, such as how labels are counted.
+    pub notes: Vec<String>,
 }
 
 impl Evaluator {
@@ -132,6 +134,7 @@ impl Evaluator {
             unmatched: ground_truth.unmatched,
             listed,
             passed_over,
+            notes: ground_truth.notes,
         })
     }
 
@@ -164,6 +167,7 @@ impl EvaluationResult {
         EvaluationSummary {
             listed: Some(self.listed),
             passed_over: Some(&self.passed_over),
+            notes: &self.notes,
             ..self.evaluation.summary(self.failed)
         }
     }

@@ -248,6 +248,11 @@ fn read(path: &Path) -> Result<String, LabelsError> {
     })
 }
 
+/// True for the name of the first of ImageNet's 1001 outputs: `background`, or `dummy` as in 2015.
+pub(crate) fn is_background(name: &str) -> bool {
+    name == BACKGROUND || name == "dummy"
+}
+
 /// True if the label has a name in lower case and with composed letters.
 fn has_name(label: &Label<'_>, query_text: &str) -> bool {
     let whole = nfc(label.name).to_lowercase();

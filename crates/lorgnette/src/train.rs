@@ -176,6 +176,8 @@ pub struct TrainingResult {
     pub interrupted: bool,
     /// Files and folders that are no photos, or were left out.
     pub passed_over: PassedOver,
+    /// Notes about the dataset, such as how labels are counted.
+    pub notes: Vec<String>,
 }
 
 impl TrainingResult {
@@ -200,6 +202,7 @@ impl TrainingResult {
             epochs: card.training.epochs,
             unknown_below: rejection_threshold(card),
             passed_over: &self.passed_over,
+            notes: &self.notes,
         }
     }
 }
@@ -232,4 +235,7 @@ pub struct TrainingSummary<'a> {
     pub unknown_below: Option<f32>,
     /// Files and folders that are no photos, or were left out.
     pub passed_over: &'a PassedOver,
+    /// Notes about the dataset, such as how labels are counted.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub notes: &'a [String],
 }

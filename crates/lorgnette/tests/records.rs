@@ -8,7 +8,7 @@ use std::path::Path;
 use lorgnette::dataset::{
     Dataset, DatasetError, Digest, Listing, ListingOptions, Note, RejectionReason, Split,
 };
-use lorgnette::evaluate::{Evaluator, EvaluatorOptions, Event};
+use lorgnette::evaluate::{Evaluator, EvaluatorOptions};
 use lorgnette::picture::OpenOptions;
 use lorgnette::{Model, ModelOptions};
 
@@ -46,12 +46,19 @@ fn every_record_is_what_tensorflow_reads() {
     ]);
     for (dataset, records) in &expected {
         let listing = open(&folder.path().join(dataset));
+        let records: Vec<&Expected> = records.iter().filter(|record| record.label >= 0).collect();
         assert_eq!(listing.photos.len(), records.len(), "{dataset}");
-        assert!(listing.rejected.is_empty(), "{dataset}");
-        for (listed, record) in listing.photos.iter().zip(records) {
-            let name = match &record.text {
-                Some(text) => text.as_str(),
-                None => names[dataset.as_str()][record.label as usize],
+        assert_eq!(
+            listing.rejected.len(),
+            if dataset == "unlabelled" { 2 } else { 0 },
+            "{dataset}"
+        );
+        for (listed, record) in listing.photos.iter().zip(&records) {
+            let names = names.get(dataset.as_str());
+            let name = match (&record.text, names) {
+                (Some(text), _) => text.clone(),
+                (None, Some(names)) => names[record.label as usize].to_owned(),
+                (None, None) => record.label.to_string(),
             };
             assert_eq!(listed.labels, [name], "{dataset}");
             assert!(listed.photo.parent().unwrap().ends_with(&record.file), "{dataset}");
@@ -82,11 +89,22 @@ fn how_labels_are_counted_is_said() {
         let notes = open(&folder.path().join(name)).notes;
         notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
-    assert_eq!(notes("slim"), "labels of the records count from 0: 0 is 'daisy'");
-    assert_eq!(notes("counted"), "labels of the records count from 1: 1 is 'circle'");
-    assert_eq!(notes("datasets"), "labels of the records count from 0: 0 is 'circle'");
+    for (name, note) in [
+        ("slim", "count from 0: 0 is 'daisy' (the file of names has the numbers)"),
+        ("counted", "count from 1: 1 is 'circle' (the highest label is that of the last class)"),
+        ("datasets", "count from 0: 0 is 'circle' (there is a label 0)"),
+    ] {
+        assert_eq!(notes(name), format!("labels of the records {note}"));
+    }
     assert_eq!(notes("imagenet"), "");
-    assert!(notes("from_1").contains("called by their numbers, 1 to 3"));
+    assert!(notes("from_1").contains("called by their numbers as they are, 1 to 3"));
+    let given = ListingOptions { first_label: Some(0), ..ListingOptions::default() };
+    let listing = Listing::open(&folder.path().join("counted"), &given).unwrap();
+    assert!(listing.notes[0].to_string().ends_with("0 is 'circle' (this was asked for)"));
+    assert_eq!(listing.rejected.len(), 1, "3 has no name");
+    // A folder of photos has no numbers.
+    let error = Listing::open(folder.path(), &given).unwrap_err();
+    assert!(error.to_string().contains("TFRecord files"), "{error}");
 }
 
 #[test]
@@ -113,27 +131,51 @@ fn damage_is_found_by_checksums() {
     assert!(error.to_string().contains("gunzip"), "{error}");
 }
 
-/// ImageNet's labels from 1 are the outputs from 0 of a model of so many, and from 1 of one more,
-/// whose first is the background.
+/// Evaluates a dataset without names, and returns the outputs of its photos and the last note.
+#[cfg(feature = "embedded")]
+fn outputs(listing: Listing, evaluator: &Evaluator) -> (Vec<usize>, String) {
+    let result = evaluator.run(listing, &mut ()).unwrap();
+    let truth = result.scored.iter().flat_map(|photo| photo.truth.clone()).collect();
+    let notes = serde_json::to_value(result.summary()).unwrap();
+    (truth, notes["notes"].as_array().unwrap().last().unwrap().as_str().unwrap().to_owned())
+}
+
+/// ImageNet's classes are told by the number of outputs, the labels and the records' form, and the
+/// rule is said. The embedded network has 1001 outputs, the first of which is the background.
 #[test]
 #[cfg(feature = "embedded")]
 fn labels_without_names_are_told_by_the_number_of_outputs() {
     let (folder, _) = unpack();
-    let labels = folder.path().join("three.txt");
-    fs::write(&labels, "circle\nsquare\nstar\n").unwrap();
-    // The embedded network has 1001 outputs: numbers are taken as they are.
     let model = Model::embedded(&ModelOptions::default()).unwrap();
     let evaluator = Evaluator::new(model, EvaluatorOptions::default()).unwrap();
-    let mut notes = Vec::new();
-    let result = evaluator
-        .run(open(&folder.path().join("from_1")), &mut |event: &Event<'_>| {
-            if let Event::Listed(listing) = event {
-                notes.extend(listing.notes.iter().map(ToString::to_string));
-            }
-            std::ops::ControlFlow::Continue(())
-        })
-        .unwrap();
-    let truth: Vec<usize> = result.scored.iter().flat_map(|photo| photo.truth.clone()).collect();
-    assert_eq!(truth, [1, 2, 3]);
-    assert_eq!(notes.len(), 1);
+    for (dataset, expected, note) in [
+        ("from_0", [1, 2, 3], "label 0 is output 1, 'tench' (there is a label 0)"),
+        ("from_1", [1, 2, 3], "label 1 is output 1, 'tench' (a guess: TF-Slim's records of"),
+        ("part_slim", [1, 5, 999], "label 1 is output 1, 'tench' (a guess: TF-Slim's records of"),
+        ("part_slim_0", [1, 5, 999], "label 0 is output 1, 'tench' (there is a label 0)"),
+        ("part_datasets", [4, 6, 999], "(TensorFlow Datasets count from 0)"),
+        ("part_datasets_0", [1, 6, 999], "label 0 is output 1, 'tench' (there is a label 0)"),
+    ] {
+        let (outputs, said) = outputs(open(&folder.path().join(dataset)), &evaluator);
+        assert_eq!(outputs, expected, "{dataset}");
+        assert!(said.contains("1001 outputs") && said.contains(note), "{dataset}: {said}");
+    }
+    let given = ListingOptions { first_label: Some(0), ..ListingOptions::default() };
+    let listing = Listing::open(&folder.path().join("part_slim"), &given).unwrap();
+    assert_eq!(outputs(listing, &evaluator).0, [2, 6, 1000]);
+}
+
+/// Of 1001 outputs the first is the background, whatever it is called.
+#[test]
+#[cfg(feature = "embedded")]
+fn the_background_is_told_by_the_number_of_outputs() {
+    let (folder, _) = unpack();
+    let labels = folder.path().join("names.txt");
+    let names: String = (0..1001).map(|class| format!("kind {class}\n")).collect();
+    fs::write(&labels, names).unwrap();
+    let options = ModelOptions { labels: Some(labels), ..ModelOptions::default() };
+    let evaluator =
+        Evaluator::new(Model::embedded(&options).unwrap(), EvaluatorOptions::default()).unwrap();
+    let (truth, said) = outputs(open(&folder.path().join("from_0")), &evaluator);
+    assert_eq!(truth, [1, 2, 3], "{said}");
 }

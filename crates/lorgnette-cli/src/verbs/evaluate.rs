@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     named: Option<OsString>,
 
     /// A folder with one folder of photos for each class; or a CSV file with the columns path and
-    /// label
+    /// label; or TFRecord files of TF-Slim or TensorFlow Datasets, one or a folder of them
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
 
@@ -49,6 +49,11 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     exclusions: ExcludeArguments,
+
+    /// The number of the first class in TFRecord files whose labels have no names, or names without
+    /// numbers [default: told by the number of classes and the records' form]
+    #[arg(long, value_name = "N")]
+    first_label: Option<u32>,
 
     /// How to write the figures
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
@@ -165,7 +170,12 @@ impl Arguments {
             Some(Nested::Parts) => dataset::Nested::Parts,
         };
         let exclude = self.exclusions.exclude.clone();
-        ListingOptions { nested, multi_label: self.multi_label, exclude }
+        ListingOptions {
+            nested,
+            multi_label: self.multi_label,
+            exclude,
+            first_label: self.first_label,
+        }
     }
 }
 

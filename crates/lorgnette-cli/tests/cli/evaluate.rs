@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use flate2::read::GzDecoder;
+
 use crate::program::{Ended, Folder, lorgnette};
 
 /// The embedded network.
@@ -111,4 +113,26 @@ fn the_report_needs_nothing_beside_it() {
     }
     let photos = fs::read_to_string(folder.path("judged/photos.csv")).unwrap();
     assert!(photos.contains("wrong.jpg,space shuttle,espresso,"), "{photos}");
+}
+
+/// A shard of ImageNet without names: the rule by which labels are outputs is said, and overruled.
+#[test]
+fn how_labels_of_records_are_counted_is_said() {
+    let folder = Folder::new();
+    let packed = include_bytes!("../../../lorgnette/tests/records.tar.gz").as_slice();
+    tar::Archive::new(GzDecoder::new(packed)).unpack(folder.text("")).unwrap();
+    let evaluate = |dataset: &str, more: &[&str]| {
+        let photos = folder.text(dataset);
+        lorgnette(&[&["evaluate", MODEL, &photos, "--format", "json"], more].concat()).well()
+    };
+    let ended = evaluate("part_slim", &[]);
+    let note = "label 1 is output 1, 'tench' (a guess: TF-Slim's records of ImageNet count from 1)";
+    let hint = format!("{note}; --first-label 0 or 1 says it");
+    assert!(ended.err.contains(&hint), "{}", ended.err);
+    let noted = ended.json()[0]["notes"][0].as_str().unwrap().to_owned();
+    assert!(noted.ends_with(note), "{noted}");
+    let ended = evaluate("part_slim", &["--first-label", "0"]);
+    assert!(ended.err.contains("label 1 is output 2, 'goldfish' (this was asked for)"));
+    let ended = evaluate("part_datasets", &[]);
+    assert!(ended.err.contains("label 3 is output 4, 'tiger shark'"), "{}", ended.err);
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::Split;
+use super::{LabelNumbers, NumberingRule, Split};
 
 /// Number of classes that a message names.
 const MAX_NAMED: usize = 10;
@@ -44,6 +44,8 @@ pub enum Note {
         first: i64,
         /// Its name.
         name: String,
+        /// The rule that chose it.
+        rule: NumberingRule,
     },
     /// The numbers of classes in TFRecord files have no names.
     UnnamedLabels {
@@ -52,16 +54,18 @@ pub enum Note {
         /// The highest number.
         highest: i64,
     },
-    /// The numbers of classes are counted in another way than the model's outputs.
-    ShiftedLabels {
-        /// The lowest number.
-        lowest: i64,
-        /// The highest number.
-        highest: i64,
+    /// The numbers of classes in TFRecord files, which have no names, are outputs of the model.
+    NumberedOutputs {
+        /// The numbers.
+        numbers: LabelNumbers,
         /// The number of the model's outputs.
         outputs: usize,
-        /// The output of the lowest number.
-        first_output: i64,
+        /// The output of the lowest number; `None` if there is none.
+        output: Option<usize>,
+        /// Its name.
+        name: String,
+        /// The rule that chose it.
+        rule: NumberingRule,
     },
     /// Some of several files are missing.
     MissingShards {
@@ -129,19 +133,26 @@ impl fmt::Display for Note {
             Self::EmptyClass { class } => {
                 write!(f, "class '{class}' has no photos, and is left out")
             }
-            Self::LabelNumbers { first, name } => {
-                write!(f, "labels of the records count from {first}: {first} is '{name}'")
+            Self::LabelNumbers { first, name, rule } => {
+                write!(f, "labels of the records count from {first}: {first} is '{name}' ({rule})")
             }
             Self::UnnamedLabels { lowest, highest } => write!(
                 f,
                 "the records have no names of classes, and there is no labels.txt: classes are \
-                 called by their numbers, {lowest} to {highest}"
+                 called by their numbers as they are, {lowest} to {highest}"
             ),
-            Self::ShiftedLabels { lowest, highest, outputs, first_output } => write!(
-                f,
-                "labels run from {lowest} to {highest}, and the model has {outputs} outputs: label \
-                 {lowest} is output {first_output}"
-            ),
+            Self::NumberedOutputs { numbers, outputs, output, name, rule } => {
+                let LabelNumbers { lowest, highest, .. } = numbers;
+                write!(
+                    f,
+                    "labels of the records run from {lowest} to {highest} without names, and the \
+                     model has {outputs} outputs: label {lowest} is "
+                )?;
+                match output {
+                    Some(output) => write!(f, "output {output}, '{name}' ({rule})"),
+                    None => write!(f, "none of them ({rule})"),
+                }
+            }
             Self::MissingShards { stem, missing, count } => {
                 write!(f, "{stem}: {missing} of its {count} files are missing")
             }

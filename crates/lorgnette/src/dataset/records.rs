@@ -12,8 +12,10 @@ use lorgnette_net::tfrecord::{Example, TfRecord, is_tfrecord};
 
 use super::folder::split_of;
 use super::{
-    DatasetError, ListedPhoto, Listing, ListingOptions, Note, RejectedPhoto, RejectionReason, Split,
+    DatasetError, LabelNumbers, ListedPhoto, Listing, ListingOptions, Note, Numbering,
+    NumberingRule, RecordForm, RejectedPhoto, RejectionReason, Split,
 };
+use crate::labels::is_background;
 use crate::picture::OpenOptions;
 use crate::record_photo;
 
@@ -22,7 +24,8 @@ const NAMES: [&str; 2] = ["labels.txt", "label.labels.txt"];
 /// Maximum bytes of one of them.
 const MAX_BYTES: u64 = 16 << 20;
 /// Names of the classes' numbers, and of their names, in an example.
-const NUMBERS: [&str; 2] = ["image/class/label", "label"];
+const NUMBERS: [(&str, RecordForm); 2] =
+    [("image/class/label", RecordForm::Slim), ("label", RecordForm::Datasets)];
 const TEXTS: [&str; 2] = ["image/class/text", "image/class/synset"];
 
 /// Returns the TFRecord files that a path leads to: itself, or those in the folder; none if it is
@@ -90,7 +93,8 @@ pub(super) fn list(
         return Err(DatasetError::NoDataset { path: path.into(), message });
     }
     let folder = files[0].parent().unwrap_or(Path::new(""));
-    let naming = Naming::of(folder, &found, &mut listing);
+    let numbers = label_numbers(&found, options.first_label);
+    let naming = Naming::of(folder, &found, numbers, &mut listing);
     for picture in found {
         match naming.labels(&picture) {
             Ok(labels) if labels.len() == 1 || options.multi_label => {
@@ -115,6 +119,7 @@ const UNLABELLED: RejectionReason = RejectionReason::Unlabelled;
 struct Picture {
     photo: PathBuf,
     numbers: Vec<i64>,
+    form: RecordForm,
     text: Option<String>,
     split: Option<Split>,
 }
@@ -134,12 +139,16 @@ fn read(file: &Path, found: &mut Vec<Picture>, listing: &mut Listing) -> Result<
         let photo = record_photo::path(file, position);
         match data.and_then(|data| Example::decode(data.into())) {
             Ok(example) if record_photo::picture(&example).is_some() => {
-                let numbers = NUMBERS.iter().find_map(|name| example.ints(name));
+                let (numbers, form) = NUMBERS
+                    .iter()
+                    .find_map(|&(name, form)| Some((example.ints(name)?.to_vec(), form)))
+                    .unwrap_or((Vec::new(), RecordForm::Slim));
                 let text = TEXTS.iter().find_map(|name| example.bytes(name));
                 let text = text.map(|text| String::from_utf8_lossy(text).trim().to_owned());
                 found.push(Picture {
                     photo,
-                    numbers: numbers.unwrap_or_default().to_vec(),
+                    numbers,
+                    form,
                     text: text.filter(|text| !text.is_empty()),
                     split,
                 });
@@ -160,6 +169,16 @@ fn read(file: &Path, found: &mut Vec<Picture>, listing: &mut Listing) -> Result<
     Ok(())
 }
 
+/// Returns the numbers of the classes; `None` if there are none.
+fn label_numbers(found: &[Picture], given: Option<u32>) -> Option<LabelNumbers> {
+    let numbers = found.iter().flat_map(|picture| &picture.numbers).copied();
+    let classes = numbers.filter(|&number| number >= 0);
+    let (lowest, highest) = (classes.clone().min()?, classes.max()?);
+    let is_slim = found.iter().any(|picture| picture.form == RecordForm::Slim);
+    let form = if is_slim { RecordForm::Slim } else { RecordForm::Datasets };
+    Some(LabelNumbers { lowest, highest, form, given })
+}
+
 /// The names of classes.
 enum Naming {
     /// Each picture has its own.
@@ -172,22 +191,24 @@ enum Naming {
 
 impl Naming {
     /// Chooses the names, and says how numbers are counted.
-    fn of(folder: &Path, found: &[Picture], listing: &mut Listing) -> Self {
+    fn of(
+        folder: &Path,
+        found: &[Picture],
+        numbers: Option<LabelNumbers>,
+        listing: &mut Listing,
+    ) -> Self {
         if found.iter().all(|picture| picture.text.is_some()) {
             return Self::Texts;
         }
-        let numbers: BTreeSet<i64> =
-            found.iter().flat_map(|picture| &picture.numbers).copied().collect();
-        let bounds = numbers.first().copied().zip(numbers.last().copied());
         let files = NAMES.map(|name| folder.join(name));
         let named = files
             .into_iter()
             .find_map(|file| Some((read_regular_text(&file, MAX_BYTES).ok()?, file)));
         let Some((text, file)) = named else {
-            if let Some((lowest, highest)) = bounds {
-                listing.numbers = Some((lowest, highest));
-                listing.notes.push(Note::UnnamedLabels { lowest, highest });
-            }
+            listing.numbers = numbers;
+            listing.notes.extend(numbers.map(|LabelNumbers { lowest, highest, .. }| {
+                Note::UnnamedLabels { lowest, highest }
+            }));
             return Self::Numbers;
         };
         let lines: Vec<&str> =
@@ -199,14 +220,16 @@ impl Naming {
                 Some((number.trim().parse().ok()?, name.trim().to_owned()))
             })
             .collect();
-        let names = numbered.unwrap_or_else(|| {
-            // As many numbers as names: from 1 if the last is their count.
-            let count = lines.len() as i64;
-            let first = i64::from(bounds.is_some_and(|(low, high)| low >= 1 && high == count));
-            (first..).zip(lines.iter().map(|&line| line.to_owned())).collect()
-        });
-        if let Some((first, name)) = names.first_key_value() {
-            listing.notes.push(Note::LabelNumbers { first: *first, name: name.clone() });
+        let (names, rule) = match numbered {
+            Some(names) => (names, NumberingRule::Written),
+            None => {
+                let Numbering { first, rule } = numbering_of_names(&lines, numbers);
+                let names = lines.iter().map(|&line| line.to_owned());
+                ((first..).zip(names).collect(), rule)
+            }
+        };
+        if let Some((&first, name)) = names.first_key_value() {
+            listing.notes.push(Note::LabelNumbers { first, name: name.clone(), rule });
         }
         listing.classes.extend(names.values().cloned());
         Self::File { names, file }
@@ -227,7 +250,23 @@ impl Naming {
             }),
             Self::Texts | Self::Numbers => Ok(number.to_string()),
         };
+        if let Some(number) = picture.numbers.iter().find(|&&number| number < 0) {
+            return Err(format!("its label {number} says that its class is not known"));
+        }
         picture.numbers.iter().map(name).collect()
+    }
+}
+
+/// Chooses the number of the first of the names, which have no numbers.
+fn numbering_of_names(names: &[&str], numbers: Option<LabelNumbers>) -> Numbering {
+    let has_background = names.first().is_some_and(|&name| is_background(name));
+    let classes = names.len() as i64 - i64::from(has_background);
+    match numbers {
+        Some(numbers) => {
+            let Numbering { first, rule } = numbers.numbering(classes, has_background);
+            Numbering { first: first - i64::from(has_background), rule }
+        }
+        None => Numbering { first: 0, rule: NumberingRule::Zero },
     }
 }
 

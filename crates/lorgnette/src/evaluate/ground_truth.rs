@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use super::EvaluateError;
 use super::event::{EvaluationObserver, Event, send};
-use crate::dataset::{ListedPhoto, Listing, Note, RejectedPhoto, RejectionReason};
-use crate::labels::{FolderClassError, Labels};
+use crate::dataset::{
+    LabelNumbers, ListedPhoto, Listing, Note, Numbering, NumberingRule, RejectedPhoto,
+    RejectionReason,
+};
+use crate::labels::{FolderClassError, Label, Labels, is_background};
 
 /// A photo with its true classes, as the model's output indices.
 pub(super) struct LabelledPhoto {
@@ -20,22 +23,57 @@ pub(super) struct GroundTruth {
     pub(super) unmatched: Vec<String>,
     /// Number of photos of classes that were rejected before they were opened.
     pub(super) rejected: usize,
+    /// Notes about the dataset.
+    pub(super) notes: Vec<String>,
 }
 
 /// Number of the model's classes in an error.
 const SHOWN_CLASSES: usize = 5;
 
-/// Returns what is added to the numbers of a dataset without names: -1 if they run from 1 to the
-/// number of the model's outputs; 1 if they run from 0 and the model has one output more, which is
-/// the background, as ImageNet's have.
-fn shift(listing: &Listing, labels: &Labels) -> i64 {
-    let outputs = labels.len() as i64;
-    let is_name = |number: i64| labels.iter().any(|label| label.name == number.to_string());
-    match listing.numbers {
-        Some((lowest, highest)) if is_name(lowest) && is_name(highest) => 0,
-        Some((1.., highest)) if highest == outputs => -1,
-        Some((0, highest)) if outputs > 2 && highest == outputs - 2 => 1,
-        _ => 0,
+/// Number of outputs of ImageNet's networks that have a background.
+const OUTPUTS_WITH_BACKGROUND: usize = 1001;
+
+/// The numbers of a dataset without names as outputs of a model.
+#[derive(Clone, Copy)]
+struct MatchedNumbers {
+    /// The sum of a number and this is an output; `None` if the classes are called by numbers.
+    shift: Option<i64>,
+    rule: NumberingRule,
+}
+
+impl MatchedNumbers {
+    fn new(numbers: &LabelNumbers, labels: &Labels) -> Self {
+        let is_number = |label: Label<'_>| label.name.parse::<i64>().is_ok();
+        if labels.iter().all(is_number) {
+            return Self { shift: None, rule: NumberingRule::SameNames };
+        }
+        let has_background = labels.len() == OUTPUTS_WITH_BACKGROUND
+            || labels.get(0).is_some_and(|label| is_background(label.name));
+        let background = i64::from(has_background);
+        let Numbering { first, rule } =
+            numbers.numbering(labels.len() as i64 - background, has_background);
+        Self { shift: Some(background - first), rule }
+    }
+
+    /// Returns the class that a number stands for.
+    fn class(self, number: i64, labels: &Labels) -> Result<usize, FolderClassError> {
+        let name = number.to_string();
+        let Some(shift) = self.shift else { return labels.class_of_folder(&name) };
+        let output = number.checked_add(shift).and_then(|output| usize::try_from(output).ok());
+        output.filter(|&output| output < labels.len()).ok_or(FolderClassError::Unknown(name))
+    }
+
+    /// Says which class the lowest number is, and why.
+    fn note(self, numbers: LabelNumbers, labels: &Labels) -> Note {
+        let lowest = self.class(numbers.lowest, labels);
+        let label = lowest.ok().and_then(|output| labels.get(output));
+        Note::NumberedOutputs {
+            numbers,
+            outputs: labels.len(),
+            output: label.map(|label| label.index),
+            name: label.map(|label| label.first_name().to_owned()).unwrap_or_default(),
+            rule: self.rule,
+        }
     }
 }
 
@@ -50,13 +88,13 @@ impl GroundTruth {
         labels: &Labels,
         observer: &mut EvaluationObserver<'_>,
     ) -> Result<Self, EvaluateError> {
-        let shift = shift(&listing, labels);
-        if let Some((lowest, highest)) = listing.numbers.filter(|_| shift != 0) {
-            let (outputs, first_output) = (labels.len(), lowest + shift);
-            listing.notes.push(Note::ShiftedLabels { lowest, highest, outputs, first_output });
+        let matched = listing.numbers.map(|numbers| MatchedNumbers::new(&numbers, labels));
+        if let (Some(numbers), Some(matched)) = (listing.numbers, matched) {
+            listing.notes.retain(|note| !matches!(note, Note::UnnamedLabels { .. }));
+            listing.notes.push(matched.note(numbers, labels));
         }
-        let class = |name: &String| match name.parse::<i64>() {
-            Ok(number) if shift != 0 => labels.class_of_folder(&(number + shift).to_string()),
+        let class = |name: &String| match (matched, name.parse::<i64>()) {
+            (Some(matched), Ok(number)) => matched.class(number, labels),
             _ => labels.class_of_folder(name),
         };
         let classes: Vec<Result<usize, FolderClassError>> =
@@ -90,6 +128,7 @@ impl GroundTruth {
         // A photo in no class's folder is no failure.
         let is_failure = |photo: &&RejectedPhoto| photo.reason != RejectionReason::Misplaced;
         let rejected = listing.rejected.iter().filter(is_failure).count();
-        Ok(Self { photos, unmatched, rejected })
+        let notes = listing.notes.iter().map(ToString::to_string).collect();
+        Ok(Self { photos, unmatched, rejected, notes })
     }
 }

@@ -40,6 +40,9 @@ pub struct EvaluationSummary<'a> {
     /// Files and folders that are no photos, or were left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passed_over: Option<&'a PassedOver>,
+    /// Notes about the dataset, such as how labels are counted.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub notes: &'a [String],
 }
 
 /// JSON of a class's metrics.
@@ -91,6 +94,7 @@ impl Evaluation {
             confusion: (0..self.names().len()).map(|truth| self.confusion().row(truth)).collect(),
             listed: None,
             passed_over: None,
+            notes: &[],
         }
     }
 }

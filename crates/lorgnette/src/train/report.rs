@@ -85,7 +85,8 @@ pub(super) fn write(
     });
     let interrupted = fitted.trained.interrupted;
     let passed_over = run.samples.dataset.passed_over.clone();
-    Ok(TrainingResult { model, evaluations, has_unusable_photos, interrupted, passed_over })
+    let notes = run.samples.dataset.notes.iter().map(ToString::to_string).collect();
+    Ok(TrainingResult { model, evaluations, has_unusable_photos, interrupted, passed_over, notes })
 }
 
 /// Writes the model's files, with its lists of photos.

@@ -26,6 +26,11 @@ pub(super) struct SplitArguments {
     #[arg(long)]
     pub(super) multi_label: bool,
 
+    /// The number of the first class in TFRecord files whose labels have no names, or names without
+    /// numbers [default: told by the number of classes and the records' form]
+    #[arg(long, value_name = "N")]
+    pub(super) first_label: Option<u32>,
+
     /// Key of the split: the digest of a photo's content, or of its path, as in retrain.py
     #[arg(long, value_enum, default_value_t = SplitMethod::Content)]
     pub(super) split: SplitMethod,
@@ -82,7 +87,12 @@ impl SplitArguments {
             Some(Nested::Parts) => lorgnette::dataset::Nested::Parts,
         };
         let exclude = self.exclusions.exclude.clone();
-        ListingOptions { nested, multi_label: self.multi_label, exclude }
+        ListingOptions {
+            nested,
+            multi_label: self.multi_label,
+            exclude,
+            first_label: self.first_label,
+        }
     }
 
     /// Returns the split options; those of a previous model are the defaults.
