@@ -364,6 +364,21 @@ def functions(k):
     return k.Model(inputs, L.Dense(3, activation='softmax', name='answer')(2.0 - x), name='functions')
 
 
+def resized(k):
+    """Crops, borders and sizes of layers that keep the aspect ratio, and random ones, which do less at inference."""
+    L = k.layers
+    inputs = L.Input((11, 17, 3), name='pixels')
+    parts = [L.CenterCrop(6, 5, name='middle')(inputs), L.CenterCrop(11, 4, name='columns')(inputs),
+             L.Resizing(6, 5, crop_to_aspect_ratio=True, name='cut')(inputs), L.Resizing(4, 9, crop_to_aspect_ratio=True, name='cut_wide')(inputs),
+             L.Resizing(5, 7, interpolation='area', name='area')(inputs), L.RandomCrop(6, 5, name='random')(inputs)]
+    if k is keras:
+        parts += [L.Resizing(8, 5, pad_to_aspect_ratio=True, name='framed')(inputs),
+                  L.Resizing(5, 9, pad_to_aspect_ratio=True, fill_value=0.5, interpolation='nearest', name='framed_wide')(inputs)]
+    parts = [L.Conv2D(4, 2, name=f'conv_{number}')(part) for number, part in enumerate(parts)]
+    x = L.Concatenate(name='joined')([L.GlobalAveragePooling2D(name=f'pool_{number}')(part) for number, part in enumerate(parts)])
+    return k.Model(inputs, L.Softmax(name='answer')(L.Dense(5, name='logits')(x)), name='resized')
+
+
 def normalized(k):
     """Normalization layers with what they were adapted to, and with constants."""
     L = k.layers
@@ -404,7 +419,7 @@ def channels_first(k):
 
 KERAS = {'group_norms': (group_norms, 'answer', (2, 7, 6, 3)), 'channels_first': (channels_first, 'answer', (2, 3, 12, 10)), 'transposed': (transposed, 'answer', (2, 4, 5, 3)), 'groups': (groups, 'answer', (2, 7, 6, 3)), 'layers': (every_layer, 'answer', (2, 16, 14, 3)), 'activations': (activations, 'all', (2, 4, 4, 3)),
          'nested': (nested, 'answer', (2, 8, 8, 3)), 'sequential': (sequential, 'answer', (2, 10, 9, 3)),
-         'functions': (functions, 'answer', (2, 6, 6, 3)), 'normalized': (normalized, 'answer', (2, 6, 5, 3))}
+         'functions': (functions, 'answer', (2, 6, 6, 3)), 'resized': (resized, 'answer', (2, 11, 17, 3)), 'normalized': (normalized, 'answer', (2, 6, 5, 3))}
 
 
 def keras_files(models, model, name, k, feed, output, what):
@@ -419,8 +434,8 @@ def keras_files(models, model, name, k, feed, output, what):
         model.save(models.path(graph))
         models.record(graph, {key: feed}, {output: answer}, what)
     # Keras 3.15 exports random layers as they are in training: their answers differ from run to run. Transposed
-    # convolutions are not read from graphs.
-    if (k is keras and name in ('layers', 'sequential')) or name == 'transposed':
+    # convolutions are not read from graphs, nor are the branches that tf_keras writes for crops.
+    if (k is keras and name in ('layers', 'sequential')) or name in ('transposed', 'resized'):
         return
     graph = f'{version}_{name}_saved'
     if k is keras:

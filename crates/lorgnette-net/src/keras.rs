@@ -1,5 +1,5 @@
-//! Keras models: `.keras` archives of Keras 3 and of TensorFlow 2.13 to 2.15, and `.h5` files of
-//! whole models.
+//! Keras models: `.keras` archives of Keras 3 and of TensorFlow 2.13 to 2.15, `.h5` files of whole
+//! models, and layers models of TensorFlow.js.
 //!
 //! ```text
 //! .h5    ─▶ attribute model_config ─┐
@@ -11,11 +11,12 @@
 
 mod config;
 mod layer;
+mod tensorflow_js;
 mod translate;
 mod weights;
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use rawzip::{CompressionMethod, ZipArchive};
@@ -23,7 +24,7 @@ use rawzip::{CompressionMethod, ZipArchive};
 use self::config::Model;
 use self::weights::Weights;
 use crate::error::{Error, Result};
-use crate::file::MappedFile;
+use crate::file::{MappedFile, map};
 use crate::hdf5::{Hdf5, is_hdf5};
 use crate::import::GraphDef;
 use crate::memory;
@@ -35,9 +36,17 @@ const WEIGHTS: &str = "model.weights.h5";
 /// The attribute of a whole model's configuration.
 const MODEL_CONFIG: &str = "model_config";
 
-/// Returns true for an HDF5 file, and for an archive with the members of a `.keras` file.
+/// Returns true for an HDF5 file, for an archive with the members of a `.keras` file, and for the
+/// `model.json` of TensorFlow.js.
 pub(crate) fn is_keras(bytes: &[u8]) -> bool {
-    is_hdf5(bytes) || is_archive(bytes)
+    is_hdf5(bytes) || is_archive(bytes) || tensorflow_js::is_model(bytes)
+}
+
+/// Returns the `model.json` of a TensorFlow.js model in a folder.
+pub(crate) fn tensorflow_js_in(folder: &Path) -> Option<PathBuf> {
+    let file = folder.join("model.json");
+    let bytes = if file.is_file() { map(&file).ok()? } else { return None };
+    tensorflow_js::is_model(&bytes).then_some(file)
 }
 
 /// Returns true if the archive at `path` is a `.keras` file.
@@ -60,9 +69,10 @@ fn is_archive(bytes: &[u8]) -> bool {
 pub(crate) fn open(path: &Path) -> Result<GraphDef> {
     let file = MappedFile::open(path)?;
     let format = |what: String| Error::Format { path: path.into(), what };
-    let read = match is_hdf5(file.bytes()) {
-        true => read_h5(&file),
-        false => read_archive(&file),
+    let read = match file.bytes() {
+        bytes if is_hdf5(bytes) => read_h5(&file),
+        bytes if tensorflow_js::is_model(bytes) => tensorflow_js::read(&file, path),
+        _ => read_archive(&file),
     };
     let (nodes, interface) = read.map_err(format)?;
     let graph = crate::proto::GraphDef { node: nodes, versions: None };

@@ -125,10 +125,10 @@ fn what_is_missing_is_said() {
     let error = open_error(&models.path("tf2_bytes"));
     assert!(error.contains("variables.index") && error.contains("belongs together"), "{error}");
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("model.json"), r#"{"modelTopology":{},"weightsManifest":[]}"#)
-        .unwrap();
+    let graph = r#"{"modelTopology":{"node":[]},"weightsManifest":[]}"#;
+    fs::write(folder.path().join("model.json"), graph).unwrap();
     let error = open_error(folder.path());
-    assert!(error.contains("TensorFlow.js"), "{error}");
+    assert!(error.contains("TensorFlow.js graph model"), "{error}");
 }
 
 /// Keras 3.15 exports random layers as they are in training.

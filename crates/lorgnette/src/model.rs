@@ -883,8 +883,9 @@ impl LabelSource {
             PreprocessRule::Maker { maker, .. } if maker.starts_with("Teachable Machine")
         );
         let is_cut = |name: &str| name.chars().count() >= LENGTH;
+        let is_list = self.file.as_ref().is_some_and(|file| file.ends_with("labels.txt"));
         let cut = self.labels.iter().map(|label| label.name).find(|name| is_cut(name));
-        if let (true, Some(name)) = (is_maker, cut) {
+        if let (true, Some(name)) = (is_maker && is_list, cut) {
             self.notes.push(format!(
                 "Teachable Machine cuts names at {LENGTH} characters in labels.txt: '{name}' may \
                  be longer"

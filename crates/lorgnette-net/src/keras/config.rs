@@ -6,6 +6,29 @@ use serde_json::{Map, Value};
 
 use crate::memory;
 
+/// The version of Keras that wrote a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct KerasVersion {
+    pub(super) major: u32,
+    pub(super) minor: u32,
+}
+
+impl KerasVersion {
+    /// Reads `3.15.1`; anything else is of Keras 2.
+    fn parse(text: &str) -> Self {
+        let mut numbers = text.split('.').map(str::parse);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(major)), Some(Ok(minor))) => Self { major, minor },
+            (Some(Ok(major)), _) => Self { major, minor: 0 },
+            _ => Self { major: 2, minor: 0 },
+        }
+    }
+
+    pub(super) fn is_keras_3(self) -> bool {
+        self.major == 3
+    }
+}
+
 /// A Sequential or functional model.
 #[derive(Debug)]
 pub(super) struct Model {
@@ -14,8 +37,7 @@ pub(super) struct Model {
     pub(super) inputs: Vec<TensorRef>,
     pub(super) outputs: Vec<TensorRef>,
     pub(super) is_sequential: bool,
-    /// Whether the file is of Keras 3.
-    pub(super) is_keras_3: bool,
+    pub(super) version: KerasVersion,
 }
 
 /// A layer, an operation, or a model within the model.
@@ -63,7 +85,7 @@ pub(super) fn keras_version(metadata: &str) -> String {
 }
 
 /// Estimates the memory of parsed JSON, of which layers have copies.
-fn parsed_bytes(text: &str) -> u64 {
+pub(super) fn parsed_bytes(text: &str) -> u64 {
     /// Bytes of a value in a list that grows, with its key.
     const VALUE: u64 = 160;
     let values = text.bytes().filter(|byte| b",:[{".contains(byte)).count() as u64;
@@ -80,9 +102,9 @@ impl Model {
         memory::check("the model's configuration", bytes).map_err(|error| error.to_string())?;
         let config: Value = serde_json::from_str(text)
             .map_err(|error| format!("the model's configuration is damaged: {error}"))?;
-        let is_keras_3 = version.split('.').next().is_some_and(|major| major == "3");
+        let version = KerasVersion::parse(version);
         let class = text_of(&config, "class_name").unwrap_or_default();
-        match model(&config, is_keras_3)? {
+        match model(&config, version)? {
             Some(model) if !model.layers.is_empty() => Ok(model),
             Some(_) => Err("the Keras model has no layers".into()),
             None => Err(format!(
@@ -118,7 +140,7 @@ fn text_of<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
 }
 
 /// Parses a model; `None` if the class is not one.
-fn model(value: &Value, is_keras_3: bool) -> Result<Option<Model>, String> {
+fn model(value: &Value, version: KerasVersion) -> Result<Option<Model>, String> {
     let class = text_of(value, "class_name").unwrap_or_default();
     let config = value.get("config").unwrap_or(&Value::Null);
     let name = text_of(config, "name").unwrap_or(class).to_owned();
@@ -129,14 +151,14 @@ fn model(value: &Value, is_keras_3: bool) -> Result<Option<Model>, String> {
         return Ok(None);
     };
     let layers: Vec<Layer> =
-        layers.iter().map(|value| layer(value, is_keras_3)).collect::<Result<_, _>>()?;
+        layers.iter().map(|value| layer(value, version)).collect::<Result<_, _>>()?;
     let names: BTreeSet<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
     if names.len() < layers.len() {
         return Err(format!("two layers of the model '{name}' have one name"));
     }
     let is_sequential = class == "Sequential";
     let (inputs, outputs) = (Vec::new(), Vec::new());
-    let model = Model { name, layers, inputs, outputs, is_sequential, is_keras_3 };
+    let model = Model { name, layers, inputs, outputs, is_sequential, version };
     if is_sequential {
         return sequential(model, config).map(Some);
     }
@@ -148,7 +170,7 @@ fn model(value: &Value, is_keras_3: bool) -> Result<Option<Model>, String> {
     Ok(Some(Model { inputs, outputs, ..model }))
 }
 
-fn layer(value: &Value, is_keras_3: bool) -> Result<Layer, String> {
+fn layer(value: &Value, version: KerasVersion) -> Result<Layer, String> {
     let class = text_of(value, "class_name").unwrap_or_default().to_owned();
     let config = value.get("config").and_then(Value::as_object);
     let name = text_of(value, "name")
@@ -162,7 +184,7 @@ fn layer(value: &Value, is_keras_3: bool) -> Result<Layer, String> {
     let is_function = module.contains(".ops.") || functions.contains(&class.as_str());
     let inbound = value.get("inbound_nodes").and_then(Value::as_array);
     let calls = inbound.map(|nodes| nodes.iter().map(call).collect()).unwrap_or_default();
-    let mut model = model(value, is_keras_3)?;
+    let mut model = model(value, version)?;
     if let Some(model) = &mut model {
         add_build_shape(model, value);
     }
@@ -180,6 +202,7 @@ fn sequential(mut model: Model, config: &Value) -> Result<Model, String> {
             .get("build_input_shape")
             .cloned()
             .or_else(|| model.layers.first().and_then(own_shape))
+            .or_else(|| model.layers.first().and_then(shape_of_model))
             .unwrap_or(Value::Null);
         let mut own = Map::new();
         own.insert("batch_shape".into(), shape);
@@ -208,6 +231,14 @@ fn sequential(mut model: Model, config: &Value) -> Result<Model, String> {
     (model.inputs, model.outputs) =
         (vec![TensorRef::first_of(first)], vec![TensorRef::first_of(last)]);
     Ok(model)
+}
+
+/// Returns the shape of the input of a layer that is a model, which TensorFlow.js does not repeat in
+/// the model around it.
+fn shape_of_model(layer: &Layer) -> Option<Value> {
+    let input = layer.model.as_ref()?.layers.iter().find(|layer| layer.class == "InputLayer")?;
+    let shapes = ["batch_shape", "batch_input_shape"];
+    shapes.iter().find_map(|name| input.config.get(*name).filter(|shape| shape.is_array()).cloned())
 }
 
 /// Adds the shape that a Sequential model without an input was built with.

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use prost::Message as _;
 use serde_json::Value;
 
-use super::config::{Argument, Call, Layer, Model, TensorRef};
+use super::config::{Argument, Call, KerasVersion, Layer, Model, TensorRef};
 use super::layer::{self, Refusal};
 use super::weights::{LayerPlace, Weights};
 use crate::import::Interface;
@@ -42,7 +42,7 @@ pub(super) fn translate(
         weight_nodes: HashMap::new(),
         interface: Interface::default(),
         budget: file_bytes.saturating_mul(16).saturating_add(4 << 20),
-        is_keras_3: model.is_keras_3,
+        version: model.version,
     };
     let scope = ModelScope { outer: None, prefix: String::new(), path: String::new() };
     let outputs = translator.model(model, &scope, None, 0)?;
@@ -83,7 +83,7 @@ pub(super) struct Translator<'w> {
     interface: Interface,
     /// Bytes that nodes may still take.
     budget: usize,
-    pub(super) is_keras_3: bool,
+    pub(super) version: KerasVersion,
 }
 
 /// One use of a layer.

@@ -8,17 +8,21 @@ use crate::tensor::{DType, Tensor};
 /// The weights of a model.
 #[derive(Debug)]
 pub(super) struct Weights<'f> {
-    file: &'f Hdf5,
     scheme: Scheme<'f>,
 }
+
+/// Tensors by names such as `conv2d_1/kernel`, with the scopes of models before it.
+pub(super) type NamedTensors = BTreeMap<String, Tensor>;
 
 #[derive(Debug)]
 enum Scheme<'f> {
     /// Whole-model `.h5`: for each layer of the outermost model, its weights by name and in order,
     /// those of models within it among them.
-    Layers(HashMap<String, Vec<(String, Object<'f>)>>),
+    Layers { file: &'f Hdf5, layers: HashMap<String, Vec<(String, Object<'f>)>> },
     /// `.keras`: the datasets by their path, such as `layers/conv2d_1/vars/0`.
-    Paths { root: &'static str, datasets: BTreeMap<String, Object<'f>> },
+    Paths { file: &'f Hdf5, root: &'static str, datasets: BTreeMap<String, Object<'f>> },
+    /// TensorFlow.js: the tensors themselves.
+    Names(NamedTensors),
 }
 
 /// Where a layer is in the model.
@@ -38,7 +42,7 @@ impl<'f> Weights<'f> {
     pub(super) fn of_layers(file: &'f Hdf5) -> Result<Self, Damage> {
         let groups = "model_weights";
         let Some(root) = file.find(groups)? else {
-            return Ok(Self { file, scheme: Scheme::Layers(HashMap::new()) });
+            return Ok(Self { scheme: Scheme::Layers { file, layers: HashMap::new() } });
         };
         let mut datasets = file.datasets(groups)?;
         let mut children = root.children()?;
@@ -58,7 +62,7 @@ impl<'f> Weights<'f> {
             }
             layers.insert(layer, own);
         }
-        Ok(Self { file, scheme: Scheme::Layers(layers) })
+        Ok(Self { scheme: Scheme::Layers { file, layers } })
     }
 
     /// Reads the paths of a `.keras` file's weights.
@@ -66,7 +70,12 @@ impl<'f> Weights<'f> {
         // TensorFlow 2.12 and 2.13.
         let older = "_layer_checkpoint_dependencies";
         let root = if file.find(older)?.is_some() { older } else { "layers" };
-        Ok(Self { file, scheme: Scheme::Paths { root, datasets: file.datasets("")? } })
+        Ok(Self { scheme: Scheme::Paths { file, root, datasets: file.datasets("")? } })
+    }
+
+    /// Takes tensors by their names.
+    pub(super) fn of_names(tensors: NamedTensors) -> Self {
+        Self { scheme: Scheme::Names(tensors) }
     }
 
     /// Returns the variable number `index` of `names`, the variables of a layer.
@@ -79,32 +88,50 @@ impl<'f> Weights<'f> {
         names: &[&str],
         index: usize,
     ) -> Result<Tensor, String> {
-        let object = match &self.scheme {
-            Scheme::Layers(layers) => {
-                layers.get(&layer.outer).and_then(|own| by_name(own, layer, names, index))
-            }
-            Scheme::Paths { root, datasets } => {
-                datasets.get(&format!("{}/vars/{index}", layer.path.replace("layers", root)))
-            }
-        };
         let wanted = || format!("'{}' of the layer '{}'", names[index], layer.name);
-        let object = object.ok_or_else(|| format!("the weights lack {}", wanted()))?;
-        let read = || {
-            let dataset: Dataset = object.dataset()?.ok_or("it is no dataset")?;
-            let tensor = dataset.read(self.file)?;
-            // Keras stores bfloat16 as the integers of its bits.
-            let is_bf16 = || matches!(object.texts("dtype"), Ok(Some(t)) if t == ["bfloat16"]);
-            match tensor.dtype() {
-                DType::U16 if is_bf16() => {
-                    let (shape, bytes) = (tensor.shape().to_vec(), tensor.shared_bytes().clone());
-                    Tensor::from_shared(DType::BF16, shape, bytes)
-                        .ok_or_else(|| "it has other bytes than its shape".to_owned())
-                }
-                _ => Ok(tensor),
+        let missing = || format!("the weights lack {}", wanted());
+        let (file, object) = match &self.scheme {
+            Scheme::Layers { file, layers } => {
+                let own = layers.get(&layer.outer);
+                (file, own.and_then(|own| by_name(own, layer, names, index)))
+            }
+            Scheme::Paths { file, root, datasets } => {
+                let path = layer.path.replace("layers", root);
+                (file, datasets.get(&format!("{path}/vars/{index}")))
+            }
+            Scheme::Names(tensors) => {
+                return named(tensors, layer, names[index]).ok_or_else(missing);
             }
         };
-        read().map_err(|what: String| format!("{}: {what}", wanted()))
+        read(file, object.ok_or_else(missing)?).map_err(|what| format!("{}: {what}", wanted()))
     }
+}
+
+/// Reads a dataset.
+fn read(file: &Hdf5, object: &Object<'_>) -> Result<Tensor, String> {
+    let dataset: Dataset = object.dataset()?.ok_or("it is no dataset")?;
+    let tensor = dataset.read(file)?;
+    // Keras stores bfloat16 as the integers of its bits.
+    let is_bf16 = || matches!(object.texts("dtype"), Ok(Some(t)) if t == ["bfloat16"]);
+    match tensor.dtype() {
+        DType::U16 if is_bf16() => {
+            let (shape, bytes) = (tensor.shape().to_vec(), tensor.shared_bytes().clone());
+            Tensor::from_shared(DType::BF16, shape, bytes)
+                .ok_or_else(|| "it has other bytes than its shape".to_owned())
+        }
+        _ => Ok(tensor),
+    }
+}
+
+/// Finds the only tensor of a name in the scope of a layer.
+fn named(tensors: &NamedTensors, layer: &LayerPlace, name: &str) -> Option<Tensor> {
+    let own = format!("{}/{name}", layer.name);
+    let is_own = |key: &str| {
+        key.strip_suffix(&own).is_some_and(|scope| scope.is_empty() || scope.ends_with('/'))
+    };
+    let mut fitting = tensors.iter().filter(|(key, _)| is_own(key));
+    let (_, tensor) = fitting.next()?;
+    fitting.next().is_none().then(|| tensor.clone())
 }
 
 /// Finds a variable among those of a layer of the outermost model: by its name; or, of a layer that

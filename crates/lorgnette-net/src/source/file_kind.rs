@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Choice, Error, Result};
-use crate::file::read_regular_text;
 use crate::import::identify;
 use crate::keras;
 use crate::onnx::is_onnx;
@@ -131,7 +130,10 @@ fn folder_kind(folder: &Path) -> Result<FileKind> {
     match Weights::open(folder) {
         Err(Error::Format { path, .. }) if path == folder => match graph_in(folder)? {
             Some(graph) => file_kind(&graph),
-            None => Err(Error::Format { path, what: no_model_in(folder) }),
+            None => match keras::tensorflow_js_in(folder) {
+                Some(model) => Ok(FileKind::Keras(model)),
+                None => Err(Error::Format { path, what: no_model_in(folder) }),
+            },
         },
         Err(error) => Err(error),
         Ok(weights) => Ok(FileKind::Checkpoint(Some(Arc::new(weights)))),
@@ -139,15 +141,6 @@ fn folder_kind(folder: &Path) -> Result<FileKind> {
 }
 
 fn no_model_in(folder: &Path) -> String {
-    /// Maximum bytes of such a description.
-    const MAX_BYTES: u64 = 64 << 20;
-    let lists_weights = |text: String| text.contains("weightsManifest");
-    if read_regular_text(&folder.join("model.json"), MAX_BYTES).is_ok_and(lists_weights) {
-        return "a TensorFlow.js model (model.json, weights.bin), which is not read: export it once \
-                more as TensorFlow (Keras or SavedModel) or TensorFlow Lite, or convert it with \
-                tensorflowjs_converter"
-            .into();
-    }
     if DESCRIPTIONS.iter().any(|name| folder.join(name).is_file()) {
         return "a SavedModel without its saved_model.pb, which has the graph: get the whole folder \
                 (saved_model.pb and variables/)"

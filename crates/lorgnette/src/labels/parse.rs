@@ -71,11 +71,20 @@ pub(super) fn lines(text: &str) -> Result<Vec<Entry>, String> {
     Ok(lines.into_iter().map(Entry::parse).collect())
 }
 
-/// Parses a JSON array of names, or an object of names by output number, also with their synsets
+/// The description of one of Teachable Machine's models.
+#[derive(serde::Deserialize)]
+struct Description {
+    labels: Vec<String>,
+}
+
+/// Parses a JSON array of names, Teachable Machine's `metadata.json`, or an object of names by output number, also with their synsets
 /// (Keras's `imagenet_class_index.json`) or turned around (Keras's `class_indices`).
 fn json(text: &str) -> Option<Vec<Entry>> {
     if let Ok(names) = serde_json::from_str::<Vec<String>>(text) {
         return Some(names.into_iter().map(Entry::named).collect());
+    }
+    if let Ok(Description { labels }) = serde_json::from_str(text) {
+        return Some(labels.into_iter().map(Entry::named).collect());
     }
     let by_number = by_number(text)?;
     let counts = by_number.keys().copied().eq(0..by_number.len());

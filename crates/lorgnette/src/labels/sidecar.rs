@@ -11,6 +11,9 @@ pub(super) const NAMES: &str = "imagenet_synset_to_human_label_map.txt";
 const LISTS: [&str; 4] =
     ["labels.txt", "retrained_labels.txt", "output_labels.txt", "label_map.pbtxt"];
 
+/// Teachable Machine's description of a model, with the whole names of its classes.
+const METADATA: &str = "metadata.json";
+
 /// The label files found.
 #[derive(Debug, Default)]
 pub(crate) struct SidecarLabels {
@@ -52,7 +55,11 @@ fn candidates(model: &Path) -> Vec<PathBuf> {
                 .flatten(),
         );
     }
-    let names: Vec<String> = names.collect();
+    let mut names: Vec<String> = names.collect();
+    // Teachable Machine's export for TensorFlow.js.
+    if model.ends_with("model.json") {
+        names.insert(0, METADATA.to_owned());
+    }
     let within = |folder: PathBuf| names.iter().map(move |name| folder.join(name));
     folders.into_iter().flat_map(within).collect()
 }

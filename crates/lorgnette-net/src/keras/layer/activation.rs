@@ -38,7 +38,7 @@ pub(super) fn activate(site: &mut Site<'_, '_>, x: Node, activation: &Value) -> 
 
 /// Applies an activation by its name.
 pub(super) fn named(site: &mut Site<'_, '_>, x: Node, name: &str) -> Outcome {
-    let is_keras_3 = site.translator.is_keras_3;
+    let is_keras_3 = site.translator.version.is_keras_3();
     let op = match name {
         "linear" => return Ok(x),
         "relu" => "Relu",

@@ -121,7 +121,7 @@ fn depthwise(site: &mut Site<'_, '_>) -> Outcome {
     let x = picture(site)?;
     let attributes = convolution(site)?;
     // Keras 2 calls it depthwise_kernel, Keras 3 kernel.
-    let own = if site.translator.is_keras_3 { "kernel" } else { "depthwise_kernel" };
+    let own = if site.translator.version.is_keras_3() { "kernel" } else { "depthwise_kernel" };
     let names = variables(site, &[own]);
     let filter = site.variable(&names, 0, None)?;
     let sum = site.add("DepthwiseConv2dNative", &[&x, &filter], 4, attributes)?;

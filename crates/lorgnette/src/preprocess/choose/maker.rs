@@ -1,5 +1,7 @@
 //! Programs that make graphs, by the names that they give to nodes.
 
+use std::path::Path;
+
 use lorgnette_net::Network;
 use lorgnette_net::file::read_regular_text;
 use lorgnette_net::import::Signature;
@@ -42,6 +44,9 @@ pub(super) fn teachable_machine(
     let file = network.file()?;
     let folder = file.parent()?;
     let file_name = file.file_name()?.to_str()?;
+    if let Some(made) = teachable_machine_js(folder, file_name) {
+        return Some(made);
+    }
     let is_saved_model = folder.ends_with("model.savedmodel");
     if !is_saved_model && !FILES.contains(&file_name) {
         return None;
@@ -62,6 +67,30 @@ pub(super) fn teachable_machine(
     }
     let maker = "Teachable Machine (v / 127.5 - 1 as in its snippet; its library divides by 127)";
     Some(made(Style::new(Preprocessing::TeachableMachine), maker, file_name))
+}
+
+/// Teachable Machine's export for TensorFlow.js, which its own library runs: the largest square
+/// around the centre, v / 127 - 1.
+fn teachable_machine_js(folder: &Path, file_name: &str) -> Option<(Style, PreprocessRule)> {
+    /// Maximum bytes of its description.
+    const MAX_BYTES: u64 = 1 << 20;
+    const LIBRARY: &str = "@teachablemachine/image";
+    if file_name != "model.json" {
+        return None;
+    }
+    let description = read_regular_text(&folder.join("metadata.json"), MAX_BYTES).ok()?;
+    let description: serde_json::Value = serde_json::from_str(&description).ok()?;
+    if description["packageName"] != LIBRARY && description.get("tmVersion").is_none() {
+        return None;
+    }
+    let style = Style {
+        mean: Some([127.0; 3]),
+        scale: Some(1.0 / 127.0),
+        ..Style::new(Preprocessing::TeachableMachine)
+    };
+    let maker = "Teachable Machine (v / 127 - 1 as in its library; its snippet for Python divides \
+                 by 127.5)";
+    Some(made(style, maker, file_name))
 }
 
 /// Graphs of retrain.py, and the 2015 graph without its decoder: the whole picture, (v - 128) /
