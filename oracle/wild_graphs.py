@@ -453,6 +453,14 @@ def further_beginnings(folder):
     folder.begins('noisy', lambda x: tf.identity(tf.nn.dropout(x, rate=0.0)) / 255.0, whole, levels, 'dropout of nothing')
     folder.begins('planes_of_cifar', lambda x: tf.transpose(tf.reshape(x, [-1, 3, SIDE, SIDE]), [0, 2, 3, 1]) / 255.0,
                   whole.transpose(0, 3, 1, 2).reshape(1, -1), levels, 'the planes of a picture in a row', shape=(None, SIDE * SIDE * 3))
+    folder.begins('brightens', lambda x: tf.image.adjust_brightness(x / 255.0, 0.1), whole, levels, 'divided, and made brighter')
+    folder.begins('deviations_alone', lambda x: x / np.float32([58.4, 57.1, 57.4]), whole, levels, 'deviations without means')
+    folder.begins('tiles_means', lambda x: x - tf.tile(tf.constant(VGG_MEANS.reshape(1, 1, 1, 3)), [1, SIDE, SIDE, 1]), whole, levels,
+                  'means, once for each pixel', scale=128.0)
+    folder.begins('broadcasts_means', lambda x: x - tf.broadcast_to(tf.constant(VGG_MEANS), tf.shape(x)), whole, levels,
+                  'means in the shape of the picture', scale=128.0)
+    folder.begins('batch_norm_first', lambda x: tf1.nn.fused_batch_norm(x, np.ones(3, np.float32), np.zeros(3, np.float32), VGG_MEANS,
+                  np.full(3, 3400, np.float32), is_training=False)[0], whole, levels, 'a batch norm of the picture')
     grey = folder.resized(grey=True)
     folder.begins('one_channel', lambda x: tf.tile(x / 255.0, [1, 1, 1, 3]), grey, levels, 'one channel', shape=(None, SIDE, SIDE, 1))
     folder.begins('one_channel_bytes', lambda x: tf.tile(tf.cast(x, tf.float32) / 255.0, [1, 1, 1, 3]), np.round(grey),
@@ -498,6 +506,9 @@ def further_endings(folder):
     folder.ending('clipped_sigmoid', lambda x: tf.clip_by_value(tf.sigmoid(logits(x, 1)), 0.0, 1.0), 'one sigmoid, clipped')
     folder.ending('sigmoid_row', lambda x: tf.sigmoid(tf.reshape(logits(x, 1), [-1])), 'one sigmoid without its dimension')
     folder.ending('hard_sigmoid', lambda x: tf.clip_by_value(logits(x, 1) * 0.2 + 0.5, 0.0, 1.0), 'a hard sigmoid')
+
+    folder.ending('roots', lambda x: tf.sqrt(softmax(x)), 'square roots of probabilities')
+    folder.ending('powers', lambda x: tf.pow(softmax(x), 1.5), 'powers of probabilities')
 
     def two_answers():
         source = placeholder()
@@ -577,6 +588,10 @@ def further_quantised(folder):
             'a narrow range of weights')
     trained('quantised_and_back', lambda x, kind: tf.quantization.quantize_and_dequantize_v2(x, -1.0, 1.0, range_given=True) if kind == 'weights'
             else tf.quantization.quantize_and_dequantize_v2(x, 0.0, 6.0, signed_input=False, range_given=True), 'QuantizeAndDequantize')
+    ends = np.linspace(0.5, 1.1, 8).astype(np.float32)
+    # Versions 2 and 4 of the operation refuse a range for each channel in TensorFlow 2.21.
+    trained('quantised_and_back_per_channel', lambda x, kind: tf.raw_ops.QuantizeAndDequantizeV3(
+        input=x, input_min=-ends, input_max=ends, num_bits=8, range_given=True, narrow_range=True, axis=3) if kind == 'weights' else x, 'QuantizeAndDequantize of each channel')
 
 
 def maps(folder):

@@ -144,6 +144,8 @@ impl Search<'_> {
             Op::Clamp(clamp) => first().or_else(|| unit_clamp(*clamp)),
             Op::Pack { .. } | Op::Concat => self.joined(id, depth),
             Op::Unary(Unary::Exp) => self.exponential(input(0)?, depth),
+            // Values from 0 to 1 keep that range, and no longer add up to 1.
+            Op::Unary(Unary::Sqrt | Unary::Square) => first().map(|_| Probability::of(None)),
             Op::Unary(Unary::Reciprocal) => self.sigmoid_denominator(input(0)?),
             Op::Binary(function, _) => {
                 self.binary(id, *function, depth).or_else(|| self.unit_bounds(id))
@@ -253,6 +255,9 @@ impl Search<'_> {
                 let limit = self.number(limit).filter(|&limit| within(limit))?;
                 self.probability(values, depth)
                     .or_else(|| self.unit_limits(values, function, limit))
+            }
+            Binary::Pow if self.number(b).is_some_and(|exponent| exponent > 0.0) => {
+                self.probability(a, depth).map(|_| Probability::of(None))
             }
             // 1 - p, of two classes.
             Binary::Sub if self.number(a) == Some(1.0) => {

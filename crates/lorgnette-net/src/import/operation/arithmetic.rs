@@ -240,12 +240,14 @@ fn fake_quantize(node: Attributes<'_>) -> Result<Piece, String> {
 }
 
 /// `x, low, high`: limits numbers to a range around zero and rounds them to one of its steps. The
-/// range is widened on one side so that zero is a step, as TensorFlow does.
+/// range is widened on one side so that zero is a step, as TensorFlow does. There is one range, or
+/// one for each index of the last dimension.
 fn quantize_and_dequantize(node: Attributes<'_>) -> Result<Piece, String> {
     let own_bits = node.int("num_bits");
-    if !node.flag("range_given") || node.int("axis").is_some_and(|axis| axis != -1) {
-        return Err("its range is that of the values, or one of each channel".into());
+    if !node.flag("range_given") {
+        return Err("its range is that of the values".into());
     }
+    let axis = node.int("axis").filter(|&axis| axis != -1);
     let is_signed = !node.0.attr.contains_key("signed_input") || node.flag("signed_input");
     let is_narrow = node.flag("narrow_range");
     let rounds_up = node.text("round_mode") == Some("HALF_UP");
@@ -255,38 +257,71 @@ fn quantize_and_dequantize(node: Attributes<'_>) -> Result<Piece, String> {
         if !(2..=16).contains(&bits) {
             return Err(format!("{bits} bits"));
         }
+        let x = chain.input(0)?;
+        if axis.is_some_and(|axis| !is_last_axis(chain, x, axis)) {
+            return Err("it has a range for each index of another dimension than the last".into());
+        }
         let half = (1_i64 << (bits - 1)) as f32;
         let integers = match is_signed {
-            true if is_narrow => [1.0 - half, half - 1.0],
-            true => [-half, half - 1.0],
-            false => [0.0, 2.0 * half - 1.0],
+            true if is_narrow => Levels { lowest: 1.0 - half, highest: half - 1.0 },
+            true => Levels { lowest: -half, highest: half - 1.0 },
+            false => Levels { lowest: 0.0, highest: 2.0 * half - 1.0 },
         };
-        let single = |values: Option<Vec<f32>>| values.and_then(|values| values.first().copied());
-        let (Some(low), Some(high)) =
-            (single(chain.stored_values(1)), single(chain.stored_values(2)))
-        else {
-            return Err("its range is computed, not constant".into());
-        };
-        // The side with the longer steps decides.
-        let step = (low / integers[0]).max(high / integers[1]);
-        if !(step > 0.0 && step.is_finite()) {
-            return Err(format!("a range from {low} to {high}"));
-        }
-        let limits = Clamp { low: integers[0] * step, high: integers[1] * step };
-        let x = chain.input(0)?;
-        let limited = chain.step("limited", Op::Clamp(limits), &[x])?;
-        let inverse = chain.constant("steps/y", Tensor::scalar(1.0 / step));
-        let times = Op::Binary(Binary::Mul, Clamp::NONE);
-        let mut steps = chain.step("steps", times.clone(), &[limited, inverse])?;
-        let function = if rounds_up { Unary::Floor } else { Unary::Round };
-        if rounds_up {
-            let half = chain.constant("half/y", Tensor::scalar(0.5));
-            steps = chain.step("half", Op::Binary(Binary::Add, Clamp::NONE), &[steps, half])?;
-        }
-        let rounded = chain.step("rounded", Op::Unary(function), &[steps])?;
-        let step = chain.constant("step", Tensor::scalar(step));
-        chain.finish(times, &[rounded, step])
+        let steps = around_zero(chain, &integers, axis.is_some())?;
+        round_to(chain, x, &steps, rounds_up)
     }))
+}
+
+/// True if `axis` is the last dimension of a value that is stored, perhaps behind its conversions.
+fn is_last_axis(chain: &Chain<'_>, value: NodeId, axis: i64) -> bool {
+    let shape = chain.graph.stored_shape(value);
+    shape.is_some_and(|shape| usize::try_from(axis).is_ok_and(|axis| axis + 1 == shape.len()))
+}
+
+/// Reads the ranges, of which the side with the longer steps decides.
+fn around_zero(
+    chain: &Chain<'_>,
+    integers: &Levels,
+    are_several: bool,
+) -> Result<Vec<Steps>, String> {
+    let ranges = chain.stored_values(1).zip(chain.stored_values(2));
+    let (mut lows, mut highs) = ranges.ok_or("its range is computed, not constant")?;
+    if !are_several {
+        lows.truncate(1);
+        highs.truncate(1);
+    }
+    if lows.len() != highs.len() || lows.is_empty() {
+        return Err(format!("{} minima and {} maxima", lows.len(), highs.len()));
+    }
+    let steps = lows.iter().zip(&highs).map(|(low, high)| {
+        let step = (low / integers.lowest).max(high / integers.highest);
+        match step > 0.0 && step.is_finite() {
+            true => Ok(Steps { low: integers.lowest * step, high: integers.highest * step, step }),
+            false => Err(format!("a range from {low} to {high}")),
+        }
+    });
+    steps.collect()
+}
+
+/// Limits `x` to the ranges and rounds it to their steps, of which zero is one.
+fn round_to(
+    chain: &mut Chain<'_>,
+    x: NodeId,
+    steps: &[Steps],
+    rounds_up: bool,
+) -> Result<NodeId, String> {
+    let times = Op::Binary(Binary::Mul, Clamp::NONE);
+    let limited = limited(chain, x, steps)?;
+    let inverse = constant_of(chain, "steps", steps, |steps| 1.0 / steps.step);
+    let mut scaled = chain.step("steps", times.clone(), &[limited, inverse])?;
+    let function = if rounds_up { Unary::Floor } else { Unary::Round };
+    if rounds_up {
+        let half = chain.constant("half/y", Tensor::scalar(0.5));
+        scaled = chain.step("half", Op::Binary(Binary::Add, Clamp::NONE), &[scaled, half])?;
+    }
+    let rounded = chain.step("rounded", Op::Unary(function), &[scaled])?;
+    let step = constant_of(chain, "", steps, |steps| steps.step);
+    chain.finish(times, &[rounded, step])
 }
 
 /// The integers of a fake quantisation.
@@ -313,34 +348,46 @@ impl Levels {
     }
 }
 
-fn quantize(chain: &mut Chain<'_>, steps: &[Steps]) -> Result<NodeId, String> {
-    let mut x = chain.input(0)?;
-    let constant = |chain: &mut Chain<'_>, name: &str, value: fn(&Steps) -> f32| {
-        let values: Vec<f32> = steps.iter().map(value).collect();
-        let tensor = match values[..] {
-            [one] => Tensor::scalar(one),
-            _ => Tensor::from_f32(&[values.len()], values),
-        };
-        chain.constant(&format!("{name}/y"), tensor)
+/// Adds a constant of one number for all, or of one for each index of the last dimension.
+fn constant_of(
+    chain: &mut Chain<'_>,
+    name: &str,
+    steps: &[Steps],
+    value: fn(&Steps) -> f32,
+) -> NodeId {
+    let values: Vec<f32> = steps.iter().map(value).collect();
+    let tensor = match values[..] {
+        [one] => Tensor::scalar(one),
+        _ => Tensor::from_f32(&[values.len()], values),
     };
-    let binary = |function| Op::Binary(function, Clamp::NONE);
+    chain.constant(&format!("{name}/y"), tensor)
+}
+
+/// Limits `x` to the ranges.
+fn limited(chain: &mut Chain<'_>, x: NodeId, steps: &[Steps]) -> Result<NodeId, String> {
     if let [Steps { low, high, .. }] = *steps {
-        x = chain.step("limited", Op::Clamp(Clamp { low, high }), &[x])?;
-    } else {
-        let high = constant(chain, "minimum", |steps| steps.high);
-        x = chain.step("minimum", binary(Binary::Minimum), &[x, high])?;
-        let low = constant(chain, "limited", |steps| steps.low);
-        x = chain.step("limited", binary(Binary::Maximum), &[x, low])?;
+        return chain.step("limited", Op::Clamp(Clamp { low, high }), &[x]);
     }
-    let low = constant(chain, "shifted", |steps| steps.low);
+    let binary = |function| Op::Binary(function, Clamp::NONE);
+    let high = constant_of(chain, "minimum", steps, |steps| steps.high);
+    let x = chain.step("minimum", binary(Binary::Minimum), &[x, high])?;
+    let low = constant_of(chain, "limited", steps, |steps| steps.low);
+    chain.step("limited", binary(Binary::Maximum), &[x, low])
+}
+
+fn quantize(chain: &mut Chain<'_>, steps: &[Steps]) -> Result<NodeId, String> {
+    let binary = |function| Op::Binary(function, Clamp::NONE);
+    let input = chain.input(0)?;
+    let mut x = limited(chain, input, steps)?;
+    let low = constant_of(chain, "shifted", steps, |steps| steps.low);
     x = chain.step("shifted", binary(Binary::Sub), &[x, low])?;
-    let inverse = constant(chain, "steps", |steps| 1.0 / steps.step);
+    let inverse = constant_of(chain, "steps", steps, |steps| 1.0 / steps.step);
     x = chain.step("steps", binary(Binary::Mul), &[x, inverse])?;
-    let half = constant(chain, "half", |_| 0.5);
+    let half = constant_of(chain, "half", steps, |_| 0.5);
     x = chain.step("half", binary(Binary::Add), &[x, half])?;
     x = chain.step("rounded", Op::Unary(Unary::Floor), &[x])?;
-    let step = constant(chain, "scaled", |steps| steps.step);
+    let step = constant_of(chain, "scaled", steps, |steps| steps.step);
     x = chain.step("scaled", binary(Binary::Mul), &[x, step])?;
-    let low = constant(chain, "", |steps| steps.low);
+    let low = constant_of(chain, "", steps, |steps| steps.low);
     chain.finish(binary(Binary::Add), &[x, low])
 }

@@ -44,8 +44,13 @@ impl InputRange {
             })
         };
         let mut fitting = Self::ALL.into_iter().filter(fits);
-        let (first, None) = (fitting.next()?, fitting.next()) else { return None };
-        Some(first)
+        match (fitting.next(), fitting.next()) {
+            (Some(first), None) => Some(first),
+            (None, _) if factors.iter().all(|&factor| leaves_levels_alone(factor)) => {
+                Some(Self::Levels)
+            }
+            _ => None,
+        }
     }
 
     /// Returns the range of the numbers that a quantised input's integers stand for; `None` for any
@@ -105,6 +110,14 @@ fn is_layer_range(low: f64, high: f64) -> bool {
     let spans = |from: f64, to: f64| (from..=to).contains(&span);
     (from_zero && (spans(0.9, 2.1) || spans(250.0, 260.0)))
         || (is_centred && (spans(0.8, 8.0) || spans(200.0, 260.0)))
+}
+
+/// True for a factor that makes levels a few deviations wide, and pictures of other ranges one
+/// colour.
+fn leaves_levels_alone(factor: f64) -> bool {
+    /// Widths of first layers' inputs, wherever their middle is.
+    const SPANS: std::ops::RangeInclusive<f64> = 0.4..=12.0;
+    SPANS.contains(&(255.0 * factor.abs()))
 }
 
 /// Caffe's means, in the order of blue, green, red.
@@ -182,6 +195,9 @@ mod tests {
             (1.0 / 58.0, -2.0),
             (1.0 / 128.0, 0.0),
             (-1.0 / 255.0, 1.0),
+            (1.0 / 255.0, 0.1),
+            (1.0 / 58.0, 0.0),
+            (1.0 / 40.0, -1.0),
         ] {
             assert_eq!(range(factor, summand), Some(InputRange::Levels), "{factor} {summand}");
         }
