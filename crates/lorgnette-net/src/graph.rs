@@ -139,6 +139,15 @@ impl Graph {
         matches!(self.node(id).op, Op::Const(_) | Op::Variable(_))
     }
 
+    /// Returns the shape of a value that [is stored](Self::is_stored).
+    pub fn stored_shape(&self, id: NodeId) -> Option<&[usize]> {
+        match &self.node(id).op {
+            Op::Const(tensor) => Some(tensor.shape()),
+            Op::Variable(lazy) => Some(lazy.shape()),
+            _ => None,
+        }
+    }
+
     /// Returns the graph without the nodes that no output needs.
     pub fn pruned(&self) -> Self {
         let needed = self.needed();

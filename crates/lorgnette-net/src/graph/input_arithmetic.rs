@@ -415,11 +415,7 @@ impl Walk<'_> {
     fn pixelwise(&self, id: NodeId, x: &Linear) -> Option<Linear> {
         let node = self.graph.node(id);
         let filter = *node.inputs.get(1)?;
-        let shape = match &self.graph.node(filter).op {
-            Op::Const(tensor) => tensor.shape(),
-            Op::Variable(lazy) => lazy.shape(),
-            _ => return None,
-        };
+        let shape = self.graph.stored_shape(filter)?;
         let weights = self.values(filter).filter(|_| shape.starts_with(&[1, 1, COLOURS]))?;
         match &node.op {
             Op::DepthwiseConv2d(conv) if conv.stride == [1, 1] && weights.len() == COLOURS => {
@@ -565,7 +561,14 @@ pub(super) fn constant_values(graph: &Graph, id: NodeId, depth: usize) -> Option
         Op::Variable(lazy) if (1..=MAX_VALUES).contains(&lazy.len()) => {
             lazy.read().ok().map(|tensor| floats(tensor.to_f32()))
         }
-        Op::Identity | Op::Cast(_) | Op::Reshape | Op::ExpandDims | Op::Squeeze { .. } => input(0),
+        // A mean that is repeated for every pixel is that of each.
+        Op::Identity
+        | Op::Cast(_)
+        | Op::Reshape
+        | Op::ExpandDims
+        | Op::Squeeze { .. }
+        | Op::Tile
+        | Op::BroadcastTo => input(0),
         // All alike, as `zeros_like` makes them.
         Op::Fill => input(1),
         Op::Unary(function) => {

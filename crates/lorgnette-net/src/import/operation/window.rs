@@ -109,12 +109,7 @@ const MAX_GROUPS: usize = 1024;
 
 /// Returns the shape of a filter that is stored.
 fn filter_of(graph: &Graph, filter: NodeId) -> Option<[usize; 4]> {
-    let shape = match &graph.node(filter).op {
-        Op::Const(tensor) => tensor.shape(),
-        Op::Variable(lazy) => lazy.shape(),
-        _ => return None,
-    };
-    shape.try_into().ok()
+    graph.stored_shape(filter)?.try_into().ok()
 }
 
 fn crop_and_resize(node: Attributes<'_>) -> Result<Resample, String> {
