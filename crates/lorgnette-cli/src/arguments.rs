@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
+use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use lorgnette::kernels::{IntegerEpilogue, Level, NumericOptions, Precision, WeightFormat};
 use lorgnette::net::zoo::ZooOptions;
@@ -306,8 +306,13 @@ impl PhotoArguments {
 pub(crate) struct ExcludeArguments {
     /// Leave out files and folders of this name, such as thumbs, '*.png' or 2024/raw; may be given
     /// several times
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", value_parser = exclusion())]
     pub(crate) exclude: Vec<Exclusion>,
+}
+
+/// Parses a pattern, which need not be UTF-8.
+fn exclusion() -> impl TypedValueParser<Value = Exclusion> {
+    OsStringValueParser::new().map(|pattern| Exclusion::from(pattern.as_os_str()))
 }
 
 /// Preprocessing of photos, and names of classes.

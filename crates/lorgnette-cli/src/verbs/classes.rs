@@ -1,6 +1,8 @@
 //! `lorgnette classes`: what can be asked for, and which classes a word covers.
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
@@ -21,7 +23,8 @@ use crate::stream::{write_json, write_report};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A name as in a query, such as dog; without it, all classes
+    /// A name as in a query, such as dog; or a model's path, for all its classes; without it, all
+    /// classes
     #[arg(value_name = "WORD")]
     word: Vec<String>,
 
@@ -59,12 +62,10 @@ struct Entry {
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let mut entries = entries(arguments, global, messages)?;
     let word = arguments.word.join(" ");
-    if !word.is_empty() {
-        let vocabulary = Vocabulary::new(entries.iter().map(|entry| Class {
-            id: entry.id,
-            synset: entry.synset.as_deref(),
-            name: &entry.name,
-        }));
+    if let Some(path) = own_model(arguments, &entries) {
+        entries = entries_of_model(Some(path.as_os_str()), global, messages)?;
+    } else if !word.is_empty() {
+        let vocabulary = vocabulary(&entries);
         let covered = vocabulary.find(&word).map_err(|unknown| anyhow!("{unknown}"))?;
         entries.retain(|entry| covered.binary_search(&entry.id).is_ok());
         messages.note(&format_args!("{word} covers {}", count(entries.len(), "class")));
@@ -76,16 +77,41 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     Ok(Outcome::Done)
 }
 
+/// Returns the path of a model that stands in the place of a word, which no class has for a name.
+fn own_model<'a>(arguments: &'a Arguments, entries: &[Entry]) -> Option<&'a Path> {
+    let [word] = arguments.word.as_slice() else { return None };
+    let path = Path::new(word);
+    let is_model = arguments.library.named().is_none() && path.exists();
+    (is_model && vocabulary(entries).find(word).is_err()).then_some(path)
+}
+
+fn vocabulary(entries: &[Entry]) -> Vocabulary {
+    Vocabulary::new(entries.iter().map(|entry| Class {
+        id: entry.id,
+        synset: entry.synset.as_deref(),
+        name: &entry.name,
+    }))
+}
+
+/// Returns the classes of a model, by default that of `--model`.
+fn entries_of_model(
+    named: Option<&OsStr>,
+    global: &Global,
+    messages: Messages,
+) -> Result<Vec<Entry>> {
+    let model = model::open(named, global, &ModelOptions::default(), messages)?;
+    let entry = |label: lorgnette::labels::Label<'_>| Entry {
+        id: label.index as i64,
+        synset: label.synset.map(str::to_owned),
+        name: label.name.to_owned(),
+    };
+    Ok(model.labels().iter().map(entry).collect())
+}
+
 /// Returns the classes of the library, if one was named, or else of the model.
 fn entries(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Vec<Entry>> {
     let Some(path) = arguments.library.named() else {
-        let model = model::open(None, global, &ModelOptions::default(), messages)?;
-        let entry = |label: lorgnette::labels::Label<'_>| Entry {
-            id: label.index as i64,
-            synset: label.synset.map(str::to_owned),
-            name: label.name.to_owned(),
-        };
-        return Ok(model.labels().iter().map(entry).collect());
+        return entries_of_model(None, global, messages);
     };
     memory_limit::share_with_sqlite()?;
     let library = Library::open_read_only(path)?;

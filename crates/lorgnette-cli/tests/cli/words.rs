@@ -328,3 +328,30 @@ fn a_killed_run_leaves_no_half_picture() {
         fs::remove_dir_all(folder.path("out")).unwrap();
     }
 }
+
+/// Names of files are bytes, and so are patterns.
+#[test]
+#[cfg(unix)]
+fn patterns_of_exclusion_need_not_be_text() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = Folder::new().with_photo("in/a.jpg", "chelsea.jpg");
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.jpg");
+    let place = folder.path("in");
+    fs::copy(place.join("a.jpg"), place.join(name)).unwrap();
+    let ended =
+        end(program(&["classify", "--format", "json", "--exclude"]).arg(name).arg(&place));
+    let answers = ended.well().json();
+    assert_eq!(answers.len(), 1);
+    assert_eq!(answers[0]["passed_over"]["excluded"], 1);
+}
+
+/// A model can stand in the place of a word.
+#[test]
+fn classes_of_a_model_are_listed_by_its_path() {
+    let folder = Folder::new();
+    let packed = include_bytes!("../../../lorgnette/tests/teachable_js.tar.gz").as_slice();
+    tar::Archive::new(flate2::read::GzDecoder::new(packed)).unpack(folder.text("")).unwrap();
+    let ended = lorgnette(&["classes", &folder.text("tfjs")]).well();
+    assert_eq!(ended.out, "Class 1\nSunflowers in a field\nRoses\n");
+    assert_eq!(lorgnette(&["classes", "neither"]).code, Some(2));
+}

@@ -1,6 +1,7 @@
 //! Glob patterns of paths.
 
 use std::convert::Infallible;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -25,7 +26,17 @@ impl FromStr for Exclusion {
     type Err = Infallible;
 
     fn from_str(pattern: &str) -> Result<Self, Infallible> {
-        Ok(Self(folded(pattern.trim_matches('/').as_bytes())))
+        Ok(Self::from(OsStr::new(pattern)))
+    }
+}
+
+/// A pattern need not be text, as names of files need not be.
+impl From<&OsStr> for Exclusion {
+    fn from(pattern: &OsStr) -> Self {
+        let bytes = pattern.as_encoded_bytes();
+        let start = bytes.iter().position(|&byte| byte != b'/').unwrap_or(bytes.len());
+        let end = bytes.iter().rposition(|&byte| byte != b'/').map_or(start, |last| last + 1);
+        Self(folded(&bytes[start..end]))
     }
 }
 
@@ -106,6 +117,19 @@ fn after_letter(path: &[u8], at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{Exclusion, glob_matches};
+
+    #[test]
+    #[cfg(unix)]
+    fn patterns_and_names_need_not_be_text() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let os = std::ffi::OsStr::from_bytes;
+        let matches =
+            |pattern: &[u8], path: &[u8]| Exclusion::from(os(pattern)).matches(os(path).as_ref());
+        assert!(matches(b"caf\xe9.jpg", b"deep/CAF\xe9.jpg"));
+        assert!(matches(b"//sub/n\xff*/", b"a/sub/n\xff.jpg"));
+        assert!(!matches(b"caf\xe9.jpg", b"caf\xe8.jpg"));
+        assert!(matches(b"caf?.jpg", b"caf\xe9.jpg"));
+    }
 
     #[test]
     fn patterns_fit_as_people_expect() {
