@@ -1,4 +1,4 @@
-//! Paths as bytes, and text for terminals.
+//! Paths as bytes, and text for people.
 
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,24 @@ pub fn printable(text: &str) -> String {
     text.chars().map(letter).collect()
 }
 
+/// Formats a number in at most six letters, such as `4.2 M`.
+#[must_use]
+pub fn short_number(number: u64) -> String {
+    match number as f64 {
+        number if number >= 1e9 => format!("{:.1} G", number / 1e9),
+        number if number >= 1e8 => format!("{:.0} M", number / 1e6),
+        number if number >= 1e6 => format!("{:.1} M", number / 1e6),
+        number if number >= 1e3 => format!("{:.1} k", number / 1e3),
+        number => format!("{number}"),
+    }
+}
+
+/// Formats a number of bytes, such as `2.1 MB`.
+#[must_use]
+pub fn short_size(bytes: u64) -> String {
+    if bytes < 1000 { format!("{bytes} B") } else { format!("{}B", short_number(bytes)) }
+}
+
 /// Percent-encodes a path for a URI.
 pub(crate) fn percent_encoded(path: &Path) -> String {
     let byte = |&byte: &u8| match byte {
@@ -60,7 +78,7 @@ pub(crate) fn percent_encoded(path: &Path) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::{from_path, prefix_range, printable};
+    use super::{from_path, prefix_range, printable, short_number, short_size};
 
     #[test]
     fn paths_in_a_folder_are_within_its_prefix_range() {
@@ -79,6 +97,18 @@ mod tests {
                 && !inside("/a", "/a.jpg")
                 && !inside("/a", "/ab/c")
                 && !inside("/a", "/b")
+        );
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(
+            [569_000_000, 4_231_976, 15_470_000_000].map(short_number),
+            ["569 M", "4.2 M", "15.5 G"]
+        );
+        assert_eq!(
+            [513_324_920, 900, 1_999, 2_149_999].map(short_size),
+            ["513 MB", "900 B", "2.0 kB", "2.1 MB"]
         );
     }
 

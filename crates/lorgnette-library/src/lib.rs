@@ -30,7 +30,7 @@ mod statistics;
 mod verify;
 
 pub use analyse::{Detections, ImageScore, ModelRecord, NetworkAnalyser, PhotoAnalyser, Region};
-pub use bytes::printable;
+pub use bytes::{printable, short_number, short_size};
 pub use contents::Detection;
 pub use correct::{Correction, StoredCorrection};
 pub use duplicates::DuplicateGroup;

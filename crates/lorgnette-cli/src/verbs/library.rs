@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use lorgnette::photos::{existing_path, path_bytes};
-use lorgnette_library::{Library, ModelEntry, printable};
+use lorgnette_library::{Library, ModelEntry, printable, short_size};
 
 use crate::Outcome;
 use crate::arguments::{Global, LibraryArguments};
@@ -107,8 +107,8 @@ fn vacuum(path: &Path, messages: Messages) -> Result<Outcome> {
     messages.note(&format_args!(
         "{}: {} before, {} now",
         path.display(),
-        size(before),
-        size(after)
+        short_size(before),
+        short_size(after)
     ));
     Ok(Outcome::Done)
 }
@@ -167,9 +167,4 @@ fn known_path(path: &Path) -> PathBuf {
 /// Formats a path for a terminal.
 fn printable_path(path: &Path) -> String {
     printable(&path.to_string_lossy())
-}
-
-/// Formats a size, such as `513.3 MB`.
-fn size(bytes: u64) -> String {
-    super::models::size(bytes)
 }

@@ -55,33 +55,3 @@ fn outcome(done: usize, all: usize, what: &str) -> Result<Outcome> {
     ensure!(done > 0, "nothing was {what}");
     Ok(if done == all { Outcome::Done } else { Outcome::SomeFailed })
 }
-
-/// `1.3 M`, `15.5 G`: a number with an SI prefix.
-fn short(number: u64) -> String {
-    match number as f64 {
-        number if number >= 1e9 => format!("{:.1} G", number / 1e9),
-        number if number >= 1e8 => format!("{:.0} M", number / 1e6),
-        number if number >= 1e6 => format!("{:.1} M", number / 1e6),
-        number if number >= 1e3 => format!("{:.1} k", number / 1e3),
-        number => format!("{number}"),
-    }
-}
-
-/// `513.3 MB`.
-pub(crate) fn size(bytes: u64) -> String {
-    if bytes < 1000 { format!("{bytes} B") } else { format!("{}B", short(bytes)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{short, size};
-
-    #[test]
-    fn numbers_are_short() {
-        assert_eq!(
-            [short(569_000_000), short(4_231_976), short(15_470_000_000)],
-            ["569 M", "4.2 M", "15.5 G"]
-        );
-        assert_eq!([size(513_324_920), size(900)], ["513 MB", "900 B"]);
-    }
-}

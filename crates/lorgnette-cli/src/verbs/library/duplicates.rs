@@ -7,10 +7,10 @@ use anyhow::Result;
 use clap::Args;
 use lorgnette::photos::path_bytes;
 use lorgnette_library::html_page::DuplicatesPage;
-use lorgnette_library::{Library, Photo};
+use lorgnette_library::{Library, Photo, short_size};
 use serde_json::json;
 
-use super::{model_with_features, printable_path, size};
+use super::{model_with_features, printable_path};
 use crate::Outcome;
 use crate::arguments::{Global, ReportFormat};
 use crate::html;
@@ -131,7 +131,7 @@ fn write_text(out: &mut dyn Write, group: &Group) -> io::Result<()> {
         let pixels =
             photo.size.map_or(String::new(), |[width, height]| format!("{width} x {height}, "));
         let path = printable_path(&photo.path);
-        writeln!(out, "  {keep:4}  {path}  ({pixels}{})", size(photo.bytes))?;
+        writeln!(out, "  {keep:4}  {path}  ({pixels}{})", short_size(photo.bytes))?;
     }
     Ok(())
 }

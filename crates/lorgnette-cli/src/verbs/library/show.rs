@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use lorgnette_library::answer::DetectionAnswer;
-use lorgnette_library::{Detection, Library, Photo, Source, printable};
+use lorgnette_library::{Detection, Library, Photo, Source, printable, short_size};
 use serde_json::json;
 
 use super::{known_path, list};
@@ -63,7 +63,7 @@ fn write_text(out: &mut dyn Write, photo: &Photo, detections: &[Detection]) -> i
     let size = photo.size.map(|[width, height]| format!("{width} x {height} pixels"));
     let taken = photo.taken.as_ref().map(|taken| format!("taken {}", printable(taken)));
     let details: Vec<String> =
-        [size, Some(super::size(photo.bytes)), taken].into_iter().flatten().collect();
+        [size, Some(short_size(photo.bytes)), taken].into_iter().flatten().collect();
     writeln!(out, "  {}", details.join(", "))?;
     for detection in detections {
         let place = detection

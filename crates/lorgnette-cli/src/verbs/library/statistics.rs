@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use anyhow::Result;
 use clap::Args;
-use lorgnette_library::{ClassCount, Library, ModelEntry, Statistics, printable};
+use lorgnette_library::{ClassCount, Library, ModelEntry, Statistics, printable, short_size};
 use serde_json::json;
 
-use super::{model_named, size};
+use super::model_named;
 use crate::Outcome;
 use crate::arguments::{Global, ReportFormat};
 use crate::messages::count;
@@ -95,7 +95,7 @@ fn write_text(
     folders: &[String],
 ) -> io::Result<()> {
     let all = statistics.present + statistics.missing + statistics.unreadable;
-    write!(out, "{}, {}", count(statistics.present, "photo"), size(statistics.photo_bytes))?;
+    write!(out, "{}, {}", count(statistics.present, "photo"), short_size(statistics.photo_bytes))?;
     if let Some((first, last)) = &statistics.taken {
         write!(out, ", taken {} to {}", printable(first), printable(last))?;
     }
@@ -107,7 +107,12 @@ fn write_text(
         }
     }
     let each = statistics.library_bytes / all.max(1) as u64;
-    writeln!(out, "{} of library, {} a photo", size(statistics.library_bytes), size(each))?;
+    writeln!(
+        out,
+        "{} of library, {} a photo",
+        short_size(statistics.library_bytes),
+        short_size(each)
+    )?;
     writeln!(
         out,
         "{}, {}",

@@ -7,9 +7,9 @@ use clap::Args;
 use lorgnette::catalogue::{self, Entry};
 use lorgnette::net::zoo::Cost;
 use lorgnette::{EMBEDDED_NAME, ModelStore};
+use lorgnette_library::{short_number, short_size};
 use serde::Serialize;
 
-use super::{short, size};
 use crate::Outcome;
 use crate::arguments::ReportFormat;
 use crate::messages::count;
@@ -116,9 +116,9 @@ impl Row {
             |value: Option<f32>| value.map_or("–".into(), |value| format!("{value:.1}"));
         vec![
             self.name.clone(),
-            self.bytes.map_or("–".into(), size),
-            short(self.parameters),
-            short(self.macs),
+            self.bytes.map_or("–".into(), short_size),
+            short_number(self.parameters),
+            short_number(self.macs),
             self.side.to_string(),
             self.classes.to_string(),
             percent(self.top1),

@@ -10,8 +10,9 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lorgnette::pull::{Event, Proxies, PullOptions, pull};
 use lorgnette::{EMBEDDED_NAME, catalogue};
+use lorgnette_library::short_size;
 
-use super::{model_store, size};
+use super::model_store;
 use crate::Outcome;
 use crate::hints;
 use crate::messages::Messages;
@@ -80,7 +81,7 @@ pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> 
                     model.path.display(),
                 );
                 let (bytes, sha256) =
-                    (size(model.download_record.bytes), &model.download_record.sha256);
+                    (short_size(model.download_record.bytes), &model.download_record.sha256);
                 messages.note(&format_args!("{name} {how}: {path}, {bytes}, SHA-256 {sha256}"));
                 pulled += 1;
             }

@@ -16,6 +16,7 @@ use lorgnette::quantize::{
     LayerQuantization, Quantization, QuantizationOptions, quantize, quantize_trained,
 };
 use lorgnette::{Model, ModelOptions, Picture};
+use lorgnette_library::short_size;
 use serde::Serialize;
 
 use crate::Outcome;
@@ -191,7 +192,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         ReportFormat::Text => {
             write_report(|out| {
                 write_text(out, &quantization, arguments.explain)?;
-                writeln!(out, "{}", super::size(bytes))
+                writeln!(out, "{}", short_size(bytes))
             })?;
         }
     }

@@ -3,8 +3,9 @@
 use anyhow::Result;
 use clap::Args;
 use lorgnette::{EMBEDDED_NAME, catalogue};
+use lorgnette_library::short_size;
 
-use super::{model_store, size};
+use super::model_store;
 use crate::Outcome;
 use crate::messages::Messages;
 
@@ -26,7 +27,9 @@ pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> 
             continue;
         }
         match catalogue::find(name).and_then(|entry| model_store.remove(&entry)) {
-            Ok(Some(bytes)) => messages.note(&format_args!("{name} removed, {} free", size(bytes))),
+            Ok(Some(bytes)) => {
+                messages.note(&format_args!("{name} removed, {} free", short_size(bytes)))
+            }
             Ok(None) => {
                 messages.error(&format_args!("{name} is not installed"));
                 continue;

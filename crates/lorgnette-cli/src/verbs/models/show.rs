@@ -12,9 +12,9 @@ use lorgnette::net::zoo::{Architecture, Published};
 use lorgnette::net::{DType, SavedSignature, SavedTensor};
 use lorgnette::preprocess::PreprocessingNumbers;
 use lorgnette::{EMBEDDED_NAME, Model, ModelOptions, ModelStore, catalogue};
+use lorgnette_library::{short_number, short_size};
 use serde::Serialize;
 
-use super::short;
 use crate::Outcome;
 use crate::arguments::{Global, ReportFormat};
 use crate::messages::Messages;
@@ -281,7 +281,7 @@ impl ModelDescription {
         let here =
             if self.installed { self.path.clone().unwrap_or("built in".into()) } else { absent() };
         line("installed", Some(here))?;
-        line("size", self.bytes.map(super::size))?;
+        line("size", self.bytes.map(short_size))?;
         line("SHA-256", self.sha256.clone())?;
         line(
             "input",
@@ -295,8 +295,8 @@ impl ModelDescription {
         line("preprocessing", Some(self.preprocessing.clone() + &rule.unwrap_or_default()))?;
         line("in numbers", self.preprocessing_numbers.as_ref().map(ToString::to_string))?;
         line("classes", self.labels.clone().or(self.classes.map(|classes| classes.to_string())))?;
-        line("parameters", self.parameters.map(short))?;
-        line("MACs", self.macs.map(short))?;
+        line("parameters", self.parameters.map(short_number))?;
+        line("MACs", self.macs.map(short_number))?;
         let unused = (!self.unused_variables.is_empty()).then(|| self.unused_variables.join(", "));
         line("unused", unused)?;
         line("top-1, top-5", self.top1.map(|top1| accuracy(top1, self.top5)))?;
@@ -321,7 +321,7 @@ impl ModelDescription {
         }
         let width = longest(&mut self.scopes.iter().map(|scope| scope.name.as_str()));
         for Scope { name, variables, parameters } in &self.scopes {
-            writeln!(out, "  {name:<width$}  {variables:>4}  {:>8}", short(*parameters))?;
+            writeln!(out, "  {name:<width$}  {variables:>4}  {:>8}", short_number(*parameters))?;
         }
         writeln!(out, "\nend points")?;
         let width = longest(&mut self.end_points.iter().map(|point| point.name.as_str()));
