@@ -104,6 +104,15 @@ pub struct SearchResults {
     pub hits: Vec<Hit>,
 }
 
+/// Results of one search, photo by photo and picture by picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoldedResults {
+    /// Each matching photo is a hit.
+    pub photos: SearchResults,
+    /// Photos of equal bytes are one hit.
+    pub pictures: SearchResults,
+}
+
 /// A photo that matches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hit {
@@ -193,22 +202,58 @@ impl Library {
     /// # Errors
     /// If a name is unknown, `like` cannot be computed, or the library cannot be read.
     pub fn search(&self, query: &Query, options: &SearchOptions<'_>) -> Result<SearchResults> {
-        // The transaction gives all statements one snapshot while other processes write.
         let _snapshot = self.connection().unchecked_transaction()?;
+        let mut best = Best::new(options.limit, options.fold_copies);
+        let resolved = self.each_match(query, options, |score, photo| best.add(score, photo))?;
+        self.results(&resolved, best)
+    }
+
+    /// Returns the best matches of a query with and without their copies folded, from one search.
+    /// [`SearchOptions::fold_copies`] does not matter.
+    ///
+    /// # Errors
+    /// As [`Library::search`].
+    pub fn search_folding(
+        &self,
+        query: &Query,
+        options: &SearchOptions<'_>,
+    ) -> Result<FoldedResults> {
+        let _snapshot = self.connection().unchecked_transaction()?;
+        let mut photos = Best::new(options.limit, false);
+        let mut pictures = Best::new(options.limit, true);
+        let resolved = self.each_match(query, options, |score, photo| {
+            photos.add(score, photo.clone());
+            pictures.add(score, photo);
+        })?;
+        let photos = self.results(&resolved, photos)?;
+        Ok(FoldedResults { photos, pictures: self.results(&resolved, pictures)? })
+    }
+
+    /// Passes each photo that matches to `visit`, with its score. The caller has begun a
+    /// transaction, which gives all statements one snapshot while other processes write.
+    fn each_match(
+        &self,
+        query: &Query,
+        options: &SearchOptions<'_>,
+        mut visit: impl FnMut(f64, PhotoRow),
+    ) -> Result<ResolvedQuery> {
         let resolved = self.resolve(query, options)?;
-        let candidates = Candidates::read(self.connection(), &resolved)?;
-        let mut best = Best::new(options);
-        candidates.each_photo(|photo| {
+        Candidates::read(self.connection(), &resolved)?.each_photo(|photo| {
             if let Some(scored) = resolved.score_photo(&photo.facts) {
-                best.add(scored.score, photo);
+                visit(scored.score, photo);
             }
         })?;
-        let total = best.total;
+        Ok(resolved)
+    }
+
+    /// Returns the ranked photos as hits, with their copies if they are folded.
+    fn results(&self, resolved: &ResolvedQuery, best: Best) -> Result<SearchResults> {
+        let (total, folds) = (best.total, best.by_digest.is_some());
         let hits = best
             .sorted()
             .map(|(score, photo)| {
-                let copies = if options.fold_copies { self.copies(&photo)? } else { Vec::new() };
-                Ok(Hit { copies, ..self.hit(&resolved, score, photo)? })
+                let copies = if folds { self.copies(&photo)? } else { Vec::new() };
+                Ok(Hit { copies, ..self.hit(resolved, score, photo)? })
             })
             .collect::<Result<_>>()?;
         Ok(SearchResults { total, hits })
@@ -299,9 +344,9 @@ struct Rank {
 }
 
 impl Best {
-    fn new(options: &SearchOptions<'_>) -> Self {
-        let by_digest = options.fold_copies.then(HashMap::new);
-        Self { limit: options.limit, total: 0, photos: BTreeMap::new(), by_digest }
+    fn new(limit: usize, fold_copies: bool) -> Self {
+        let by_digest = fold_copies.then(HashMap::new);
+        Self { limit, total: 0, photos: BTreeMap::new(), by_digest }
     }
 
     fn add(&mut self, score: f64, mut photo: PhotoRow) {

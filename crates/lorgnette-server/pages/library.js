@@ -266,8 +266,17 @@ function photoOf(hit) {
     make('p', { className: 'name', title: hit.photo }, make('span', { textContent: name }), make('strong', { textContent: percent(hit.score) })),
     make('ul', { className: 'chips', 'aria-label': 'Found in it' }, ...chips),
     make('p', { className: 'quiet', textContent: hit.taken ? hit.taken.replace('T', ' ') : '' }),
+    ...copiesOf(hit),
     why,
     make('p', { className: 'row' }, similar, correct)));
+}
+
+/** The paths of the photos of equal bytes, which are not shown again. */
+function copiesOf({ copies = [] }) {
+  if (copies.length === 0) return [];
+  const items = copies.map((path) => make('li', { textContent: path }));
+  const number = copies.length === 1 ? '1 copy' : `${copies.length} copies`;
+  return [make('details', {}, make('summary', { textContent: number }), make('ul', {}, ...items))];
 }
 
 function reason({ condition, score, how, parts: inner }) {

@@ -12,7 +12,7 @@ use anyhow::{Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
 use lorgnette_library::Library;
 use lorgnette_library::query::Query;
-use lorgnette_library::search::{self, SearchOptions};
+use lorgnette_library::search::{self, FoldedResults, SearchOptions};
 
 use self::provider::NetworkFeatures;
 use crate::Outcome;
@@ -138,19 +138,28 @@ fn search_in(
     let provider = NetworkFeatures { input: &arguments.input, global, messages };
     let min_probability = if arguments.all { 0.0 } else { search::MIN_PROBABILITY };
     let limit = arguments.limit as usize;
-    // A page shows each picture once.
-    let fold_copies = arguments.format == Format::Html;
-    let options = SearchOptions { limit, provider: &provider, model, min_probability, fold_copies };
+    let options = SearchOptions {
+        limit,
+        provider: &provider,
+        model,
+        min_probability,
+        fold_copies: arguments.format == Format::Html,
+    };
     if arguments.plan {
         let plan = library.explain_search(&query, &options)?;
         return write_report(|out| writeln!(out, "{plan}")).map(|()| Outcome::Done);
     }
     let started = Instant::now();
-    let results = library.search(&query, &options)?;
+    // A page shows each picture once.
+    let (results, pictures) = if arguments.html.is_none() || options.fold_copies {
+        (library.search(&query, &options)?, None)
+    } else {
+        let FoldedResults { photos, pictures } = library.search_folding(&query, &options)?;
+        (photos, Some(pictures))
+    };
     messages.detail(&format_args!("{query}: searched in {:.2?}", started.elapsed()));
     if let Some(file) = &arguments.html {
-        let results = library.search(&query, &SearchOptions { fold_copies: true, ..options })?;
-        page::write(file, &text, &results, messages)?;
+        page::write(file, &text, pictures.as_ref().unwrap_or(&results), messages)?;
     }
     if let Some(folder) = &arguments.link {
         links::write(folder, &results.hits, messages)?;

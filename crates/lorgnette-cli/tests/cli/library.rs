@@ -158,6 +158,10 @@ fn a_page_of_results_shows_copies_once() {
     assert_eq!(page.matches("<article>").count(), 1);
     let (shown, copies) = page.split_once("<summary>1 copy</summary>").unwrap();
     assert!(shown.contains("cat.jpg") && copies.contains("copy.jpg"), "the first by path is shown");
+    let file = folder.text("found.html");
+    let beside = on(&folder, &["search", "cat", "--format", "json", "--html", &file]).well();
+    assert_eq!(beside.json().len(), 2, "each copy is a photo of its own beside a page, too");
+    assert_eq!(fs::read_to_string(file).unwrap(), page);
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(super) struct Candidates<'a> {
 }
 
 /// A present photo.
+#[derive(Clone)]
 pub(super) struct PhotoRow {
     pub(super) width: Option<u32>,
     pub(super) height: Option<u32>,

@@ -8,7 +8,7 @@ use super::resolve::{ResolvedQuery, SAME_OBJECT_OVERLAP, Target};
 use crate::query::{Count, DateRange, Relation};
 
 /// Facts of a photo that a query can refer to.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct PhotoFacts {
     pub(super) photo: i64,
     pub(super) path: Vec<u8>,

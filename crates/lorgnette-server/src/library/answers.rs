@@ -92,7 +92,8 @@ pub(super) fn search(library: &Library, text: &str, limit: usize, all: bool) -> 
         Err(error) => return Ok(query_fault(text, &error)),
     };
     let min_probability = if all { 0.0 } else { search::MIN_PROBABILITY };
-    let options = SearchOptions { limit, min_probability, ..SearchOptions::default() };
+    let options =
+        SearchOptions { limit, min_probability, fold_copies: true, ..SearchOptions::default() };
     let results = library.search(&query, &options)?;
     let photos = results.hits.iter().map(|hit| FoundPhoto {
         id: hit.photo,
