@@ -263,6 +263,54 @@ fn palettes_of_four_bits_and_tiles_of_single_planes_are_decoded() {
 }
 
 #[test]
+fn faxes_and_bytes_in_the_other_order_are_decoded() {
+    // Two rows of 16 pixels, black from the fifth to the twelfth.
+    let huffman = [0b1011_0001, 0b0110_1100].repeat(2);
+    // A mark of eleven zeros and a one before each row.
+    let group_3 = [0x00, 0x1b, 0x16, 0xc0, 0x00, 0x1b, 0x16, 0xc0];
+    // A row of runs, and one whose changes are below the first one's.
+    let group_4 = [0b0011_0110, 0b0010_1111, 0b1000_0000];
+    let plain = [0b0000_1111, 0b1111_0000].repeat(2);
+    let expected: Vec<u8> =
+        (0..32).map(|at| if (4..12).contains(&(at % 16)) { 0 } else { 255 }).collect();
+    for (compression, strip) in
+        [(1, &plain[..]), (2, &huffman[..]), (3, &group_3[..]), (4, &group_4[..])]
+    {
+        for fill_order in [1, 2] {
+            let bytes: Vec<u8> = match fill_order {
+                1 => strip.to_vec(),
+                _ => strip.iter().map(|byte| byte.reverse_bits()).collect(),
+            };
+            let file = fax(compression, fill_order, &bytes);
+            let levels: Vec<u8> = decoded(&file).to_rgb8().into_iter().step_by(3).collect();
+            assert_eq!(levels, expected, "compression {compression}, order {fill_order}");
+            let cut = fax(compression, fill_order, &bytes[..1]);
+            let is_missed = Picture::from_bytes(&cut, "cut.tif").is_err();
+            assert!(is_missed || compression == 1, "compression {compression}");
+        }
+    }
+}
+
+/// A TIFF of two rows of 16 pixels, a bit each, 0 for white.
+fn fax(compression: u32, fill_order: u32, strip: &[u8]) -> Vec<u8> {
+    let mut tiff = Tiff::new(b"II*\0");
+    let at = tiff.append(strip);
+    let first = tiff.directory(&[
+        (256, vec![16]),
+        (257, vec![2]),
+        (258, vec![1]),
+        (259, vec![compression]),
+        (262, vec![0]),
+        (266, vec![fill_order]),
+        (273, vec![at]),
+        (277, vec![1]),
+        (278, vec![2]),
+        (279, vec![strip.len() as u32]),
+    ]);
+    tiff.finish(first)
+}
+
+#[test]
 fn formats_without_a_decoder_are_named() {
     let built =
         [("hevc", "HEIC", cfg!(feature = "heic")), ("avif", "AVIF", cfg!(feature = "avif"))];

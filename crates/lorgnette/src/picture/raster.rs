@@ -28,9 +28,9 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
         return decode_by_crate(source);
     }
     tiff::check_directory(source)?;
-    // The crate's decoder panics at tiles of separate planes.
+    // The crate's decoder panics at tiles of separate planes, and takes all bits for in order.
     let directory = TiffFile::new(source.bytes).and_then(|file| file.first());
-    if directory.is_some_and(|directory| directory.has_tiles_of_planes()) {
+    if directory.is_some_and(|it| it.has_tiles_of_planes() || it.has_reversed_bits()) {
         return tiff::pixels::decode(source);
     }
     match decode_by_crate(source) {

@@ -5,11 +5,13 @@ use image::metadata::Orientation;
 use super::PictureError;
 use super::open::Source;
 
+mod fax;
 pub(super) mod pixels;
 
 /// Maximum entries of a directory; files have a few dozen.
 const MAX_ENTRIES: u64 = 4096;
 const ORIENTATION: u16 = 274;
+const FILL_ORDER: u16 = 266;
 const SAMPLES_PER_PIXEL: u16 = 277;
 const PLANAR_CONFIGURATION: u16 = 284;
 const TILE_WIDTH: u16 = 322;
@@ -135,6 +137,11 @@ impl<'a> Directory<'a> {
         self.number(PLANAR_CONFIGURATION) == Some(2)
             && self.has(TILE_WIDTH)
             && self.number(SAMPLES_PER_PIXEL).is_some_and(|samples| samples > 1)
+    }
+
+    /// Returns whether the first bit of each byte is the lowest.
+    pub(super) fn has_reversed_bits(&self) -> bool {
+        self.number(FILL_ORDER) == Some(2)
     }
 
     /// Returns whether an entry states more values than the file has bytes.

@@ -1,13 +1,16 @@
 //! Pixels of the TIFFs that the `image` crate does not decode: BigTIFF, palettes, grey with alpha,
-//! four bits, JPEG-compressed YCbCr, separate planes in tiles.
+//! four bits, JPEG-compressed YCbCr, separate planes in tiles, faxes, bytes whose first bit is the
+//! lowest.
 //!
 //! The result is what Pillow gives (libtiff): palettes as their colours at eight bits, alpha
 //! dropped, grey of fewer than eight bits spread over 0 to 255.
 
+use std::borrow::Cow;
 use std::io::Read as _;
 
 use super::super::open::{Decoded, Source};
 use super::super::{OpenOptions, PictureError, PictureFormat, Pixels, Transform, jpeg, xmp};
+use super::fax::{self, FaxCode, FaxSize};
 use super::{
     Directory, PLANAR_CONFIGURATION, SAMPLES_PER_PIXEL, TILE_WIDTH, TiffFile, orientation,
 };
@@ -17,10 +20,10 @@ const IMAGE_LENGTH: u16 = 257;
 const BITS_PER_SAMPLE: u16 = 258;
 const COMPRESSION: u16 = 259;
 const PHOTOMETRIC: u16 = 262;
-const FILL_ORDER: u16 = 266;
 const STRIP_OFFSETS: u16 = 273;
 const ROWS_PER_STRIP: u16 = 278;
 const STRIP_BYTE_COUNTS: u16 = 279;
+const GROUP_3_OPTIONS: u16 = 292;
 const PREDICTOR: u16 = 317;
 const COLOR_MAP: u16 = 320;
 const TILE_LENGTH: u16 = 323;
@@ -105,7 +108,6 @@ impl<'a> Layout<'a> {
             || !is_even
             || !unsigned
             || ![1, 2, 4, 8, 16].contains(&bits[0])
-            || number(FILL_ORDER, 1) != 1
         {
             return Err(source
                 .unsupported(format!("a TIFF with {samples} samples a pixel of {bits:?} bits")));
@@ -209,12 +211,16 @@ impl<'a> Layout<'a> {
         let start = usize::try_from(offset).map_err(|_| cut())?;
         let end = start.saturating_add(length.unwrap_or(u64::MAX) as usize).min(source.bytes.len());
         let data = source.bytes.get(start..end).filter(|data| !data.is_empty()).ok_or_else(cut)?;
+        let data = &*self.in_order(data);
         let each = if self.planar { 1 } else { self.samples };
         if self.compression == 7 {
             return self.jpeg_samples(source, data, rows);
         }
         let row_bytes = (self.chunk[0] * each * self.bits).div_ceil(8);
-        let mut bytes = self.decompressed(source, data, row_bytes * rows)?;
+        let mut bytes = match self.compression {
+            2..=4 => self.fax_rows(source, data, rows)?,
+            _ => self.decompressed(source, data, row_bytes * rows)?,
+        };
         if bytes.len() < row_bytes * rows {
             return Err(cut());
         }
@@ -232,6 +238,35 @@ impl<'a> Layout<'a> {
             }
         }
         Ok(samples)
+    }
+
+    /// Returns the bytes of a strip with their first bit as the highest. A JPEG has it so always.
+    fn in_order<'b>(&self, data: &'b [u8]) -> Cow<'b, [u8]> {
+        match self.directory.has_reversed_bits() && self.compression != 7 {
+            true => Cow::Owned(data.iter().map(|byte| byte.reverse_bits()).collect()),
+            false => Cow::Borrowed(data),
+        }
+    }
+
+    /// Decompresses a strip of a fax.
+    fn fax_rows(
+        &self,
+        source: &Source<'_>,
+        data: &[u8],
+        rows: usize,
+    ) -> Result<Vec<u8>, PictureError> {
+        let code = match self.compression {
+            2 => FaxCode::Huffman,
+            3 if self.directory.number(GROUP_3_OPTIONS).unwrap_or(0) & 1 == 0 => FaxCode::Group3,
+            4 => FaxCode::Group4,
+            _ => return Err(source.unsupported("a TIFF of a fax in two dimensions (T.4)")),
+        };
+        match u16::try_from(self.chunk[0]) {
+            Ok(width) if self.bits == 1 && self.samples == 1 => {
+                Ok(fax::unpack(data, code, FaxSize { width, rows }))
+            }
+            _ => Err(source.unsupported("a TIFF of a fax that has more than a bit a pixel")),
+        }
     }
 
     /// Appends the samples of a row.
