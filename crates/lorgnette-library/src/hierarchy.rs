@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use lorgnette::labels::{Label, nearest_names};
+use lorgnette::net::names::edit_distance;
 use lorgnette::picture::has_photo_extension;
 use lorgnette::wordnet::{self, key};
 
@@ -25,8 +26,12 @@ use crate::query::{Query, QueryError, needs_no_quotes, seems_a_date};
 
 /// Maximum number of suggestions for an unknown name.
 const MAX_SUGGESTIONS: usize = 5;
+/// Minimum length of a name that is suggested for a longer one that begins with it.
+const MIN_BEGINNING: usize = 3;
+/// Maximum number of letters of the longer one behind it.
+const MAX_ENDING: usize = 3;
 /// Words for photos, and not for the things in them.
-const LOOKS: [&str; 37] = [
+const LOOKS: [&str; 50] = [
     "blurry",
     "blurred",
     "unsharp",
@@ -64,6 +69,35 @@ const LOOKS: [&str; 37] = [
     "funny",
     "overexposed",
     "underexposed",
+    "indoor",
+    "indoors",
+    "outdoor",
+    "outdoors",
+    "outside",
+    "night",
+    "sunny",
+    "colour",
+    "color",
+    "panoramas",
+    "landscapes",
+    "orientation",
+    "mode",
+];
+/// Words that stand for a thing that was named before.
+const PRONOUNS: [&str; 13] = [
+    "one",
+    "ones",
+    "it",
+    "them",
+    "both",
+    "same",
+    "other",
+    "others",
+    "another",
+    "something",
+    "anything",
+    "thing",
+    "things",
 ];
 
 /// A class and its names.
@@ -218,9 +252,17 @@ impl Vocabulary {
 
     fn unknown_name(&self, name: &str) -> UnknownName {
         let by_meaning = related_to(name).into_iter();
-        let spelt_alike = nearest_names(self.all_names(), name);
-        let of_parts = parts(name).chain(parts(name).flat_map(|part| related_to(&part)));
-        let candidates = by_meaning.chain(spelt_alike).chain(of_parts);
+        let spelt_alike = self.spelt_alike(name);
+        // "sleeping cat" is a cat rather than a sleeping bag.
+        let (nearest, near): (Vec<_>, Vec<_>) = spelt_alike
+            .into_iter()
+            .partition(|(distance, _)| *distance <= 1 || !name.contains(' '));
+        let names = |names: Vec<(usize, String)>| names.into_iter().map(|(_, name)| name);
+        let candidates = by_meaning
+            .chain(names(nearest))
+            .chain(parts(name))
+            .chain(names(near))
+            .chain(parts(name).flat_map(|part| related_to(&part)));
         let mut suggestions: Vec<String> = Vec::new();
         for candidate in candidates {
             if suggestions.len() < MAX_SUGGESTIONS
@@ -234,6 +276,27 @@ impl Vocabulary {
         }
         UnknownName { name: name.into(), suggestions }
     }
+
+    /// Returns names spelt like the singular of another, or like itself, with the number of edits
+    /// between them; and the longest that begins it: "dog" of "doggo".
+    fn spelt_alike(&self, name: &str) -> Vec<(usize, String)> {
+        let name = name.to_lowercase();
+        let names = self.all_names();
+        let mut alike = Vec::new();
+        for form in wordnet::singulars(&name).into_iter().chain([name.clone()]) {
+            for near in nearest_names(names.iter().copied(), &form) {
+                alike.push((edit_distance(&near.to_lowercase(), &form), near));
+            }
+        }
+        let begins_it = |known: &&&str| {
+            known.len() >= MIN_BEGINNING
+                && known.len() + MAX_ENDING >= name.len()
+                && name.starts_with(&known.to_lowercase())
+        };
+        let longest = names.iter().filter(begins_it).max_by_key(|known| known.len());
+        alike.extend(longest.map(|&known| (MAX_ENDING, known.to_owned())));
+        alike
+    }
 }
 
 /// Returns names near a noun in meaning, in the singular or the plural.
@@ -243,12 +306,15 @@ fn related_to(name: &str) -> Vec<String> {
     near.flat_map(wordnet::related).map(str::to_owned).collect()
 }
 
-/// Returns what may be known of a name of several words: "car" of "red car", "dog" of "dog house".
+/// Returns what may be known of a name of several words: "car" of "red car", "dog" of "dog house",
+/// "wine bottle" of "bottle of wine".
 fn parts(name: &str) -> impl Iterator<Item = String> {
     let words: Vec<&str> = name.split(' ').collect();
+    let turned = name.split_once(" of ").map(|(thing, kind)| format!("{kind} {thing}"));
+    let inner: Vec<String> = words.iter().skip(1).map(|&word| word.to_owned()).collect();
     let ends: Vec<String> = (1..words.len()).map(|start| words[start..].join(" ")).collect();
     let starts: Vec<String> = (1..words.len()).rev().map(|end| words[..end].join(" ")).collect();
-    ends.into_iter().chain(starts)
+    turned.into_iter().chain(ends).chain(starts).chain(inner)
 }
 
 fn synsets_of(name: &str) -> Vec<&'static str> {
@@ -279,7 +345,18 @@ fn hint(name: &str, suggestions: &[String]) -> String {
     if is_file_name(name) {
         return format!(": for the name of a file or folder write path:{name}");
     }
-    if LOOKS.contains(&name.to_lowercase().as_str()) {
+    if ["duplicate", "duplicates", "copies"].contains(&last.as_str()) {
+        return ": `lorgnette library duplicates` finds the photos that are there twice".into();
+    }
+    if PRONOUNS.contains(&name.to_lowercase().as_str()) {
+        return ": write what is meant by it, as in dog in top right".into();
+    }
+    if PLACES.contains(&last.as_str()) && last != name {
+        return ": before a place goes `in`, as in dog in top left".into();
+    }
+    let lower = name.to_lowercase();
+    let look = lower.strip_prefix("something ").unwrap_or(&lower);
+    if look.split(' ').all(|word| LOOKS.contains(&word)) {
         return ": how a photo looks cannot be asked; what is in it can (`lorgnette classes` lists \
                 it), and what is alike (like PHOTO)"
             .into();
@@ -288,16 +365,11 @@ fn hint(name: &str, suggestions: &[String]) -> String {
         let quoted: Vec<String> = suggestions.iter().map(|name| format!("{name:?}")).collect();
         return format!(": did you mean {}?", quoted.join(" or "));
     }
-    match PLACES.contains(&last.as_str()) && last != name {
-        true => ": before a place goes `in`, as in dog in top left".into(),
-        false => {
-            let word: String = last.chars().filter(|letter| letter.is_alphanumeric()).collect();
-            format!(
-                ": `lorgnette classes` lists what can be asked; path:{word} finds what is in the \
-                 names of files and folders"
-            )
-        }
-    }
+    let word: String = last.chars().filter(|letter| letter.is_alphanumeric()).collect();
+    format!(
+        ": `lorgnette classes` lists what can be asked; path:{word} finds what is in the names of \
+         files and folders"
+    )
 }
 
 /// Returns whether a name is a photo's file: `beach.jpg`, `IMG_1234`.

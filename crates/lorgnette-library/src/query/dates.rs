@@ -121,7 +121,7 @@ impl Day {
     /// Returns the days since 1970-01-01, counted in years that begin in March, so that a leap day
     /// is the last of its year (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
     /// `days_from_civil`).
-    fn since_1970(self) -> i64 {
+    pub(super) fn since_1970(self) -> i64 {
         let month = i64::from(self.month);
         let year = i64::from(self.year) - i64::from(month <= 2);
         let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + i64::from(self.day) - 1;

@@ -17,7 +17,7 @@ pub(crate) use self::when::seems_a_date;
 pub(crate) use self::words::needs_no_quotes;
 use self::words::{
     ARTICLES, COLLECTIVES, POSTURES, begins_and, begins_qualifier, is_photos, take_and,
-    take_negation,
+    take_negation, take_not_both,
 };
 
 /// Maximum length of a query in bytes.
@@ -110,7 +110,10 @@ impl<'a> Parser<'a> {
     /// `not { joint not }`; AND binds closer than OR.
     fn any(&mut self) -> Result<Query, QueryError> {
         let (mut parts, mut joints) = (vec![self.not()?], Vec::new());
-        while let Some(joint) = self.joint() {
+        let mut not_both = false;
+        loop {
+            not_both |= joints.contains(&Joint::Or) && take_not_both(&mut self.scanner);
+            let Some(joint) = self.joint() else { break };
             joints.push(joint);
             parts.push(self.not()?);
         }
@@ -124,9 +127,11 @@ impl<'a> Parser<'a> {
                 None => groups.push(vec![part]),
             }
         }
-        let groups = groups.into_iter().map(|group| single_or(group, Query::All)).collect();
+        let groups: Vec<Query> =
+            groups.into_iter().map(|group| single_or(group, Query::All)).collect();
+        let both = not_both.then(|| Query::Not(Box::new(Query::All(groups.clone()))));
         let list = single_or(groups, Query::Any);
-        Ok(single_or(std::iter::once(list).chain(of_all).collect(), Query::All))
+        Ok(single_or(std::iter::once(list).chain(both).chain(of_all).collect(), Query::All))
     }
 
     /// Reads what joins the next condition to the last one; nothing at all is AND where it is
@@ -141,6 +146,8 @@ impl<'a> Parser<'a> {
             Some(Joint::Loose)
         } else if take_and(&mut ahead) {
             Some(Joint::And)
+        } else if comma && says_of_all(&ahead) {
+            Some(Joint::Loose)
         } else if comma && !matches!(ahead.clone().next(), Ok(Token { kind: TokenKind::End, .. })) {
             Some(Joint::Comma)
         } else {
@@ -157,10 +164,7 @@ impl<'a> Parser<'a> {
 
     /// Returns whether an unambiguous new condition begins here, so that AND can be omitted.
     fn begins_condition(&self) -> bool {
-        if take_negation(&mut self.scanner.clone())
-            || when::period_ahead(&self.scanner).is_some()
-            || folder::ahead(&self.scanner).is_some()
-        {
+        if says_of_all(&self.scanner) {
             return true;
         }
         match self.scanner.clone().next() {
@@ -274,7 +278,8 @@ impl<'a> Parser<'a> {
             self.scanner.take_words(&["there", "is"]) || self.scanner.take_words(&["there", "are"]);
         let counted = self.scanner.take_words(&["count", "of"]);
         self.ends_in_name = true;
-        let mut count = if counted { None } else { self.count_before_name() };
+        let counts = if counted { Vec::new() } else { self.counts_before_name() };
+        let mut count = counts.first().copied();
         let mut object = self.bare_object()?;
         loop {
             self.skip_and_before_qualifier();
@@ -299,13 +304,20 @@ impl<'a> Parser<'a> {
         }
         // The count can come first: "count of dog >= 2".
         let count = if counted { Some(self.count()?) } else { count };
-        Ok(Query::Has(Condition { object, count }))
+        // "two or three dogs"
+        let others = counts
+            .into_iter()
+            .skip(1)
+            .map(|count| Condition { object: object.clone(), count: Some(count) });
+        let others: Vec<Query> = others.map(Query::Has).collect();
+        let first = Query::Has(Condition { object, count });
+        Ok(single_or(std::iter::once(first).chain(others).collect(), Query::Any))
     }
 
     /// Parses the object of a relation; constraints that follow apply to it.
     fn object(&mut self) -> Result<Object, QueryError> {
         let before = self.scanner;
-        if self.count_before_name().is_some() {
+        if !self.counts_before_name().is_empty() {
             self.scanner = before;
             return Err(self.error_here("a number goes before the first thing alone"));
         }
@@ -536,6 +548,14 @@ impl<'a> Parser<'a> {
         self.scanner = ahead;
         Some(relation)
     }
+}
+
+/// Returns whether a NOT, a date in words or a folder begins here, which behind a comma is said of the
+/// whole list: "pizza or burgers, no people".
+fn says_of_all(scanner: &Scanner<'_>) -> bool {
+    take_negation(&mut scanner.clone())
+        || when::period_ahead(scanner).is_some()
+        || folder::ahead(scanner).is_some()
 }
 
 /// Gives each comma the meaning of the next joint after it, or AND.

@@ -138,7 +138,7 @@ impl<'a> Scanner<'a> {
 
     fn kind(&mut self, start: usize) -> Result<TokenKind<'a>, QueryError> {
         let Some(first) = self.letter() else { return Ok(TokenKind::End) };
-        if let Some(closing) = closing_mark(first) {
+        if let Some(closing) = closing_mark(first).filter(|_| !self.is_short_year()) {
             return self.quoted(start, closing).map(TokenKind::Quoted);
         }
         self.position += first.len_utf8();
@@ -149,6 +149,18 @@ impl<'a> Scanner<'a> {
             '<' | '>' | '=' | '≤' | '≥' => Ok(TokenKind::Comparator(self.comparator(first))),
             _ => Ok(self.word(start)),
         }
+    }
+
+    /// Returns whether an apostrophe and two digits are next, as in "summer '22".
+    fn is_short_year(&self) -> bool {
+        let mut letters = self.text[self.position..].chars();
+        let [mark, tens, ones, after] = std::array::from_fn(|_| letters.next());
+        let is_digit = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_digit());
+        matches!(mark, Some('\'' | '‘'))
+            && is_digit(tens)
+            && is_digit(ones)
+            && after.is_none_or(|letter| !letter.is_alphanumeric() && !"'’".contains(letter))
+            && !letters.any(|letter| "'’".contains(letter))
     }
 
     fn comparator(&mut self, first: char) -> Comparator {

@@ -85,16 +85,20 @@ impl Parser<'_> {
         place::share(&text).ok_or_else(|| self.error(span, format!("this is not {SHARE}")))
     }
 
-    /// Reads a number before a name: "two", "more than one", "several"; none if no name follows.
-    pub(super) fn count_before_name(&mut self) -> Option<Count> {
+    /// Reads a number before a name: "two", "more than one", "several"; of "two or three" and "2-4"
+    /// each number. None if no name follows.
+    pub(super) fn counts_before_name(&mut self) -> Vec<Count> {
         let mut ahead = self.scanner;
-        let count = count_in_words(&mut ahead)?;
+        let mut counts = alternative_counts(&mut ahead);
+        if counts.is_empty() {
+            counts.extend(count_in_words(&mut ahead));
+        }
         ahead.take_words(&["of"]);
-        if !begins_name(&ahead) || self.phrase_ahead().is_some() {
-            return None;
+        if counts.is_empty() || !begins_name(&ahead) || self.phrase_ahead().is_some() {
+            return Vec::new();
         }
         self.scanner = ahead;
-        Some(count)
+        counts
     }
 
     /// Reads an adjective of size before a name, as the fraction of the photo that is covered.
@@ -138,6 +142,37 @@ fn begins_name(scanner: &Scanner<'_>) -> bool {
     }
 }
 
+/// Reads "two or three", "two to four" and "2-4", as the numbers that are meant; none if they are
+/// not ascending.
+fn alternative_counts(scanner: &mut Scanner<'_>) -> Vec<Count> {
+    /// Maximum number of numbers.
+    const MAX_NUMBERS: u32 = 12;
+    let mut ahead = *scanner;
+    ahead.take_one(&["between"]);
+    let words = ahead.words_ahead(3);
+    let (low, high, is_span, after) = match &words[..] {
+        [(both, after), ..] if both.contains(['-', '–']) => {
+            let (low, high) = both.split_once(['-', '–']).unwrap_or_default();
+            (number(low), number(high), true, *after)
+        }
+        [(low, _), (joint, _), (high, after)] if ["or", "to", "and"].contains(&joint.as_str()) => {
+            let is_span = joint != "or";
+            // "two and three dogs" is no number, but "between two and three dogs".
+            let is_and = joint == "and" && ahead.position() == scanner.position();
+            (number(low).filter(|_| !is_and), number(high), is_span, *after)
+        }
+        _ => return Vec::new(),
+    };
+    let numbers = match (low, high) {
+        (Some(low), Some(high)) if low < high && high - low < MAX_NUMBERS => low..=high,
+        _ => return Vec::new(),
+    };
+    *scanner = after;
+    let is_meant = |value: &u32| is_span || [low, high].contains(&Some(*value));
+    let count = |value| Count { comparator: Comparator::Equal, value };
+    numbers.filter(is_meant).map(count).collect()
+}
+
 /// Reads "two", "more than one", "two or more", "several" and the like.
 fn count_in_words(scanner: &mut Scanner<'_>) -> Option<Count> {
     const WORDS: [(&[&str], Comparator, u32); 14] = [
@@ -156,13 +191,21 @@ fn count_in_words(scanner: &mut Scanner<'_>) -> Option<Count> {
         (&["multiple"], Comparator::GreaterOrEqual, 2),
         (&["zero"], Comparator::Equal, 0),
     ];
-    const COMPARISONS: [(&[&str], Comparator); 6] = [
+    const COMPARISONS: [(&[&str], Comparator); 13] = [
         (&["more", "than"], Comparator::Greater),
         (&["less", "than"], Comparator::Less),
         (&["fewer", "than"], Comparator::Less),
         (&["at", "least"], Comparator::GreaterOrEqual),
         (&["at", "most"], Comparator::LessOrEqual),
+        // As people type them.
+        (&["more", "then"], Comparator::Greater),
+        (&["less", "then"], Comparator::Less),
+        (&["fewer", "then"], Comparator::Less),
+        (&["atleast"], Comparator::GreaterOrEqual),
+        (&["atmost"], Comparator::LessOrEqual),
         (&["exactly"], Comparator::Equal),
+        (&["only"], Comparator::Equal),
+        (&["just"], Comparator::Equal),
     ];
     if let Some(&(_, comparator, value)) =
         WORDS.iter().find(|(words, ..)| scanner.take_words(words))
@@ -171,12 +214,16 @@ fn count_in_words(scanner: &mut Scanner<'_>) -> Option<Count> {
     }
     let mut ahead = *scanner;
     let compared = COMPARISONS.iter().find(|(words, _)| ahead.take_words(words));
-    let value = number(&ahead.word_ahead()?)?;
+    let word = ahead.word_ahead()?;
+    let or_more = word.strip_suffix('+');
+    let value = number(or_more.unwrap_or(&word))?;
     // It is a word.
     let _ = ahead.next();
     let comparator = match compared {
         Some(&(_, comparator)) => comparator,
-        None if ahead.take_words(&["or", "more"]) => Comparator::GreaterOrEqual,
+        None if or_more.is_some() || ahead.take_words(&["or", "more"]) => {
+            Comparator::GreaterOrEqual
+        }
         None if ahead.take_words(&["or", "fewer"]) || ahead.take_words(&["or", "less"]) => {
             Comparator::LessOrEqual
         }

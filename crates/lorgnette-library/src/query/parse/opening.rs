@@ -12,7 +12,10 @@ pub(super) fn skip(scanner: &mut Scanner<'_>) {
         *scanner = ahead;
         return;
     }
-    while ahead.take_one(&ARTICLES) || ahead.take_one(&["of", "which"]) {}
+    // The best photos come first anyway.
+    while ahead.take_one(&ARTICLES)
+        || ahead.take_one(&["of", "which", "best", "that", "those", "these"])
+    {}
     if ahead.word_ahead().is_some_and(|word| is_photos(&word)) {
         // It is a word.
         let _ = ahead.next();
@@ -45,7 +48,7 @@ fn skip_something_with(scanner: &mut Scanner<'_>) -> bool {
 /// Returns a query without the words at its end that ask nothing more: "a car in them?", "how many
 /// dogs are there". Question marks stay.
 pub(super) fn without_ending(text: &str) -> &str {
-    const ENDINGS: [&str; 12] = [
+    const ENDINGS: [&str; 17] = [
         " please",
         " for me",
         " are there",
@@ -58,6 +61,11 @@ pub(super) fn without_ending(text: &str) -> &str {
         " in my photos",
         " in my pictures",
         " in my library",
+        " in the same photo",
+        " in the same picture",
+        " in the same image",
+        " in one photo",
+        " in one picture",
     ];
     let text = text.trim_end();
     let mut asked = text.trim_end_matches(['?', '!', ' ']);
@@ -79,7 +87,7 @@ fn ends_with(text: &str, ending: &str) -> bool {
 
 /// Skips "please show me", "I am looking for" and the like; returns whether there was any.
 fn skip_request(scanner: &mut Scanner<'_>) -> bool {
-    const PHRASES: [&[&str]; 19] = [
+    const PHRASES: [&[&str]; 25] = [
         &["i", "want", "to", "see"],
         &["i", "would", "like", "to", "see"],
         &["i", "am", "looking", "for"],
@@ -99,6 +107,12 @@ fn skip_request(scanner: &mut Scanner<'_>) -> bool {
         &["is", "there"],
         &["are", "there"],
         &["i", "need"],
+        &["where", "did", "i", "put"],
+        &["where", "did", "i", "save"],
+        &["where", "have", "i", "put"],
+        &["what's", "in"],
+        &["whats", "in"],
+        &["what", "is", "in"],
     ];
     let please = scanner.take_one(&["please"]);
     let can_you = ["can", "could"].iter().any(|can| scanner.take_words(&[can, "you"]));
@@ -126,7 +140,16 @@ fn skip_after_photos(scanner: &mut Scanner<'_>) {
     if scanner.take_one(&["that", "which"]) {
         scanner.take_one(&VERBS);
     } else if !scanner.take_one(&VERBS) {
-        scanner.take_one(&["where", "with", "showing", "containing", "of", "having", "featuring"]);
+        scanner.take_one(&[
+            "where",
+            "with",
+            "w/",
+            "showing",
+            "containing",
+            "of",
+            "having",
+            "featuring",
+        ]);
     }
 }
 

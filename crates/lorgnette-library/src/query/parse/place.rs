@@ -170,10 +170,10 @@ fn is_misspelt_place(word: &str) -> bool {
 }
 
 /// Returns the next words, each with the scanner after it. `top-left` gives two words; the first
-/// has no scanner of its own.
+/// has no scanner of its own. `left hand` and `left-hand` are `left`.
 fn split<'a>(start: &Scanner<'a>) -> Vec<(String, Option<Scanner<'a>>)> {
     let mut words = Vec::new();
-    for (word, after) in start.words_ahead(Place::MAX_WORDS) {
+    for (word, after) in start.words_ahead(Place::MAX_WORDS + 1) {
         let mut parts: Vec<(String, Option<Scanner<'a>>)> =
             word.split('-').map(|part| (part.into(), None)).collect();
         if let Some(last) = parts.last_mut() {
@@ -181,6 +181,12 @@ fn split<'a>(start: &Scanner<'a>) -> Vec<(String, Option<Scanner<'a>>)> {
         }
         words.append(&mut parts);
     }
+    for hand in (1..words.len()).rev() {
+        if words[hand].0 == "hand" && ["left", "right"].contains(&words[hand - 1].0.as_str()) {
+            words[hand - 1].1 = words.remove(hand).1;
+        }
+    }
+    words.truncate(Place::MAX_WORDS);
     words
 }
 

@@ -32,7 +32,9 @@ const QUALIFIER_WORDS: [&str; 25] = [
     "anywhere",
 ];
 /// Words that end a condition.
-pub(super) const CONNECTIVES: [&str; 17] = [
+pub(super) const CONNECTIVES: [&str; 19] = [
+    "w/",
+    "w/o",
     "and",
     "or",
     "not",
@@ -58,9 +60,10 @@ pub(super) const ARTICLES: [&str; 11] =
 pub(super) const COLLECTIVES: [&str; 8] =
     ["herd", "flock", "bunch", "pack", "swarm", "crowd", "pile", "row"];
 /// Words before a place or a relation that say nothing more: "a car parked next to a truck".
-pub(super) const POSTURES: [&str; 14] = [
+pub(super) const POSTURES: [&str; 24] = [
     "parked", "standing", "sitting", "lying", "sleeping", "resting", "hanging", "placed",
-    "located", "playing", "running", "walking", "swimming", "flying",
+    "located", "playing", "running", "walking", "swimming", "flying", "stands", "sits", "lies",
+    "sleeps", "rests", "hangs", "plays", "runs", "walks", "swims",
 ];
 /// Verbs that a query can begin with.
 pub(super) const ASKING_VERBS: [&str; 8] =
@@ -106,9 +109,9 @@ pub(super) const NUMBERS: [&str; 12] = [
     "twelve",
 ];
 /// Words that begin a count before a name.
-const COUNTING: [&str; 12] = [
-    "more", "less", "fewer", "exactly", "zero", "several", "many", "multiple", "couple", "pair",
-    "few", "lots",
+const COUNTING: [&str; 17] = [
+    "atleast", "atmost", "more", "less", "fewer", "exactly", "only", "just", "between", "zero",
+    "several", "many", "multiple", "couple", "pair", "few", "lots",
 ];
 
 /// Returns whether a name needs no quotation marks: it is parsed as itself.
@@ -165,7 +168,21 @@ fn is_name_word(word: &str) -> bool {
 pub(super) fn is_photos(word: &str) -> bool {
     matches!(
         word,
-        "photos" | "images" | "pictures" | "photo" | "image" | "picture" | "pics" | "photographs"
+        "photos"
+            | "images"
+            | "pictures"
+            | "photo"
+            | "image"
+            | "picture"
+            | "pics"
+            | "pic"
+            | "pix"
+            | "photographs"
+            | "photograph"
+            | "foto"
+            | "fotos"
+            | "snaps"
+            | "shots"
     )
 }
 
@@ -215,7 +232,21 @@ pub(super) fn take_negation(scanner: &mut Scanner<'_>) -> bool {
         scanner.take_one(&["for"]);
         return true;
     }
-    scanner.take_one(&["not", "without", "no", "neither", "nor"])
+    scanner.take_one(&["not", "without", "w/o", "no", "neither", "nor"])
+}
+
+/// Reads "but not both" behind alternatives.
+pub(super) fn take_not_both(scanner: &mut Scanner<'_>) -> bool {
+    let mut ahead = *scanner;
+    ahead.take_comma();
+    ahead.take_one(&["but", "and"]);
+    let there = ahead.take_words(&["not", "both"]) || ahead.take_words(&["never", "both"]);
+    if there {
+        ahead.take_words(&["of", "them"]);
+        ahead.take_words(&["together"]);
+        *scanner = ahead;
+    }
+    there
 }
 
 /// Reads AND in one of its forms.
@@ -229,7 +260,17 @@ pub(super) fn take_and(scanner: &mut Scanner<'_>) -> bool {
         &["but", "with"],
     ];
     SEQUENCES.iter().any(|words| scanner.take_words(words))
-        || scanner.take_one(&["and", "but", "with", "plus", "&", "+", "showing", "containing"])
+        || scanner.take_one(&[
+            "and",
+            "but",
+            "with",
+            "w/",
+            "plus",
+            "&",
+            "+",
+            "showing",
+            "containing",
+        ])
 }
 
 /// Returns whether a word ends a name: AND in one of its longer forms begins here.
