@@ -432,8 +432,12 @@ pub(crate) fn identify(bytes: &[u8]) -> Option<&'static str> {
             "a list of names or settings (.pbtxt), not a graph; give it to --labels if it has names"
         }
         _ if begins("{") => {
-            "a JSON file, not a graph; TensorFlow.js's model.json has its weights in other files: \
-             convert it back with tensorflowjs_converter"
+            "a JSON file, not a graph, nor the model.json of TensorFlow.js (modelTopology, \
+             weightsManifest)"
+        }
+        _ if begins("<") && contains_word(bytes, "<net ") => {
+            "the layers of an OpenVINO model (.xml), whose form is not read: give the model that \
+             it was converted from, such as ONNX"
         }
         _ if begins("<") => "a web page, not a graph; the download went wrong",
         [0x1f, 0x8b, ..] => "a file compressed with gzip: unpack it with gunzip and give that",
@@ -443,6 +447,23 @@ pub(crate) fn identify(bytes: &[u8]) -> Option<&'static str> {
         _ if text(b"PK\x03\x04") => {
             "a ZIP archive (as PyTorch's files are): unpack it and give the .pb, .onnx or .tflite \
              file in it"
+        }
+        _ if text(b"7z\xbc\xaf") || text(b"Rar!") => {
+            "an archive of 7-Zip or RAR: unpack it and give the model in it"
+        }
+        _ if text(b"\x93NUMPY") => {
+            "an array of NumPy (.npy), not a graph: weights alone have no layers"
+        }
+        _ if text(b"GGUF") => "a language model (GGUF), not a network for pictures",
+        _ if text(b"ptrt") || text(b"ftrt") => {
+            "an engine of TensorRT, which runs on one GPU: give the model that it was built from"
+        }
+        _ if text(b"SQLite format 3") => "an SQLite database, such as a library, not a graph",
+        _ if text(b"%PDF") => "a PDF document, not a graph",
+        _ if text(b"\x7fELF") || text(b"MZ\x90") => "a program, not a graph",
+        _ if contains_word(&bytes[..bytes.len().min(64)], "brain.Event:") => {
+            "an event file of TensorBoard, not a graph: give the checkpoint that was written \
+             beside it"
         }
         _ if text(b"\x89HDF") => {
             "an HDF5 file, as Keras writes it (.h5): it is read from a file, not from memory"
@@ -465,6 +486,12 @@ pub(crate) fn identify(bytes: &[u8]) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+/// Returns true if a word is near the beginning of a file.
+fn contains_word(bytes: &[u8], word: &str) -> bool {
+    const NEAR: usize = 4096;
+    bytes[..bytes.len().min(NEAR)].windows(word.len()).any(|part| part == word.as_bytes())
 }
 
 /// Returns true if bytes are text to their end. A graph has control characters soon.

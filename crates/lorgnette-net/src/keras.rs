@@ -33,6 +33,9 @@ use crate::memory;
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.weights.h5";
 
+/// The file of a TensorFlow.js model.
+pub(crate) const TENSORFLOW_JS: &str = "model.json";
+
 /// The attribute of a whole model's configuration.
 const MODEL_CONFIG: &str = "model_config";
 
@@ -44,7 +47,7 @@ pub(crate) fn is_keras(bytes: &[u8]) -> bool {
 
 /// Returns the `model.json` of a TensorFlow.js model in a folder.
 pub(crate) fn tensorflow_js_in(folder: &Path) -> Option<PathBuf> {
-    let file = folder.join("model.json");
+    let file = folder.join(TENSORFLOW_JS);
     let bytes = if file.is_file() { map(&file).ok()? } else { return None };
     tensorflow_js::is_model(&bytes).then_some(file)
 }

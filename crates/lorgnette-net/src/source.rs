@@ -260,7 +260,13 @@ fn open_weights(path: &Path, options: &LoadOptions) -> Result<Weights> {
 
 fn unpack(archive: &Path, options: &LoadOptions) -> Result<PathBuf> {
     let no_cache = || Error::NoCache { path: archive.into() };
-    archive::Cache::new(options.cache.as_ref().ok_or_else(no_cache)?).unpack(archive)
+    let folder =
+        archive::Cache::new(options.cache.as_ref().ok_or_else(no_cache)?).unpack(archive)?;
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let what = "an archive without files: get another copy of it".into();
+    Err(Error::Format { path: archive.into(), what })
 }
 
 /// Returns the variables, replaced by their moving averages if those exist and `options` ask for

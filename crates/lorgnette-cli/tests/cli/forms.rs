@@ -171,6 +171,19 @@ fn files_that_are_no_models_are_named_with_the_remedy() {
         .with("parts/keras_metadata.pb", b"\x0a\x01")
         .with("core.mlmodel", b"\x08\x01\x12\x05hello")
         .with("old.pth", b"\x80\x02}q\x00.")
+        // An archive without members; archives of torch.save() and numpy.savez(), unpacked.
+        .with("empty.zip", &[b"PK\x05\x06".as_slice(), &[0; 18]].concat())
+        .with("torch/archive/data.pkl", b"\x80\x02")
+        .with("torch/archive/version", b"3")
+        .with("arrays/kernel.npy", b"\x93NUMPY")
+        .with("w.npy", b"\x93NUMPY\x01\0")
+        .with("net.xml", b"<?xml version=\"1.0\"?>\n<net name=\"a\" version=\"11\">")
+        .with("chat.gguf", b"GGUF\x03\0\0\0")
+        .with("model.engine", b"ptrt\0\0\0\0")
+        .with("all.7z", b"7z\xbc\xaf\x27\x1c")
+        .with("photos.lgn", b"SQLite format 3\0")
+        .with("events.out", b"\x18\0\0\0\0\0\0\0abcd\x09\0\0brain.Event:2")
+        .with("any.json", b"{\"a\": 1}")
         .with("w.safetensors", b"\x1e\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\"}}");
     for (name, remedy) in [
         ("graph.pb", "unpack it with gunzip"),
@@ -182,6 +195,17 @@ fn files_that_are_no_models_are_named_with_the_remedy() {
         ("parts/keras_metadata.pb", "give the folder that it is in"),
         ("core.mlmodel", "not a SavedModel, or a damaged one: get another copy"),
         ("old.pth", "export the model as ONNX"),
+        ("empty.zip", "an archive without files"),
+        ("torch", "torch.onnx.export()"),
+        ("arrays", "no layers"),
+        ("w.npy", "weights alone have no layers"),
+        ("net.xml", "OpenVINO"),
+        ("chat.gguf", "a language model"),
+        ("model.engine", "TensorRT"),
+        ("all.7z", "unpack it"),
+        ("photos.lgn", "an SQLite database"),
+        ("events.out", "an event file of TensorBoard"),
+        ("any.json", "a JSON file, not a graph"),
         ("w.safetensors", "without the layers"),
     ] {
         let home = folder.path("home");

@@ -141,6 +141,25 @@ fn folder_kind(folder: &Path) -> Result<FileKind> {
 }
 
 fn no_model_in(folder: &Path) -> String {
+    let entries: Vec<PathBuf> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    if entries.is_empty() {
+        return "there is nothing in it".into();
+    }
+    // PyTorch's files are archives of a folder.
+    let has_pickle = |folder: &PathBuf| folder.join("data.pkl").is_file();
+    if entries.iter().any(has_pickle) || has_pickle(&folder.to_owned()) {
+        return "a PyTorch model, whose layers are Python code or its TorchScript: export it as \
+                ONNX with torch.onnx.export()"
+            .into();
+    }
+    if entries.iter().all(|path| has_extension(path, "npy")) {
+        return "arrays of NumPy (.npz), and no layers: save the whole model".into();
+    }
     if DESCRIPTIONS.iter().any(|name| folder.join(name).is_file()) {
         return "a SavedModel without its saved_model.pb, which has the graph: get the whole folder \
                 (saved_model.pb and variables/)"
