@@ -171,7 +171,8 @@ impl<'a> BitReader<'a> {
                 return table.symbols[(table.first_symbol[length] + code - first) as usize];
             }
         }
-        self.count -= 16;
+        // libjpeg reads a bit more before it gives up.
+        self.count -= 17;
         0
     }
 

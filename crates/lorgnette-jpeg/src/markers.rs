@@ -13,6 +13,9 @@ const APP1: u8 = 0xE1;
 const APP14: u8 = 0xEE;
 /// TEM and the restart markers are standalone: no segment follows.
 const TEM: u8 = 0x01;
+/// Codes that no marker has.
+const RESERVED_FIRST: u8 = 0x02;
+const RESERVED_LAST: u8 = 0xBF;
 
 /// The contents of the markers.
 #[derive(Clone, Debug, Default)]
@@ -43,10 +46,12 @@ impl<'a> Layout<'a> {
     /// Reads the markers of the whole file.
     ///
     /// A file without an end-of-image marker is truncated, as in TensorFlow; data after the marker
-    /// is ignored.
+    /// is ignored. In scans with restart markers, codes that no marker has are damage, which ends at
+    /// the next restart.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Error> {
         let mut layout = Self::default();
         let mut reader = MarkerReader { bytes, at: 0 };
+        let (mut restarts, mut in_scan) = (false, false);
         loop {
             let Some(marker) = reader.next_marker() else { return Err(no_end(bytes)) };
             match marker {
@@ -55,8 +60,11 @@ impl<'a> Layout<'a> {
                 }
                 EOI => return Ok(layout),
                 marker if is_standalone(marker) => {}
+                RESERVED_FIRST..=RESERVED_LAST if restarts && in_scan => {}
                 _ => {
                     let segment = reader.segment().ok_or_else(|| no_end(bytes))?;
+                    in_scan |= marker == SOS;
+                    restarts |= marker == DRI && segment.iter().any(|&byte| byte != 0);
                     layout.read_segment(marker, segment)?;
                 }
             }

@@ -144,6 +144,20 @@ fn no_beginning_of_a_file_is_a_picture() {
     }
 }
 
+/// Takes a file whose scan has restart markers.
+#[test]
+fn a_code_that_no_marker_has_costs_the_pixels_up_to_the_next_restart() {
+    let whole = fixture("restart.jpg");
+    let restart = whole.windows(2).position(|pair| pair == [0xFF, 0xD0]).unwrap();
+    let mut damaged = whole.clone();
+    // As the length of a segment, the bytes behind the code would be beyond the file's end.
+    damaged.splice(restart - 4..restart - 4, [0xFF, 0x88, 0x7F, 0x7F]);
+    let [whole, damaged] = [&whole, &damaged]
+        .map(|file| decode(file, &options(Transform::Fast, None)).unwrap().pixels);
+    let half = whole.len() / 2;
+    assert_eq!(whole[half..], damaged[half..]);
+}
+
 /// Marsaglia's xorshift: the same damage every time.
 fn next(state: &mut u64) -> usize {
     *state ^= *state << 13;
