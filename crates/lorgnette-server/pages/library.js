@@ -396,11 +396,17 @@ at('undo').addEventListener('click', () => save(null));
 
 // The page.
 
+/** Folds the drawing where the photos would be below the screen: a query was typed, on a phone. */
+function makeRoom() {
+  if (matchMedia('(max-width: 40rem)').matches) at('drawing').open = false;
+}
+
 const typed = debounced(() => { limit = PAGE; search(at('query').value); }, 350);
 at('query').addEventListener('input', typed);
 at('search').addEventListener('submit', (event) => {
   event.preventDefault();
   limit = PAGE;
+  makeRoom();
   search(at('query').value, { isNew: true });
 });
 at('all').addEventListener('change', () => search(at('query').value, { keepsDrawing: true }));
@@ -424,3 +430,4 @@ function fromUrl() {
 }
 addEventListener('popstate', fromUrl);
 fromUrl();
+if (at('query').value) makeRoom();

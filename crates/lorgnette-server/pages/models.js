@@ -35,7 +35,7 @@ async function show() {
     return row(model, metadata, stats, reports.includes(model.name));
   }));
   at('models').replaceChildren(...rows);
-  at('status').textContent = `${count(models.length, 'version')} of models.`;
+  at('status').textContent = `${count(models.length, 'version')} served.`;
 }
 
 show().catch((error) => { at('status').textContent = error.message; });
