@@ -34,7 +34,7 @@ const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.weights.h5";
 
 /// The file of a TensorFlow.js model.
-pub(crate) const TENSORFLOW_JS: &str = "model.json";
+const TENSORFLOW_JS: &str = "model.json";
 
 /// The attribute of a whole model's configuration.
 const MODEL_CONFIG: &str = "model_config";

@@ -21,7 +21,6 @@ use crate::graph::shape_inference::infer_shapes;
 use crate::graph::{Graph, NodeId, Op};
 use crate::head::Head;
 use crate::import::{Decoding, GraphDef, Signature};
-use crate::keras;
 use crate::onnx::{OnnxModel, is_onnx};
 use crate::options::{LoadOptions, RunOptions};
 use crate::plan::WeightCache;
@@ -520,14 +519,12 @@ fn input_channels(signature: &Signature) -> usize {
     signature.input.shape.as_ref().and_then(|shape| shape.get(at).copied().flatten()).unwrap_or(3)
 }
 
-/// A model's name, from its file's; that of a SavedModel or for TensorFlow.js, from its folder's.
+/// A model's name, from its file's; a SavedModel's, from its folder's.
 fn name_of(file: &Path) -> String {
     let full = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let folder = full.parent().and_then(Path::file_name);
     let name = match file.file_name() {
-        Some(name) if name == saved_model::FILE || name == keras::TENSORFLOW_JS => {
-            folder.unwrap_or(name)
-        }
+        Some(name) if name == saved_model::FILE => folder.unwrap_or(name),
         name => name.unwrap_or_default(),
     };
     stem(&name.to_string_lossy()).to_owned()
@@ -535,6 +532,6 @@ fn name_of(file: &Path) -> String {
 
 /// A graph's name, from its file's.
 fn stem(file: &str) -> &str {
-    let extensions = [".pb", ".meta", ".onnx", ".tflite", ".keras", ".h5", ".hdf5"];
+    let extensions = [".pb", ".meta", ".onnx", ".tflite", ".keras", ".h5", ".hdf5", ".json"];
     extensions.iter().find_map(|extension| file.strip_suffix(extension)).unwrap_or(file)
 }
