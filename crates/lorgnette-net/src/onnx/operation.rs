@@ -13,6 +13,8 @@ mod windowed;
 use super::attributes::Attributes;
 use super::proto::NodeProto;
 use super::translate::{Translator, Value};
+use super::weights;
+use crate::tensor::DType;
 
 /// The reason of a node whose operator is not known.
 pub(super) const UNKNOWN: &str = "its operator is not known";
@@ -179,6 +181,12 @@ pub(super) fn shown_operator(node: &NodeProto) -> String {
 /// Whether a node hands its input on.
 pub(super) fn is_identity(node: &NodeProto) -> bool {
     is_default(node) && node.op_type == "Identity"
+}
+
+/// Whether a node gives its input as floats of some type.
+pub(super) fn is_cast_to_float(node: &NodeProto) -> bool {
+    let to = || Attributes(node).int("to").and_then(|to| weights::dtype(i32::try_from(to).ok()?));
+    is_default(node) && node.op_type == "Cast" && to().is_some_and(DType::is_float)
 }
 
 fn is_default(node: &NodeProto) -> bool {
