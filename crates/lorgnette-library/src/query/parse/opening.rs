@@ -1,6 +1,7 @@
 //! Words that people write before their query: "show me", "give me all images where".
 
 use super::super::scan::{Scanner, Token, TokenKind};
+use super::when;
 use super::words::{ARTICLES, ASKING_VERBS, is_photos, take_negation};
 
 /// Skips "give me all images where" and "show me" in their forms, if something follows.
@@ -38,7 +39,9 @@ fn skip_something_with(scanner: &mut Scanner<'_>) -> bool {
     }
     let before = ahead.position();
     skip_after_photos(&mut ahead);
-    let is_skipped = ahead.position() > before && !is_end(&ahead);
+    // "anything from 2016"
+    let is_dated = when::period_ahead(&ahead).is_some();
+    let is_skipped = is_dated || ahead.position() > before && !is_end(&ahead);
     if is_skipped {
         *scanner = ahead;
     }

@@ -145,7 +145,8 @@ impl Parser<'_> {
             .find(|(word, _)| !WORDS.contains(&word.as_str()))
             .map_or(word, |(word, _)| word);
         let near = nearest_names(WORDS, wrong);
-        let advice = match near.first() {
+        // "in a row" is not misspelt.
+        let advice = match near.first().filter(|near| *near != wrong) {
             Some(near) => format!("did you mean {near:?}?"),
             None => "places are top, middle, bottom, left, right, top left and so on, corner, \
                      left half \

@@ -229,7 +229,7 @@ pub(super) fn take_negation(scanner: &mut Scanner<'_>) -> bool {
         return true;
     }
     if scanner.take_one(&["except", "excluding"]) {
-        scanner.take_one(&["for"]);
+        scanner.take_one(&["for", "with"]);
         return true;
     }
     scanner.take_one(&["not", "without", "w/o", "no", "neither", "nor"])
