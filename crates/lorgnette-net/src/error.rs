@@ -116,7 +116,7 @@ pub enum Error {
     /// A graph that decodes photos itself cannot be exported from there.
     #[error("{name}: it decodes photos itself: name the node that takes its pixels as the input")]
     DecodesPhotos {
-        /// The network's name.
+        /// The network's file, or its name if it is in no file.
         name: String,
     },
     /// An input that the outputs depend on was not fed.

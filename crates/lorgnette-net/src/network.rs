@@ -222,6 +222,11 @@ impl Network {
         self.model.file.as_deref()
     }
 
+    /// The path of its file as errors show it, or its name if it is in no file.
+    pub(crate) fn place(&self) -> String {
+        self.file().map_or_else(|| self.name().to_owned(), |path| path.display().to_string())
+    }
+
     /// The classification layer that [`with_head`](Self::with_head) put on the features; `None` if
     /// the network has its own.
     pub fn head(&self) -> Option<&Head> {

@@ -135,11 +135,11 @@ impl Quantizer {
     pub fn new(network: &Network, fetches: &[&str], size: [usize; 2]) -> Result<Self> {
         let signature = network.signature()?;
         if signature.input.takes_decoded_image {
-            return Err(Error::DecodesPhotos { name: network.name().to_owned() });
+            return Err(Error::DecodesPhotos { name: network.place() });
         }
         let typed = network.typed(&signature, fetches, 1, size)?;
         if typed.facts.iter().any(|fact| fact.quantization.is_some()) {
-            return Err(Error::Input(format!("{}: it is quantised already", network.name())));
+            return Err(Error::Input(format!("{}: it is quantised already", network.place())));
         }
         let typed = optimise_without_residuals(typed);
         Self::from_typed(network.name(), typed, network.run_options())

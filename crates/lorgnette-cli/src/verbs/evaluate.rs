@@ -4,13 +4,13 @@ mod observer;
 mod text;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use lorgnette::Model;
-use lorgnette::dataset::{self, Listing, ListingOptions, Split};
-use lorgnette::evaluate::{Evaluator, EvaluatorOptions};
+use lorgnette::dataset::{self, DatasetError, Listing, ListingOptions, Split};
+use lorgnette::evaluate::{EvaluateError, Evaluator, EvaluatorOptions};
 use lorgnette::metrics::Proportion;
 use lorgnette::picture::OpenOptions;
 
@@ -138,7 +138,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let mut observer = EvaluationMessages::new(messages);
     let result = evaluator.run(listing, &mut observer);
     drop(observer);
-    let result = result?;
+    let result = result.map_err(|error| about_photos(error, &arguments.folder))?;
     if let Some(out) = &arguments.out {
         let title = format!("{} on {}", model.name(), arguments.folder.display());
         result
@@ -152,6 +152,18 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     })?;
     let accuracy = result.evaluation.accuracy();
     Ok(outcome(arguments.assert_accuracy, accuracy, result.left_out(), messages))
+}
+
+/// Names the photos' folder or list in an error about all of them.
+fn about_photos(error: EvaluateError, folder: &Path) -> anyhow::Error {
+    let is_about_all = matches!(
+        error,
+        EvaluateError::NoClass { .. }
+            | EvaluateError::EmptySplit { .. }
+            | EvaluateError::Dataset(DatasetError::TooFew(_))
+    );
+    let error = anyhow::Error::from(error);
+    if is_about_all { error.context(folder.display().to_string()) } else { error }
 }
 
 impl Arguments {

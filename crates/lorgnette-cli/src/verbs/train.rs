@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
-use lorgnette::dataset::Split;
+use lorgnette::dataset::{DatasetError, Split};
 use lorgnette::features::Extractor;
 use lorgnette::picture::OpenOptions;
 use lorgnette::train::{
@@ -159,7 +159,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let result = match trainer.run(&mut observer) {
         Ok(result) => result,
         Err(TrainError::Cancelled) => return observer.cancelled(),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(about_photos(error, arguments)),
     };
     observer.finish()?;
     write_report(|to| write_result(to, arguments, &result))?;
@@ -271,6 +271,21 @@ fn write_result(
         )?;
     }
     writeln!(out, "{}", arguments.out.join("report.html").display())
+}
+
+/// Names the photos' folder or list in an error about all of them.
+fn about_photos(error: TrainError, arguments: &Arguments) -> anyhow::Error {
+    let is_about_all = matches!(
+        error,
+        TrainError::NothingUsable { .. }
+            | TrainError::EmptyFold { .. }
+            | TrainError::Dataset(DatasetError::TooFew(_))
+    );
+    let error = anyhow::Error::from(error);
+    match &arguments.folder {
+        Some(folder) if is_about_all => error.context(folder.display().to_string()),
+        _ => error,
+    }
 }
 
 /// An error with the file or folder it is about.

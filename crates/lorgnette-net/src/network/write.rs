@@ -53,7 +53,7 @@ impl Network {
     ) -> Result<()> {
         let signature = self.signature()?;
         if signature.input.takes_decoded_image {
-            return Err(Error::DecodesPhotos { name: self.name().to_owned() });
+            return Err(Error::DecodesPhotos { name: self.place() });
         }
         let outputs: Vec<String> = fetches.iter().map(|&name| node_name(name).to_owned()).collect();
         let [one, two] =

@@ -65,9 +65,8 @@ impl Ended {
             return Err(format!("an escape code\n{out}{err}"));
         }
         let named = place.to_string_lossy();
-        // `index` has one library, and says so.
         let is_named = [out, err].iter().any(|text| text.contains(&*named));
-        if self.code != 0 && !is_named && !is_about_others(err) {
+        if self.code != 0 && !is_named && !is_about_answer(err) {
             return Err(format!("the message does not name the file\n{out}{err}"));
         }
         // The steps of a plan have shares if they were timed.
@@ -83,21 +82,9 @@ impl Ended {
     }
 }
 
-/// Returns whether an error is about the one library of `index`, about the classes of a model that
-/// are not those of the photos, or about a model's answer: these have no file to name, or the
-/// model's name.
-fn is_about_others(errors: &str) -> bool {
-    const WORDS: [&str; 8] = [
-        "the library",
-        "of the model",
-        "too few",
-        "not one photo",
-        "a trained model",
-        "cannot be read",
-        "that are not finite",
-        "it decodes photos itself",
-    ];
-    WORDS.iter().any(|words| errors.contains(words))
+/// Returns whether an error is about a model's answer, which names the model and the output.
+fn is_about_answer(errors: &str) -> bool {
+    errors.contains(": its output '") && errors.contains("has values that are not finite")
 }
 
 /// Returns the name of a member that is `null` and should be a number.
