@@ -212,11 +212,13 @@ impl Rewriter {
             return;
         }
         let mut readers = std::mem::take(&mut self.readers[from.index()]);
-        #[cfg(test)]
-        {
-            self.looked_at += readers.len();
-        }
-        readers.retain(|&reader| self.typed.graph.redirect_reader(reader, from, to));
+        readers.retain(|&reader| {
+            #[cfg(test)]
+            {
+                self.looked_at += 1;
+            }
+            self.typed.graph.redirect_reader(reader, from, to)
+        });
         self.readers[to.index()].append(&mut readers);
         self.typed.graph.redirect_outputs(from, to);
         self.uses[to.index()] += moved;

@@ -600,9 +600,14 @@ mod tests {
                     symlink(at(other), at(number).join(format!("to {other}"))).unwrap();
                 }
             }
-            let walk = walk(folder.path());
-            assert_eq!(walk.photos().count(), 12);
-            assert_eq!(walk.count(SkipReason::RepeatedFolder), 144);
+            // Were each link followed, some 12⁴ photos would be within five levels. Without a
+            // maximum the walk would not end.
+            for max_depth in [5, usize::MAX] {
+                let options = WalkOptions { max_depth, ..WalkOptions::default() };
+                let walk = Walk::new(&[folder.path()], &options);
+                assert_eq!(walk.photos().count(), 12);
+                assert_eq!(walk.count(SkipReason::RepeatedFolder), 144);
+            }
         }
 
         #[test]

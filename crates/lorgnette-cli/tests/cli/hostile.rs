@@ -223,6 +223,30 @@ fn a_library_notices_that_a_model_was_trained_again() {
     assert!(!again.contains("unchanged"), "{again}");
 }
 
+/// One bit of one weight, at the same length.
+#[test]
+fn a_library_notices_that_a_models_file_changed() {
+    let folder = Folder::new().with_photo("photos/chelsea.jpg", "chelsea.jpg");
+    let embedded =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../lorgnette/models/mobilenet_v1_1.0_224.pb");
+    let (photos, library) = (folder.text("photos"), folder.text("photos.lgn"));
+    let (model, graph) = (folder.text("graph.pb"), folder.path("graph.pb"));
+    let mut bytes = fs::read(embedded).unwrap();
+    fs::write(&graph, &bytes).unwrap();
+    let index = || {
+        let arguments = ["index", &photos, "--library", &library, "--model", &model];
+        lorgnette(&arguments).well().out
+    };
+    index();
+    let unchanged = index();
+    assert!(unchanged.contains("1 unchanged"), "{unchanged}");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&graph, &bytes).unwrap();
+    let again = index();
+    assert!(!again.contains("unchanged"), "{again}");
+}
+
 #[test]
 fn a_model_that_is_its_own_base_is_an_error() {
     let folder = Folder::new();
@@ -289,6 +313,11 @@ fn names_are_no_formulas_and_no_commands() {
         let ended = lorgnette(arguments);
         assert!(ended.code != Some(0) && !ended.err.contains('\u{1b}'), "{}", ended.err);
     }
+    // Answers about several photos name them.
+    let folder = folder.with_photo("\u{1b}[31m.jpg", "chelsea.jpg");
+    let named = folder.text("\u{1b}[31m.jpg");
+    let answer = lorgnette(&["classify", &named, &photo("coffee.jpg")]).well().out;
+    assert!(answer.contains(r"\u{1b}[31m.jpg") && !answer.contains('\u{1b}'), "{answer}");
 }
 
 #[test]
