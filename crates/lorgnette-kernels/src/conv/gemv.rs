@@ -72,7 +72,7 @@ pub(super) fn run<S: Simd, W: Weight>(
         }
         for panel in panel..panels.end {
             // A constant, so that only one of the two is compiled.
-            if S::PANEL_VECTORS == 2 {
+            if const { S::PANEL_VECTORS == 2 } {
                 match pixels {
                     1 => job.gemv_tile::<S, W, 1, 2>(&rows, panel),
                     2 => job.gemv_tile::<S, W, 2, 2>(&rows, panel),

@@ -74,7 +74,9 @@ impl<'a> Job<'a> {
         let position = TilePosition { pixel: inputs.pixel, panel, ahead };
         match vectors_of_panel::<S>(self.epilogue.layout.channels, panel) {
             1 => self.dispatch_rows::<S, W, 1>(simd, inputs, position),
-            4 if S::PANEL_VECTORS == 4 => self.dispatch_rows::<S, W, 4>(simd, inputs, position),
+            4 if const { S::PANEL_VECTORS == 4 } => {
+                self.dispatch_rows::<S, W, 4>(simd, inputs, position)
+            }
             _ => self.dispatch_rows::<S, W, 2>(simd, inputs, position),
         }
     }
@@ -91,12 +93,13 @@ impl<'a> Job<'a> {
         inputs: &Inputs<'_>,
         position: TilePosition,
     ) {
-        /// Calls the tile with the number of rows; tiles too large for the level are never
-        /// compiled.
+        /// Calls the tile with the number of rows. Tiles too large for the level are not compiled,
+        /// which takes a `const` block: what a comparison of constants excludes is left out only
+        /// after it was compiled.
         macro_rules! choose {
             ($($n:literal)*) => {
                 match inputs.origins.len() {
-                    $($n if $n <= S::TILE_ROWS => {
+                    $($n if const { $n <= S::TILE_ROWS } => {
                         simd.call(Tile::<W, $n, VECS>::new(self, inputs, position));
                     })*
                     rows => panic!("a tile of {rows} rows does not fit the registers"),

@@ -413,7 +413,7 @@ impl<V: Transform1d, H: Transform1d> SimdOp for MultiplyPanels<'_, V, H> {
             let channels = job.shape.output.channels - panel * panel_width::<S>();
             match vectors_of_panel::<S>(job.shape.output.channels, panel) {
                 1 => job.multiply::<S, 1>(simd, block.len(), values, panel, products),
-                4 if S::PANEL_VECTORS == 4 => {
+                4 if const { S::PANEL_VECTORS == 4 } => {
                     job.multiply::<S, 4>(simd, block.len(), values, panel, products);
                 }
                 _ => job.multiply::<S, 2>(simd, block.len(), values, panel, products),

@@ -49,12 +49,12 @@ impl Gemm {
     /// As for `run`, with at most `TILE_ROWS` rows.
     #[inline(always)]
     unsafe fn run_tile<S: Simd, const VECS: usize>(self, simd: S, ahead: *const f32) {
-        /// Calls the tile with the number of rows; tiles too large for the level are never
-        /// compiled.
+        /// Calls the tile with the number of rows; tiles too large for the level are not compiled,
+        /// as in [`Job::tile`](super::super::tile::Job::tile).
         macro_rules! choose {
             ($($n:literal)*) => {
                 match self.rows {
-                    $($n if $n <= S::TILE_ROWS => {
+                    $($n if const { $n <= S::TILE_ROWS } => {
                         simd.call(GemmTile::<$n, VECS> { gemm: self, ahead });
                     })*
                     rows => panic!("a tile of {rows} rows does not fit the registers"),
