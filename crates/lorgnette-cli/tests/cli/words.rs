@@ -338,8 +338,7 @@ fn patterns_of_exclusion_need_not_be_text() {
     let name = std::ffi::OsStr::from_bytes(b"caf\xe9.jpg");
     let place = folder.path("in");
     fs::copy(place.join("a.jpg"), place.join(name)).unwrap();
-    let ended =
-        end(program(&["classify", "--format", "json", "--exclude"]).arg(name).arg(&place));
+    let ended = end(program(&["classify", "--format", "json", "--exclude"]).arg(name).arg(&place));
     let answers = ended.well().json();
     assert_eq!(answers.len(), 1);
     assert_eq!(answers[0]["passed_over"]["excluded"], 1);

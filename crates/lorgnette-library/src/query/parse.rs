@@ -550,8 +550,8 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Returns whether a NOT, a date in words or a folder begins here, which behind a comma is said of the
-/// whole list: "pizza or burgers, no people".
+/// Returns whether a NOT, a date in words or a folder begins here, which behind a comma is said of
+/// the whole list: "pizza or burgers, no people".
 fn says_of_all(scanner: &Scanner<'_>) -> bool {
     take_negation(&mut scanner.clone())
         || when::period_ahead(scanner).is_some()

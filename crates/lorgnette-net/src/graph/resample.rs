@@ -256,7 +256,8 @@ mod tests {
     #[test]
     fn areas_are_means_of_what_they_cover() {
         let shape = ResampledShape { from: &[1, 2, 3, 1], to: &[1, 1, 2, 1] };
-        // Of the rows 0 1 2 and 3 4 5: column 0 and half of column 1; half of column 1 and column 2.
+        // Of the rows 0 1 2 and 3 4 5: column 0 and half of column 1; half of column 1 and column
+        // 2.
         let means = run(Resample::Area { align_corners: false }, shape, &[]);
         for (mean, sum) in means.iter().zip([0.0 + 0.5 + 3.0 + 2.0, 0.5 + 2.0 + 2.0 + 5.0]) {
             assert!((mean - sum / 3.0_f32).abs() < 1e-6, "{means:?}");

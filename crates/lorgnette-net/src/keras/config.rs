@@ -233,8 +233,8 @@ fn sequential(mut model: Model, config: &Value) -> Result<Model, String> {
     Ok(model)
 }
 
-/// Returns the shape of the input of a layer that is a model, which TensorFlow.js does not repeat in
-/// the model around it.
+/// Returns the shape of the input of a layer that is a model, which TensorFlow.js does not repeat
+/// in the model around it.
 fn shape_of_model(layer: &Layer) -> Option<Value> {
     let input = layer.model.as_ref()?.layers.iter().find(|layer| layer.class == "InputLayer")?;
     let shapes = ["batch_shape", "batch_input_shape"];

@@ -77,8 +77,9 @@ struct Description {
     labels: Vec<String>,
 }
 
-/// Parses a JSON array of names, Teachable Machine's `metadata.json`, or an object of names by output number, also with their synsets
-/// (Keras's `imagenet_class_index.json`) or turned around (Keras's `class_indices`).
+/// Parses a JSON array of names, Teachable Machine's `metadata.json`, or an object of names by
+/// output number, also with their synsets (Keras's `imagenet_class_index.json`) or turned around
+/// (Keras's `class_indices`).
 fn json(text: &str) -> Option<Vec<Entry>> {
     if let Ok(names) = serde_json::from_str::<Vec<String>>(text) {
         return Some(names.into_iter().map(Entry::named).collect());

@@ -294,8 +294,8 @@ fn period_in_digits(word: &str) -> Option<Period> {
     }
 }
 
-/// Returns whether a word is a date like `04/07/2023`, whose day and month could be each other; with
-/// points the day comes first.
+/// Returns whether a word is a date like `04/07/2023`, whose day and month could be each other;
+/// with points the day comes first.
 fn is_day_or_month_first(word: &str) -> bool {
     let numbers = numbers(word).unwrap_or_default();
     matches!(numbers[..], [first, second, year] if !word.contains('.')

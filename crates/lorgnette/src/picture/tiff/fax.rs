@@ -24,8 +24,8 @@ pub(super) struct FaxSize {
     pub(super) rows: usize,
 }
 
-/// Decompresses rows as far as the data goes: a bit a pixel, which is set where it is black, and each
-/// row from a byte on.
+/// Decompresses rows as far as the data goes: a bit a pixel, which is set where it is black, and
+/// each row from a byte on.
 pub(super) fn unpack(data: &[u8], code: FaxCode, size: FaxSize) -> Vec<u8> {
     // Zeros behind it, so that the last codes are found as others are: by the longest that fits.
     let bytes = data.iter().copied().chain([0; 4]).map(Ok::<u8, Infallible>);
@@ -67,8 +67,8 @@ fn unpack_runs(
     rows
 }
 
-/// Skips the marks at the end of a row: at least eleven zeros and a one. No code of a run begins with
-/// more than seven zeros.
+/// Skips the marks at the end of a row: at least eleven zeros and a one. No code of a run begins
+/// with more than seven zeros.
 fn skip_marks(reader: &mut impl BitReader) {
     while reader.peek(9) == Some(0) {
         while reader.peek(1) == Some(0) && reader.consume(1).is_ok() {}
