@@ -75,7 +75,7 @@ impl<'a> Job<'a> {
         match vectors_of_panel::<S>(self.epilogue.layout.channels, panel) {
             1 => self.dispatch_rows::<S, W, 1>(simd, inputs, position),
             4 if const { S::PANEL_VECTORS == 4 } => {
-                self.dispatch_rows::<S, W, 4>(simd, inputs, position)
+                self.dispatch_rows::<S, W, 4>(simd, inputs, position);
             }
             _ => self.dispatch_rows::<S, W, 2>(simd, inputs, position),
         }

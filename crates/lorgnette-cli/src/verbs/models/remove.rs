@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> 
         }
         match catalogue::find(name).and_then(|entry| model_store.remove(&entry)) {
             Ok(Some(bytes)) => {
-                messages.note(&format_args!("{name} removed, {} free", short_size(bytes)))
+                messages.note(&format_args!("{name} removed, {} free", short_size(bytes)));
             }
             Ok(None) => {
                 messages.error(&format_args!("{name} is not installed"));
