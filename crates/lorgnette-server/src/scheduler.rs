@@ -8,6 +8,7 @@
 //! answers it and starts another thread in the place of its own, which ends as soon as it can.
 
 use std::collections::VecDeque;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -116,8 +117,12 @@ impl Drop for CancelOnDrop {
 }
 
 impl Scheduler {
-    /// Starts `workers` threads with a queue of `capacity` requests beyond those that run.
-    pub(crate) fn new(workers: usize, capacity: usize) -> Self {
+    /// Starts `workers` threads, or those that the system gives, with a queue of `capacity` requests
+    /// beyond those that run.
+    ///
+    /// # Errors
+    /// If the system gives no threads.
+    pub(crate) fn new(workers: usize, capacity: usize) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -126,11 +131,13 @@ impl Scheduler {
             mean_us: AtomicU64::new(0),
         });
         let watching = shared.clone();
-        let watcher = thread::spawn(move || watching.watch());
+        let watcher = thread::Builder::new().spawn(move || watching.watch())?;
         for _ in 0..workers {
             shared.start_thread(watcher.thread());
         }
-        Self { shared, watcher: Some(watcher) }
+        let has_threads = !shared.state().threads.is_empty();
+        let scheduler = Self { shared, watcher: Some(watcher) };
+        if has_threads { Ok(scheduler) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
 
     /// Computes `work` on one of the threads when its turn comes.
@@ -366,7 +373,7 @@ mod tests {
 
     #[test]
     fn requests_beyond_the_queue_are_refused_and_told_when_to_come_back() {
-        let scheduler = Arc::new(Scheduler::new(1, 1));
+        let scheduler = Arc::new(Scheduler::new(1, 1).unwrap());
         let runtime = runtime();
         let (release, gate) = mpsc::channel::<()>();
         let (started, has_started) = mpsc::channel();
@@ -400,7 +407,7 @@ mod tests {
 
     #[test]
     fn a_cancelled_request_leaves_the_queue_and_stops() {
-        let scheduler = Arc::new(Scheduler::new(1, 4));
+        let scheduler = Arc::new(Scheduler::new(1, 4).unwrap());
         let runtime = runtime();
         let (started, has_started) = mpsc::channel();
         let (stopped, has_stopped) = mpsc::channel();
@@ -433,7 +440,7 @@ mod tests {
 
     #[test]
     fn a_deadline_ends_the_wait() {
-        let scheduler = Scheduler::new(1, 4);
+        let scheduler = Scheduler::new(1, 4).unwrap();
         let deadline = Instant::now() + Duration::from_millis(30);
         let work = |turn: &Turn| {
             while turn.check().is_ok() {
@@ -451,7 +458,7 @@ mod tests {
     fn a_request_that_takes_too_much_memory_fails_alone() {
         const MANY_BYTES: usize = 64 << 30;
         memory::set_limit(8 << 30);
-        let (scheduler, runtime) = (Scheduler::new(1, 4), runtime());
+        let (scheduler, runtime) = (Scheduler::new(1, 4).unwrap(), runtime());
         let asking = scheduler.run(soon(), |_| {
             let bytes = std::hint::black_box(Vec::<u8>::with_capacity(MANY_BYTES));
             Ok(bytes.len())
@@ -474,7 +481,7 @@ mod tests {
     fn a_request_that_is_given_up_at_the_end_is_not_waited_for() {
         const MANY_BYTES: usize = 64 << 30;
         memory::set_limit(8 << 30);
-        let (scheduler, runtime) = (Arc::new(Scheduler::new(1, 4)), runtime());
+        let (scheduler, runtime) = (Arc::new(Scheduler::new(1, 4).unwrap()), runtime());
         let (release, gate) = mpsc::channel::<()>();
         let (started, has_started) = mpsc::channel();
         let request = {
@@ -503,7 +510,7 @@ mod tests {
 
     #[test]
     fn a_panic_fails_one_request_and_leaves_the_thread() {
-        let scheduler = Scheduler::new(1, 4);
+        let scheduler = Scheduler::new(1, 4).unwrap();
         let runtime = runtime();
         let outcome: Outcome<()> = runtime.block_on(scheduler.run(soon(), |_| panic!("a test")));
         assert_eq!(outcome.map_err(|failure| failure.code), Err(Code::Internal));

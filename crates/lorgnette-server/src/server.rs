@@ -256,7 +256,8 @@ fn app(options: ServerOptions) -> Result<App, StartError> {
         allow_remote: options.allow_remote,
         model_control: options.model_control,
     };
-    Ok(App::new(registry, Scheduler::new(workers, options.queue), metrics, log, settings))
+    let scheduler = Scheduler::new(workers, options.queue).map_err(StartError::Threads)?;
+    Ok(App::new(registry, scheduler, metrics, log, settings))
 }
 
 fn router(app: &Arc<App>) -> Router {

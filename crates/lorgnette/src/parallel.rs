@@ -55,7 +55,8 @@ impl WorkSplit {
 type Done<A> = (usize, Result<A, Box<dyn Any + Send>>);
 
 /// Maps `items` on one thread for each worker. `consume` receives the results in input order, each
-/// as soon as it and all before it are done, until it returns `Break`.
+/// as soon as it and all before it are done, until it returns `Break`. Where the system refuses
+/// threads, those that it gave do the work, or this one.
 ///
 /// # Panics
 /// Resumes the panic of a worker.
@@ -68,7 +69,8 @@ pub fn par_map_ordered<T, A, W>(
     A: Send,
     W: FnMut(usize, &T) -> A + Send,
 {
-    let first = (workers.len() * MAX_AHEAD).min(items.len());
+    let count = workers.len();
+    let first = (count * MAX_AHEAD).min(items.len());
     let (tickets, waiting) = channel();
     let waiting = Mutex::new(waiting);
     let (done, finished) = channel();
@@ -76,15 +78,42 @@ pub fn par_map_ordered<T, A, W>(
         // Cannot fail: the receiver is alive.
         let _ = tickets.send(ticket);
     }
+    // A thread takes its worker when it runs: none is lost with a thread that the system refuses.
+    let workers = Mutex::new(workers);
+    let take = || workers.lock().unwrap_or_else(PoisonError::into_inner).pop();
     thread::scope(|scope| {
-        for worker in workers {
+        let started = (0..count).take_while(|_| {
             let (done, waiting) = (done.clone(), &waiting);
-            scope.spawn(move || worker_loop(worker, items, waiting, &done));
+            let work = move || {
+                if let Some(worker) = take() {
+                    worker_loop(worker, items, waiting, &done);
+                }
+            };
+            thread::Builder::new().spawn_scoped(scope, work).is_ok()
+        });
+        if started.count() == 0
+            && let Some(worker) = take()
+        {
+            return one_by_one(items, worker, consume);
         }
         drop(done);
         // Owns one end of both channels: when it returns or panics, the workers stop.
         collect(items, first, tickets, finished, consume);
     });
+}
+
+/// Maps `items` on this thread.
+fn one_by_one<T, A>(
+    items: &[T],
+    mut worker: impl FnMut(usize, &T) -> A,
+    mut consume: impl FnMut(&T, A) -> ControlFlow<()>,
+) {
+    for (number, item) in items.iter().enumerate() {
+        let answer = worker(number, item);
+        if consume(item, answer).is_break() {
+            break;
+        }
+    }
 }
 
 /// As [`par_map_ordered`], but collects all results. `progress` receives each in order; `Break`

@@ -165,11 +165,12 @@ impl<'a> Report<'a> {
         fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
         // Figures are drawn while the page's photos are decoded.
         std::thread::scope(|scope| {
-            let drawing = scope.spawn(|| self.draw(folder));
+            let drawing = std::thread::Builder::new().spawn_scoped(scope, || self.draw(folder));
             for (name, text) in self.texts(open) {
                 let path = folder.join(name);
                 write_atomically(&path, text.as_bytes()).map_err(|source| failed(&path, source))?;
             }
+            let Ok(drawing) = drawing else { return self.draw(folder) };
             drawing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;
         if let Some(page) = page(self.evaluation, self.scored, open) {

@@ -10,8 +10,10 @@
 
 use std::convert::Infallible;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -85,7 +87,8 @@ impl Watch {
     }
 
     /// Runs `work` on another thread, and `look` on this one again and again until it ends. An
-    /// error of `look` cancels the work. Returns what the work returned, or its panic.
+    /// error of `look` cancels the work. Where the system refuses a thread, the work is done on this
+    /// one, without looking. Returns what the work returned, or its panic.
     ///
     /// # Errors
     /// The error of `look`, when the work has ended.
@@ -94,12 +97,20 @@ impl Watch {
         mut look: impl FnMut(Progress) -> Result<(), E>,
         work: impl FnOnce(&Self) -> T + Send,
     ) -> Result<thread::Result<T>, E> {
+        let work = Mutex::new(Some(work));
+        let run_once = || {
+            let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+            work.expect("it is run on one of two threads")(self)
+        };
         thread::scope(|scope| {
             let (running, end) = mpsc::channel::<Infallible>();
-            let worker = scope.spawn(move || {
+            let on_a_thread = move || {
                 let _running = running;
-                work(self)
-            });
+                run_once()
+            };
+            let Ok(worker) = thread::Builder::new().spawn_scoped(scope, on_a_thread) else {
+                return Ok(catch_unwind(AssertUnwindSafe(run_once)));
+            };
             let mut stopped = None;
             while end.recv_timeout(LOOK_INTERVAL) == Err(RecvTimeoutError::Timeout) {
                 if stopped.is_none() {

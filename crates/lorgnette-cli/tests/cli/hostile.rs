@@ -441,7 +441,7 @@ fn limits_of_the_system_are_errors_with_a_sentence() {
         assert!(ended.err.contains("File too large"), "{}", ended.err);
     }
     assert!(!folder.path("network.plan").exists() && !folder.path("vectors.npy").exists());
-    for kilobytes in [250_000, 300_000, 350_000] {
+    for kilobytes in (240_000..=400_000).step_by(20_000) {
         let arguments = ["map", &coffee, "--threads", "8"];
         let ended = under(&format!("-v {kilobytes}"), &arguments);
         assert!(ended.code.is_some(), "{kilobytes}: {}", ended.err);
