@@ -131,14 +131,17 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         OpenOptions { ignore_orientation: arguments.ignore_orientation, ..OpenOptions::default() };
     let mut options = EvaluatorOptions::default();
     options.open = arguments.decode.open_options(&open_options, model.min_decode_size(), messages);
-    options.folder = model::path(arguments.named.as_deref(), global)?;
+    let model_path = model::path(arguments.named.as_deref(), global)?;
+    options.folder.clone_from(&model_path);
     options.split = arguments.split.map(Split::from);
     options.features = arguments.out.is_some();
-    let evaluator = Evaluator::new(model.clone(), options)?;
+    let with_path = |error| with_path(error, &arguments.folder, model_path.as_deref());
+    let evaluator =
+        Evaluator::new(model.clone(), options).map_err(|error| with_path(error.into()))?;
     let mut observer = EvaluationMessages::new(messages);
     let result = evaluator.run(listing, &mut observer);
     drop(observer);
-    let result = result.map_err(|error| about_photos(error, &arguments.folder))?;
+    let result = result.map_err(with_path)?;
     if let Some(out) = &arguments.out {
         let title = format!("{} on {}", model.name(), arguments.folder.display());
         result
@@ -154,16 +157,21 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     Ok(outcome(arguments.assert_accuracy, accuracy, result.left_out(), messages))
 }
 
-/// Names the photos' folder or list in an error about all of them.
-fn about_photos(error: EvaluateError, folder: &Path) -> anyhow::Error {
-    let is_about_all = matches!(
-        error,
+/// Names the photos' folder or list in an error about all of them, and the model's path in one about
+/// the model.
+fn with_path(error: EvaluateError, photos: &Path, model: Option<&Path>) -> anyhow::Error {
+    let path = match error {
         EvaluateError::NoClass { .. }
-            | EvaluateError::EmptySplit { .. }
-            | EvaluateError::Dataset(DatasetError::TooFew(_))
-    );
+        | EvaluateError::EmptySplit { .. }
+        | EvaluateError::Dataset(DatasetError::TooFew(_)) => Some(photos),
+        EvaluateError::NotTrained | EvaluateError::Model(_) => model,
+        _ => None,
+    };
     let error = anyhow::Error::from(error);
-    if is_about_all { error.context(folder.display().to_string()) } else { error }
+    match path {
+        Some(path) => error.context(path.display().to_string()),
+        None => error,
+    }
 }
 
 impl Arguments {
