@@ -432,8 +432,9 @@ pub(crate) fn identify(bytes: &[u8]) -> Option<&'static str> {
             "a list of names or settings (.pbtxt), not a graph; give it to --labels if it has names"
         }
         _ if begins("{") => {
-            "a JSON file, not a graph, nor the model.json of TensorFlow.js (modelTopology, \
-             weightsManifest)"
+            "a JSON file, not a graph. A model.json of TensorFlow.js is read from its folder if it \
+             has modelTopology and weightsManifest; a graph model must be converted back with \
+             tensorflowjs_converter"
         }
         _ if begins("<") && contains_word(bytes, "<net ") => {
             "the layers of an OpenVINO model (.xml), whose form is not read: give the model that \
