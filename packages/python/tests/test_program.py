@@ -61,7 +61,9 @@ def test_a_closed_pipe_ends_the_program():
 @pytest.mark.parametrize("name", LONG_CALLS)
 def test_ctrl_c_ends_long_calls(name):
     lines = [
-        "import lorgnette, numpy, sys",
+        "import lorgnette, numpy, signal, sys",
+        # A shell starts what runs in its background with the signal ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)",
         "lorgnette.np = numpy",
         "model, photo = lorgnette.load(), sys.argv[1]",
         "model.classify(photo)",
