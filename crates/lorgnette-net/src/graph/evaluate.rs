@@ -221,8 +221,17 @@ pub(crate) fn select_sources(
 
 /// Returns, for each element of a broadcast result, the source element.
 pub(crate) fn sources(shape: &[usize], result: &[usize]) -> Result<Vec<u32>, String> {
-    let mut table = Vec::with_capacity(result.iter().product());
-    for source in broadcast_to(shape, result)?.sources() {
+    let broadcast = broadcast_to(shape, result)?;
+    let count = result.iter().product();
+    // Most constants of a network are combined with those of their shape, or with one number.
+    if shape == result {
+        return (0..count).map(index).collect();
+    }
+    if shape.iter().all(|&length| length == 1) {
+        return Ok(vec![0; count]);
+    }
+    let mut table = Vec::with_capacity(count);
+    for source in broadcast.sources() {
         table.push(index(source.unwrap_or(0))?);
     }
     Ok(table)
