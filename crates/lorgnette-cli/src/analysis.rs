@@ -60,10 +60,12 @@ impl AnalysisArguments {
     /// Opens the network.
     pub(crate) fn network(&self, global: &Global, messages: Messages) -> Result<Analysis> {
         let model = model::open_for_photos(&self.input, &global.for_library(), messages)?;
-        let network = NetworkAnalyser::new(&model, self.map_side as usize)?;
+        let model_ref = global.model_ref(None)?;
+        let network = NetworkAnalyser::new(&model, self.map_side as usize)
+            .map_err(model::with_path(&model_ref))?;
         let open =
             self.decode.open_options(&self.open_options(), network.min_decode_size(), messages);
-        let record = ModelRecord::new(&network, &open)?;
+        let record = ModelRecord::new(&network, &open).map_err(model::with_path(&model_ref))?;
         let WorkSplit { workers, .. } = WorkSplit::new(model.threads(), usize::MAX);
         let level = model.network().run_options().level.name();
         Ok(Analysis { network, record, open, workers, level })

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use lorgnette::dataset::{self, ListingOptions};
 use lorgnette::kernels::{IntegerEpilogue, Level, NumericOptions, Precision, WeightFormat};
 use lorgnette::net::zoo::ZooOptions;
 use lorgnette::photos::Exclusion;
@@ -298,6 +299,53 @@ impl PhotoArguments {
     /// Returns what is left out of folders.
     pub(crate) fn exclude(&self) -> Vec<Exclusion> {
         self.exclusions.exclude.clone()
+    }
+}
+
+/// How the photos of a folder, a list or TFRecord files have their classes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Photos and their classes")]
+pub(crate) struct DatasetArguments {
+    /// Folders within a class's folder are classes of their own, or part of the class; else they
+    /// are left out
+    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "classes")]
+    nested: Option<Nested>,
+
+    /// Photos may have several labels: in a CSV file, or by lying in several folders
+    #[arg(long)]
+    pub(crate) multi_label: bool,
+
+    /// The number of the first class in TFRecord files whose labels have no names, or names without
+    /// numbers [default: told by the number of classes and the records' form]
+    #[arg(long, value_name = "N")]
+    first_label: Option<u32>,
+
+    #[command(flatten)]
+    exclusions: ExcludeArguments,
+}
+
+/// Meaning of folders within a class's folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Nested {
+    // Called by their path, such as animals/cat.
+    Classes,
+    // Of the class they are in.
+    Parts,
+}
+
+impl DatasetArguments {
+    pub(crate) fn listing(&self) -> ListingOptions {
+        let nested = match self.nested {
+            None => dataset::Nested::Ignored,
+            Some(Nested::Classes) => dataset::Nested::Classes,
+            Some(Nested::Parts) => dataset::Nested::Parts,
+        };
+        ListingOptions {
+            nested,
+            multi_label: self.multi_label,
+            exclude: self.exclusions.exclude.clone(),
+            first_label: self.first_label,
+        }
     }
 }
 

@@ -144,6 +144,18 @@ pub(crate) fn path(named: Option<&OsStr>, global: &Global) -> Result<Option<Path
     Ok(global.model_ref(named)?.path(ModelStore::from_env().as_ref())?)
 }
 
+/// Returns what adds the path of a network to an error about it: a model knows only its name.
+pub(crate) fn with_path<E: Into<anyhow::Error>>(
+    model_ref: &ModelRef,
+) -> impl FnOnce(E) -> anyhow::Error + use<E> {
+    let path = model_ref.path(ModelStore::from_env().as_ref()).ok().flatten();
+    let path = path.map(|path| path_text(&path));
+    |error| match (error.into(), path) {
+        (error, Some(path)) if !format!("{error:#}").contains(&path) => error.context(path),
+        (error, _) => error,
+    }
+}
+
 /// The input shape for a batch. `size` is for graphs that take photos of any size; other inputs
 /// were fixed when the model was opened.
 pub(crate) fn input_shape(model: &Model, size: Option<Size>, batch: usize) -> Result<Vec<usize>> {

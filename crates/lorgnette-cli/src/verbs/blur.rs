@@ -196,7 +196,8 @@ impl Arguments {
 
     /// The blurrer of the classes and faces.
     fn blurrer(&self, model: Model, global: &Global) -> Result<Blurrer> {
-        let blurrer = Blurrer::new(model, &self.class, self.map.options(), self.blur_options())?;
+        let blurrer = Blurrer::new(model, &self.class, self.map.options(), self.blur_options())
+            .map_err(model::with_path(&global.model_ref(None)?))?;
         // Names may say faces, too; --faces has the options.
         if !self.faces && !blurrer.blurs_faces() {
             return Ok(blurrer);

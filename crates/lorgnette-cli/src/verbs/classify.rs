@@ -96,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let workers = workers(
         arguments,
         &open_options,
-        &Classifier::new(model.clone())?,
+        &Classifier::new(model.clone()).map_err(model::with_path(&global.model_ref(None)?))?,
         photos.len(),
         &drawings,
     );

@@ -73,7 +73,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         model.min_decode_size(),
         messages,
     );
-    let embedder = Embedder::new(model, arguments.end_point.as_deref())?;
+    let embedder = Embedder::new(model, arguments.end_point.as_deref())
+        .map_err(model::with_path(&global.model_ref(None)?))?;
     let mut matrix = Matrix::default();
     let mut first = true;
     let outcome = answer_photos(

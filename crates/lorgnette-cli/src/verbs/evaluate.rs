@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use lorgnette::Model;
-use lorgnette::dataset::{self, DatasetError, Listing, ListingOptions, Split};
+use lorgnette::dataset::{DatasetError, Listing, Split};
 use lorgnette::evaluate::{EvaluateError, Evaluator, EvaluatorOptions};
 use lorgnette::metrics::Proportion;
 use lorgnette::picture::OpenOptions;
 
 use self::observer::EvaluationMessages;
 use crate::Outcome;
-use crate::arguments::{DecodeArguments, ExcludeArguments, Global, InputArguments, ReportFormat};
+use crate::arguments::{DatasetArguments, DecodeArguments, Global, InputArguments, ReportFormat};
 use crate::messages::Messages;
 use crate::model;
 use crate::stream::{write_json, write_report};
@@ -34,26 +34,12 @@ pub(crate) struct Arguments {
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
 
-    /// Folders within a class's folder are classes of their own, or part of the class; else they
-    /// are left out
-    #[arg(long, value_enum)]
-    nested: Option<Nested>,
-
-    /// Photos may have several labels: in a CSV file, or by lying in several folders
-    #[arg(long)]
-    multi_label: bool,
+    #[command(flatten)]
+    dataset: DatasetArguments,
 
     /// Only photos that the model, made by `lorgnette train`, used for this
     #[arg(long, value_enum)]
     split: Option<SplitName>,
-
-    #[command(flatten)]
-    exclusions: ExcludeArguments,
-
-    /// The number of the first class in TFRecord files whose labels have no names, or names without
-    /// numbers [default: told by the number of classes and the records' form]
-    #[arg(long, value_name = "N")]
-    first_label: Option<u32>,
 
     /// How to write the figures
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
@@ -91,15 +77,6 @@ Examples:
   lorgnette evaluate flowers.model new_flowers --format json | jq .accuracy
   lorgnette evaluate flowers.model new_flowers --assert-accuracy 0.9 --quiet";
 
-/// Meaning of folders within a class's folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Nested {
-    // Called by their path, such as animals/cat.
-    Classes,
-    // Of the class they are in.
-    Parts,
-}
-
 /// Split of photos in a model's training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum SplitName {
@@ -120,7 +97,7 @@ impl From<SplitName> for Split {
 
 /// Evaluates the model.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    let listing = Listing::open(&arguments.folder, &arguments.listing_options())?;
+    let listing = Listing::open(&arguments.folder, &arguments.dataset.listing())?;
     let model = model::open_for_photos_by_name(
         arguments.named.as_deref(),
         &arguments.input,
@@ -180,21 +157,6 @@ impl Arguments {
         match &self.named {
             Some(named) => format!("{} ({})", model.name(), named.display()),
             None => model.name().to_owned(),
-        }
-    }
-
-    fn listing_options(&self) -> ListingOptions {
-        let nested = match self.nested {
-            None => dataset::Nested::Ignored,
-            Some(Nested::Classes) => dataset::Nested::Classes,
-            Some(Nested::Parts) => dataset::Nested::Parts,
-        };
-        let exclude = self.exclusions.exclude.clone();
-        ListingOptions {
-            nested,
-            multi_label: self.multi_label,
-            exclude,
-            first_label: self.first_label,
         }
     }
 }

@@ -217,7 +217,8 @@ fn import_files(
     messages: Messages,
 ) -> Result<Outcome> {
     let model = model::open_for_photos(&import.input, global, messages)?;
-    let extractor = Extractor::new(model, import.features.as_deref(), OpenOptions::default())?;
+    let extractor = Extractor::new(model, import.features.as_deref(), OpenOptions::default())
+        .map_err(model::with_path(&global.model_ref(None)?))?;
     let listing = Listing::open(&import.folder, &ListingOptions::default())?;
     let dataset = Dataset::read(listing, 1, &mut ())?;
     if dataset.examples.is_empty() {

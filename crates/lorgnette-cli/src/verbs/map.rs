@@ -152,7 +152,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let model = model::open_for_photos(&arguments.input, global, messages)?;
     let options =
         SegmentationOptions { unknown_below: arguments.unknown_below, ..arguments.map.options() };
-    let segmenter = Segmenter::new(model, options)?;
+    let segmenter =
+        Segmenter::new(model, options).map_err(model::with_path(&global.model_ref(None)?))?;
     let drawings = Drawings::new(arguments, &photos, segmenter.model())?;
     let coco = Mutex::new(Coco::default());
     let workers = workers(arguments, &segmenter, photos.len(), &drawings, messages);

@@ -25,7 +25,7 @@ use self::observer::TrainingObserver;
 use self::settings::{AugmentationArguments, HeadArguments, SplitArguments};
 use self::stopwatch::Stopwatch;
 use crate::Outcome;
-use crate::arguments::{DecodeArguments, Global, InputArguments, ReportFormat};
+use crate::arguments::{DatasetArguments, DecodeArguments, Global, InputArguments, ReportFormat};
 use crate::interrupt::Interrupt;
 use crate::messages::Messages;
 use crate::model;
@@ -92,6 +92,9 @@ pub(crate) struct Arguments {
     time: bool,
 
     #[command(flatten)]
+    dataset: DatasetArguments,
+
+    #[command(flatten)]
     splitting: SplitArguments,
 
     #[command(flatten)]
@@ -148,7 +151,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let model = model::open_ref(&base, &options, messages)?;
     let open_options =
         arguments.decode.open_options(&arguments.open_options(), model.min_decode_size(), messages);
-    let extractor = Extractor::new(model, features(arguments, previous.as_ref()), open_options)?;
+    let extractor = Extractor::new(model, features(arguments, previous.as_ref()), open_options)
+        .map_err(model::with_path(&base))?;
     let mut options = arguments.options(TrainerOptions::new(folder), base, options)?;
     options.threads = threads;
     options.split = arguments.splitting.options(previous.as_ref())?;

@@ -227,6 +227,38 @@ fn onnx_models() {
     });
 }
 
+#[test]
+fn layers_models() {
+    /// Numbers of a convolution of one channel.
+    const NUMBERS: usize = 2;
+    // Weights are looked for by the end of their names.
+    grows_with_the_input("layers of a TensorFlow.js model", 4000, |folder, size| {
+        let name = |number| format!("conv_{number}");
+        let layer = |number| {
+            let start = r#""batch_input_shape":[null,8,8,1],"#;
+            let (start, name) = (if number == 0 { start } else { "" }, name(number));
+            format!(
+                r#"{{"class_name":"Conv2D","config":{{{start}"name":"{name}","filters":1,"kernel_size":[1,1]}}}}"#
+            )
+        };
+        let weights = |number| {
+            let name = name(number);
+            format!(
+                r#"{{"name":"{name}/kernel","shape":[1,1,1,1],"dtype":"float32"}},{{"name":"{name}/bias","shape":[1],"dtype":"float32"}}"#
+            )
+        };
+        let list =
+            |each: &dyn Fn(usize) -> String| (0..size).map(each).collect::<Vec<_>>().join(",");
+        let (layers, weights) = (list(&layer), list(&weights));
+        let model = format!(
+            r#"{{"modelTopology":{{"keras_version":"2.15.0","model_config":{{"class_name":"Sequential","config":{{"name":"s","layers":[{layers}]}}}}}},"weightsManifest":[{{"paths":["weights.bin"],"weights":[{weights}]}}]}}"#
+        );
+        fs::write(folder.path("model.json"), model).unwrap();
+        fs::write(folder.path("weights.bin"), 1_f32.to_le_bytes().repeat(NUMBERS * size)).unwrap();
+        words(&["explain", &folder.text("model.json")])
+    });
+}
+
 /// A chunk of a PNG, with its checksum.
 fn chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
     let mut crc = flate2::Crc::new();

@@ -10,7 +10,7 @@ use lorgnette_kernels::{
 
 use super::op::{self, Dequantize, Epilogue, MatMul, Op, Pool};
 use super::quantized::{IntegerArgs, IntegerKernel, Operand, Quantized, Target};
-use super::rearrange::{axis, broadcast_to, indices, rearrangement, strides};
+use super::rearrange::{at_each_index, axis, broadcast_to, rearrangement, strides};
 use super::resample::{ResampledShape, Resampling};
 use super::shape::{Fact, TypedGraph, picture, resolve};
 use super::{Node, NodeId};
@@ -254,7 +254,8 @@ pub(crate) fn groups(shape: &[usize], axes: &[i64]) -> Result<(Vec<u32>, usize),
     let steps = strides(shape);
     let walk = |dims: &[usize]| -> Vec<usize> {
         let lengths: Vec<usize> = dims.iter().map(|&d| shape[d]).collect();
-        indices(&lengths).map(|at| at.iter().zip(dims).map(|(i, &d)| i * steps[d]).sum()).collect()
+        let place = |at: &[usize]| at.iter().zip(dims).map(|(i, &d)| i * steps[d]).sum();
+        at_each_index(&lengths, place).collect()
     };
     let offsets = walk(&reduced_axes);
     let sources = walk(&kept_axes)

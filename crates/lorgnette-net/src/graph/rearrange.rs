@@ -24,25 +24,27 @@ impl Rearrangement {
     /// Returns the input element for each element of the result in row-major order; `None` stands
     /// for the fill value.
     pub fn sources(&self) -> impl Iterator<Item = Option<usize>> {
-        indices(&self.shape).map(|index| (self.source)(&index))
+        at_each_index(&self.shape, |index| (self.source)(index))
     }
 }
 
-/// Iterates over all indices of a shape, in row-major order.
-pub fn indices(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> {
+/// Returns the value of a function at each index of a shape, in row-major order.
+pub fn at_each_index<T>(
+    shape: &[usize],
+    mut function: impl FnMut(&[usize]) -> T,
+) -> impl Iterator<Item = T> {
     let count: usize = shape.iter().product();
-    let shape = shape.to_vec();
     let mut index = vec![0; shape.len()];
     (0..count).map(move |_| {
-        let current = index.clone();
-        for (position, &length) in index.iter_mut().zip(&shape).rev() {
+        let value = function(&index);
+        for (position, &length) in index.iter_mut().zip(shape).rev() {
             *position += 1;
             if *position < length {
                 break;
             }
             *position = 0;
         }
-        current
+        value
     })
 }
 

@@ -18,11 +18,25 @@ pub(super) type NamedTensors = BTreeMap<String, Tensor>;
 enum Scheme<'f> {
     /// Whole-model `.h5`: for each layer of the outermost model, its weights by name and in order,
     /// those of models within it among them.
-    Layers { file: &'f Hdf5, layers: HashMap<String, Vec<(String, Object<'f>)>> },
+    Layers { file: &'f Hdf5, layers: HashMap<String, LayerWeights<'f>> },
     /// `.keras`: the datasets by their path, such as `layers/conv2d_1/vars/0`.
     Paths { file: &'f Hdf5, root: &'static str, datasets: BTreeMap<String, Object<'f>> },
     /// TensorFlow.js: the tensors themselves.
-    Names(NamedTensors),
+    Names(ByName<Tensor>),
+}
+
+/// The weights of a layer of the outermost model.
+#[derive(Debug)]
+struct LayerWeights<'f> {
+    in_order: Vec<Object<'f>>,
+    by_name: ByName<usize>,
+}
+
+/// Values by names of which the scopes before a layer's name are not known.
+#[derive(Debug)]
+struct ByName<T> {
+    /// The names from their last byte to their first, in order: names of one end are neighbours.
+    names: Vec<(Vec<u8>, T)>,
 }
 
 /// Where a layer is in the model.
@@ -54,13 +68,17 @@ impl<'f> Weights<'f> {
                 group => group,
             };
             let Some(group) = group else { continue };
-            let mut own = Vec::new();
+            let mut in_order = Vec::new();
+            let mut names_of_layer = Vec::new();
             for name in names(&group, "weight_names")? {
                 if let Some(dataset) = datasets.remove(&format!("{layer}/{name}")) {
-                    own.push((name, dataset));
+                    let name = name.strip_suffix(":0").unwrap_or(&name).to_owned();
+                    names_of_layer.push((name, in_order.len()));
+                    in_order.push(dataset);
                 }
             }
-            layers.insert(layer, own);
+            let by_name = ByName::new(names_of_layer);
+            layers.insert(layer, LayerWeights { in_order, by_name });
         }
         Ok(Self { scheme: Scheme::Layers { file, layers } })
     }
@@ -75,7 +93,7 @@ impl<'f> Weights<'f> {
 
     /// Takes tensors by their names.
     pub(super) fn of_names(tensors: NamedTensors) -> Self {
-        Self { scheme: Scheme::Names(tensors) }
+        Self { scheme: Scheme::Names(ByName::new(tensors)) }
     }
 
     /// Returns the variable number `index` of `names`, the variables of a layer.
@@ -93,14 +111,14 @@ impl<'f> Weights<'f> {
         let (file, object) = match &self.scheme {
             Scheme::Layers { file, layers } => {
                 let own = layers.get(&layer.outer);
-                (file, own.and_then(|own| by_name(own, layer, names, index)))
+                (file, own.and_then(|own| own.get(layer, names, index)))
             }
             Scheme::Paths { file, root, datasets } => {
                 let path = layer.path.replace("layers", root);
                 (file, datasets.get(&format!("{path}/vars/{index}")))
             }
             Scheme::Names(tensors) => {
-                return named(tensors, layer, names[index]).ok_or_else(missing);
+                return tensors.only(layer, names[index]).cloned().ok_or_else(missing);
             }
         };
         read(file, object.ok_or_else(missing)?).map_err(|what| format!("{}: {what}", wanted()))
@@ -123,37 +141,44 @@ fn read(file: &Hdf5, object: &Object<'_>) -> Result<Tensor, String> {
     }
 }
 
-/// Finds the only tensor of a name in the scope of a layer.
-fn named(tensors: &NamedTensors, layer: &LayerPlace, name: &str) -> Option<Tensor> {
-    let own = format!("{}/{name}", layer.name);
-    let is_own = |key: &str| {
-        key.strip_suffix(&own).is_some_and(|scope| scope.is_empty() || scope.ends_with('/'))
-    };
-    let mut fitting = tensors.iter().filter(|(key, _)| is_own(key));
-    let (_, tensor) = fitting.next()?;
-    fitting.next().is_none().then(|| tensor.clone())
+impl<'f> LayerWeights<'f> {
+    /// Finds a variable by its name; or, of a layer that is no model, by its place, because layers
+    /// are renamed.
+    fn get(&self, layer: &LayerPlace, names: &[&str], index: usize) -> Option<&Object<'f>> {
+        if let Some(&place) = self.by_name.only(layer, names[index]) {
+            return self.in_order.get(place);
+        }
+        let is_in_order = !layer.is_nested && self.in_order.len() == names.len();
+        is_in_order.then(|| self.in_order.get(index)).flatten()
+    }
 }
 
-/// Finds a variable among those of a layer of the outermost model: by its name; or, of a layer that
-/// is no model, by its place, because layers are renamed.
-fn by_name<'w, 'f>(
-    own: &'w [(String, Object<'f>)],
-    layer: &LayerPlace,
-    names: &[&str],
-    index: usize,
-) -> Option<&'w Object<'f>> {
-    let is_wanted = |(name, _): &&(String, Object<'f>)| {
-        let name = name.strip_suffix(":0").unwrap_or(name);
-        let (scope, last) = name.rsplit_once('/').unwrap_or(("", name));
-        let parent = scope.rsplit('/').next().unwrap_or_default();
-        last == names[index] && parent == layer.name
-    };
-    let mut fitting = own.iter().filter(is_wanted);
-    if let (Some((_, object)), None) = (fitting.next(), fitting.next()) {
-        return Some(object);
+impl<T> ByName<T> {
+    fn new(names: impl IntoIterator<Item = (String, T)>) -> Self {
+        let reversed = |name: String| name.bytes().rev().collect();
+        let mut names: Vec<(Vec<u8>, T)> =
+            names.into_iter().map(|(name, value)| (reversed(name), value)).collect();
+        names.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Self { names }
     }
-    let in_order = !layer.is_nested && own.len() == names.len();
-    in_order.then(|| own.get(index).map(|(_, object)| object)).flatten()
+
+    /// Returns the only value of this name in the scope of a layer, wherever the layer is.
+    fn only(&self, layer: &LayerPlace, name: &str) -> Option<&T> {
+        let mut end: Vec<u8> = format!("{}/{name}", layer.name).into_bytes();
+        end.reverse();
+        let whole = self.starting_with(&end).iter().take_while(|(name, _)| *name == end);
+        let before = [end.as_slice(), b"/"].concat();
+        let is_scoped = |(name, _): &&(Vec<u8>, T)| name.starts_with(&before);
+        let scoped = self.starting_with(&before).iter().take_while(is_scoped);
+        let mut fitting = whole.chain(scoped);
+        let (_, value) = fitting.next()?;
+        fitting.next().is_none().then_some(value)
+    }
+
+    /// Returns the names from the first that may start with `end` on.
+    fn starting_with(&self, end: &[u8]) -> &[(Vec<u8>, T)] {
+        &self.names[self.names.partition_point(|(name, _)| name.as_slice() < end)..]
+    }
 }
 
 /// Returns a list of names; Keras divides long ones into several attributes.

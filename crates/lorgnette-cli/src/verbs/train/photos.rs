@@ -25,7 +25,7 @@ pub(super) fn read(
     messages: Messages,
     interrupt: &Interrupt,
 ) -> Result<Option<Dataset>> {
-    let mut options = arguments.splitting.listing();
+    let mut options = arguments.dataset.listing();
     options.multi_label |= previous.is_some_and(PreviousModel::is_multi_label);
     let listing = match &arguments.folder {
         Some(folder) => Listing::open(folder, &options)?,

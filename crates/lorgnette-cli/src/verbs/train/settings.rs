@@ -2,35 +2,15 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
-use lorgnette::dataset::{Grouping, ListingOptions, PathPattern, SplitBy, SplitOptions};
+use lorgnette::dataset::{Grouping, PathPattern, SplitBy, SplitOptions};
 use lorgnette::features::AugmentationOptions;
 use lorgnette::head::{ClassWeights, OutputKind, Recipe, TrainOptions};
-
 use lorgnette::train::PreviousModel;
-
-use crate::arguments::ExcludeArguments;
 
 /// Splits of the photos.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Photos and splits")]
+#[command(next_help_heading = "Splits")]
 pub(super) struct SplitArguments {
-    /// Folders within a class's folder are classes of their own, or part of the class; else they
-    /// are left out
-    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "classes")]
-    pub(super) nested: Option<Nested>,
-
-    #[command(flatten)]
-    pub(super) exclusions: ExcludeArguments,
-
-    /// Photos may have several labels: in a CSV file, or by lying in several folders
-    #[arg(long)]
-    pub(super) multi_label: bool,
-
-    /// The number of the first class in TFRecord files whose labels have no names, or names without
-    /// numbers [default: told by the number of classes and the records' form]
-    #[arg(long, value_name = "N")]
-    pub(super) first_label: Option<u32>,
-
     /// Key of the split: the digest of a photo's content, or of its path, as in retrain.py
     #[arg(long, value_enum, default_value_t = SplitMethod::Content)]
     pub(super) split: SplitMethod,
@@ -61,15 +41,6 @@ pub(super) struct SplitArguments {
     pub(super) split_seed: Option<u64>,
 }
 
-/// Meaning of folders within a class's folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Nested {
-    // Called by their path, such as animals/cat.
-    Classes,
-    // Of the class they are in.
-    Parts,
-}
-
 /// Key of the splits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum SplitMethod {
@@ -80,21 +51,6 @@ pub(super) enum SplitMethod {
 }
 
 impl SplitArguments {
-    pub(super) fn listing(&self) -> ListingOptions {
-        let nested = match self.nested {
-            None => lorgnette::dataset::Nested::Ignored,
-            Some(Nested::Classes) => lorgnette::dataset::Nested::Classes,
-            Some(Nested::Parts) => lorgnette::dataset::Nested::Parts,
-        };
-        let exclude = self.exclusions.exclude.clone();
-        ListingOptions {
-            nested,
-            multi_label: self.multi_label,
-            exclude,
-            first_label: self.first_label,
-        }
-    }
-
     /// Returns the split options; those of a previous model are the defaults.
     pub(super) fn options(&self, previous: Option<&PreviousModel>) -> Result<SplitOptions> {
         let previous_data = previous.map(|previous| &previous.model().card.data);
