@@ -241,7 +241,7 @@ fn wrong_libraries_and_folders_are_reported() {
         "{}",
         nowhere.err
     );
-    let unsaid = crate::program::end(program(&["library", "list"]).env_remove("LORGNETTE_LIBRARY"));
+    let unsaid = lorgnette(&["library", "list"]);
     assert!(unsaid.code == Some(2) && unsaid.err.contains("--library"), "{}", unsaid.err);
     let unsaid = lorgnette(&["index", "--library", &folder.text("new.lgn")]);
     assert!(unsaid.code == Some(2) && unsaid.err.contains("which folders?"), "{}", unsaid.err);

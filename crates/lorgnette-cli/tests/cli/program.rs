@@ -1,9 +1,11 @@
 //! Running the program, and the photos to run it on.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -34,9 +36,22 @@ pub(crate) fn program<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
         .args(arguments)
         .env_remove("LORGNETTE_MODEL")
         .env_remove("LORGNETTE_LEVEL")
-        .env_remove("COLUMNS");
-    command.env_remove("LORGNETTE_MIRROR");
+        .env_remove("LORGNETTE_LIBRARY")
+        .env_remove("LORGNETTE_MIRROR")
+        .env_remove("COLUMNS")
+        .env("LORGNETTE_HOME", home());
     command
+}
+
+/// A model home for all tests of this run: the user's own may have models, a library and features.
+fn home() -> &'static Path {
+    static HOME: OnceLock<PathBuf> = OnceLock::new();
+    HOME.get_or_init(|| {
+        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("home");
+        let _ = fs::remove_dir_all(&home);
+        fs::create_dir_all(&home).unwrap();
+        home
+    })
 }
 
 /// Runs the program to its end.
