@@ -22,8 +22,8 @@ use crate::model_store::ModelStore;
 use crate::observer::{Observer, Progress, report};
 use crate::picture::{Picture, PictureRef};
 use crate::preprocess::{
-    ChannelOrder, Chosen, PreprocessRule, Preprocessing, PreprocessingNumbers, Preprocessor,
-    choose, decoded_image,
+    ChannelOrder, Chosen, Evidence, PreprocessRule, Preprocessing, PreprocessingNumbers,
+    Preprocessor, choose, decoded_image,
 };
 use crate::scores::{check_finite, score_names};
 use crate::trained::card::Card;
@@ -158,7 +158,7 @@ impl Model {
     pub fn embedded(options: &ModelOptions) -> Result<Self> {
         let (load, run) = (load_options(options), run_options(options));
         let network = Network::from_bytes(EMBEDDED, EMBEDDED_NAME, load, run)?;
-        let float = Self::new(EMBEDDED_NAME.to_owned(), network, options)?;
+        let float = Self::with_evidence(EMBEDDED_NAME.into(), network, Evidence::Family, options)?;
         if options.integers { float.with_integers(EMBEDDED_RANGES, options) } else { Ok(float) }
     }
 
@@ -229,10 +229,19 @@ impl Model {
     }
 
     fn new(name: String, network: Network, options: &ModelOptions) -> Result<Self> {
+        Self::with_evidence(name, network, Evidence::Graph, options)
+    }
+
+    fn with_evidence(
+        name: String,
+        network: Network,
+        evidence: Evidence,
+        options: &ModelOptions,
+    ) -> Result<Self> {
         let signature = network.signature()?;
         let family = family::recognise(&network);
         let Chosen { preprocess, rule, resizes_itself, notes } =
-            choose(&name, &network, family, options)?;
+            choose(&name, &network, family, evidence, options)?;
         let scores = scores_shape(&network, &signature, &preprocess)?;
         let mut label_source =
             LabelSource::for_network(&network, class_count(&scores), options.labels.as_deref())?;

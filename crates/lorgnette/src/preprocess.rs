@@ -21,7 +21,7 @@ use self::sample::Source;
 use crate::picture::{Picture, PictureRef};
 
 pub use self::choose::PreprocessRule;
-pub(crate) use self::choose::{Chosen, choose};
+pub(crate) use self::choose::{Chosen, Evidence, choose};
 pub use self::decoded::{DecodedImage, decoded_image};
 pub use self::numbers::PreprocessingNumbers;
 pub(crate) use self::unresized::Unresized;

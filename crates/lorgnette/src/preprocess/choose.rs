@@ -116,6 +116,16 @@ impl Style {
     }
 }
 
+/// What tells a preprocessing that the caller does not give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    /// The model's metadata and nodes, its family's name last.
+    Graph,
+    /// The family: the network is one that is known.
+    #[cfg_attr(not(feature = "embedded"), expect(dead_code))]
+    Family,
+}
+
 /// Chooses the preprocessing and the size of a network's input.
 ///
 /// # Errors
@@ -124,16 +134,18 @@ pub(crate) fn choose(
     name: &str,
     network: &Network,
     family: Option<Family>,
+    evidence: Evidence,
     options: &ModelOptions,
 ) -> Result<Chosen> {
     let signature = network.signature()?;
-    let before = match network.net() {
-        None => network.arithmetic_before_input()?,
-        Some(_) => None,
+    let before = match (network.net(), evidence) {
+        (None, Evidence::Graph) => network.arithmetic_before_input()?,
+        _ => None,
     };
-    let (style, rule) = match options.preprocess {
-        Some(preprocessing) => (Style::new(preprocessing), PreprocessRule::Given),
-        None => style(network, &signature, before.as_ref(), family)?,
+    let (style, rule) = match (options.preprocess, evidence) {
+        (Some(preprocessing), _) => (Style::new(preprocessing), PreprocessRule::Given),
+        (None, Evidence::Graph) => style(network, &signature, before.as_ref(), family)?,
+        (None, Evidence::Family) => by_family(family),
     };
     let mut notes = Vec::new();
     if let PreprocessRule::Maker { maker, .. } = &rule
