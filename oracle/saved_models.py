@@ -168,6 +168,41 @@ def module_with_bytes(models):
     models.record(name, {'image_bytes': feed}, {'scores': net.serve(feed)['scores']}, inspect.getdoc(module_with_bytes))
 
 
+def module_that_decodes(models):
+    """A signature that takes files, by which TensorFlow Serving is asked, beside one that takes pixels."""
+    name = 'tf2_decodes'
+
+    class Net(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.filter = tf.Variable(numbers(2, 2, 3, 4, seed=1))
+
+        def scores(self, x):
+            return tf.nn.softmax(tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(x, self.filter, 1, 'VALID')), [1, 2]))
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name='files')])
+        def serve(self, files):
+            def each(file):
+                x = tf.image.convert_image_dtype(tf.io.decode_png(file, 3), tf.float32)
+                return tf.image.resize(x, [6, 5])
+            return {'scores': self.scores(tf.map_fn(each, files, fn_output_signature=tf.float32))}
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 6, 5, 3], tf.float32, name='pixels')])
+        def pixels(self, pixels):
+            return {'scores': self.scores(pixels * 2.0 - 1.0)}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name='numbers')])
+        def parse(self, texts):
+            x = tf.map_fn(lambda text: tf.io.parse_tensor(text, tf.float32), texts, fn_output_signature=tf.float32)
+            return {'scores': self.scores(tf.reshape(x, [-1, 6, 5, 3]))}
+
+    net = Net()
+    tf.saved_model.save(net, models.path(name), signatures={'serving_default': net.serve, 'pixels': net.pixels})
+    feed = numbers(2, 6, 5, 3, low=0)
+    tf.saved_model.save(net, models.path('tf2_parses'), signatures={'serving_default': net.parse, 'pixels': net.pixels})
+    models.record('tf2_parses', {'pixels': feed}, {'scores': net.pixels(feed)['scores']}, 'A signature that takes tensors as text, beside one that takes pixels.')
+
+
 def module_with_map(models):
     """A tf.map_fn over the pictures of a batch: a loop in functions, with variables in its body."""
     name = 'tf2_map'
@@ -364,6 +399,40 @@ def functions(k):
     return k.Model(inputs, L.Dense(3, activation='softmax', name='answer')(2.0 - x), name='functions')
 
 
+def parts(k):
+    """Functions between layers that take tensors apart and put them together, as preprocess_input of ResNet does."""
+    L = k.layers
+    inputs = L.Input((6, 8, 3), name='pixels')
+    rows = np.linspace(0, 1, 6, dtype=np.float32).reshape(6, 1, 1)
+    if k is keras:
+        ops = keras.ops
+        x = keras.applications.resnet50.preprocess_input(inputs)
+        small = ops.image.resize(inputs, (3, 4))
+        stack, join, mean, widen, narrow = ops.stack, ops.concatenate, ops.mean, ops.expand_dims, ops.squeeze
+    else:
+        x = tf.stack([inputs[..., 2], inputs[..., 1], inputs[..., 0]], axis=-1) - np.float32([103.939, 116.779, 123.68])
+        small = tf.image.resize(inputs, [3, 4], method='nearest')
+        stack, join, mean, widen, narrow = tf.stack, tf.concat, tf.reduce_mean, tf.expand_dims, tf.squeeze
+    x = L.Conv2D(4, 3, padding='same', name='conv')(x / 64.0 + rows)
+    x = join([x[:, 1:5, ::2], stack([x[:, :4, at] for at in (-1, 0, 3, 2)], axis=2)], axis=-1)
+    pooled = join([mean(x, axis=[1, 2]), mean(small / 255.0, axis=(1, 2))], axis=1)
+    pooled = narrow(widen(pooled, 1), 1)
+    return k.Model(inputs, L.Dense(3, activation='softmax', name='answer')(pooled), name='parts')
+
+
+def slashes(k):
+    """A base whose layers have slashes in their names, as DenseNet's have, within a model."""
+    L = k.layers
+    base_in = L.Input((8, 8, 3), name='base_in')
+    x = L.Conv2D(4, 3, use_bias=False, name='conv1/conv')(base_in)
+    x = L.BatchNormalization(name='conv1/bn')(x)
+    x = L.Conv2D(4, 3, use_bias=False, name='conv')(L.ReLU(name='conv1/relu')(x))
+    base = k.Model(base_in, L.ReLU(name='relu')(L.BatchNormalization(name='bn')(x)), name='base')
+    inputs = L.Input((8, 8, 3), name='pixels')
+    pooled = L.GlobalAveragePooling2D(name='pool')(base(inputs))
+    return k.Model(inputs, L.Dense(3, activation='softmax', name='answer')(pooled), name='slashes')
+
+
 def resized(k):
     """Crops, borders and sizes of layers that keep the aspect ratio, and random ones, which do less at inference."""
     L = k.layers
@@ -419,7 +488,7 @@ def channels_first(k):
 
 KERAS = {'group_norms': (group_norms, 'answer', (2, 7, 6, 3)), 'channels_first': (channels_first, 'answer', (2, 3, 12, 10)), 'transposed': (transposed, 'answer', (2, 4, 5, 3)), 'groups': (groups, 'answer', (2, 7, 6, 3)), 'layers': (every_layer, 'answer', (2, 16, 14, 3)), 'activations': (activations, 'all', (2, 4, 4, 3)),
          'nested': (nested, 'answer', (2, 8, 8, 3)), 'sequential': (sequential, 'answer', (2, 10, 9, 3)),
-         'functions': (functions, 'answer', (2, 6, 6, 3)), 'resized': (resized, 'answer', (2, 11, 17, 3)), 'normalized': (normalized, 'answer', (2, 6, 5, 3))}
+         'functions': (functions, 'answer', (2, 6, 6, 3)), 'parts': (parts, 'answer', (2, 6, 8, 3)), 'slashes': (slashes, 'answer', (2, 8, 8, 3)), 'resized': (resized, 'answer', (2, 11, 17, 3)), 'normalized': (normalized, 'answer', (2, 6, 5, 3))}
 
 
 def keras_files(models, model, name, k, feed, output, what):
@@ -428,7 +497,7 @@ def keras_files(models, model, name, k, feed, output, what):
     version = 'keras3' if k is keras else 'keras2'
     key = model.input_names[0] if k is tf_keras else model._layers[0].name
     # tf_keras 2.21 cannot write the ellipsis of a slice into .keras files.
-    endings = ('h5',) if (version, name) == ('keras2', 'functions') else ('keras', 'h5')
+    endings = ('h5',) if version == 'keras2' and name in ('functions', 'parts') else ('keras', 'h5')
     for ending in endings:
         graph = f'{version}_{name}.{ending}'
         model.save(models.path(graph))
@@ -458,13 +527,14 @@ def keras_models(models):
     for k in (keras, tf_keras):
         for name, (make, output, shape) in KERAS.items():
             version = 'keras3' if k is keras else 'keras2'
-            if not models.wanted(f'{version}_{name}'):
+            # Keras 3 takes no slashes in names.
+            if not models.wanted(f'{version}_{name}') or (k is keras and name == 'slashes'):
                 continue
             k.backend.clear_session()
             model = make(k)
             if name != 'normalized':
                 stir(model)
-            scale = 255 if name in ('sequential', 'functions', 'normalized') else 2
+            scale = 255 if name in ('sequential', 'functions', 'normalized', 'parts') else 2
             feed = numbers(*shape, low=0 if scale == 255 else -2, high=scale)
             if name == 'sequential':
                 output = model.layers[-1].name
@@ -514,7 +584,7 @@ def main():
     if arguments.applications:
         applications(models)
     else:
-        for make in (module_with_nested_functions, module_with_branches, module_with_bytes, module_with_map, tf1_variables, tf1_resources, tf1_hub):
+        for make in (module_with_nested_functions, module_with_branches, module_with_bytes, module_that_decodes, module_with_map, tf1_variables, tf1_resources, tf1_hub):
             make(models)
         random_layers(models)
         keras_models(models)

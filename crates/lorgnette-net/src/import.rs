@@ -22,12 +22,13 @@ mod trained_range;
 
 pub use decoding::Decoding;
 pub(crate) use layout::CHANNELS_LAST;
+pub(crate) use operation::decodes_a_photo;
 pub(crate) use operation::quantized::is_quantized_operation;
 pub(crate) use signature::Interface;
 pub use signature::{InputCandidate, Signature};
 pub(crate) use trained_range::TrainedRange;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -147,7 +148,8 @@ impl GraphDef {
                 return Err(format(format!("two nodes are called '{}'", node.name)));
             }
         }
-        let interface = Box::default();
+        let aliases = published_names(&nodes, &by_name);
+        let interface = Box::new(Interface { aliases, ..Interface::default() });
         Ok(Self { path: path.into(), file, nodes, by_name, variables: None, interface })
     }
 
@@ -357,12 +359,26 @@ impl GraphDef {
             return Ok((index, 0));
         }
         let (node, port) = split_port(name);
-        let index = self.by_name.get(node).ok_or_else(|| {
+        let called = if port == 0 { self.node_called(node) } else { node };
+        let index = self.by_name.get(called).ok_or_else(|| {
             let aliases = self.interface.aliases.keys().map(String::as_str);
             Error::unknown("node", node, self.names().chain(aliases))
         })?;
         Ok((*index, port))
     }
+}
+
+/// Returns the names under which TF-Slim's documentation knows the probabilities, for graphs from
+/// which an optimiser has removed the reshape that does nothing.
+fn published_names(
+    nodes: &[proto::NodeDef],
+    by_name: &HashMap<String, usize>,
+) -> BTreeMap<String, String> {
+    let softmaxes = nodes.iter().filter_map(|node| {
+        let scope = node.name.strip_suffix("/Predictions/Softmax")?;
+        Some((format!("{scope}/Predictions/Reshape_1"), node.name.clone()))
+    });
+    softmaxes.filter(|(name, _)| !by_name.contains_key(name)).collect()
 }
 
 /// Checks that a graph may take `bytes` when it is decoded: a small archive can hold a file of

@@ -49,13 +49,16 @@ pub(crate) fn open(path: &Path, wanted: Option<&str>) -> Result<GraphDef> {
         .map_err(|_| format("not a SavedModel, or a damaged one: get another copy".into()))?;
     let meta_graph = signature::for_inference(decoded.meta_graphs)
         .ok_or_else(|| format("this SavedModel has no graph".into()))?;
-    let signatures = signature::signatures(&meta_graph, wanted, path)?;
-    let graph =
-        meta_graph.graph_def.ok_or_else(|| format("this SavedModel has no graph".into()))?;
-    let operations = meta_graph.meta_info_def.and_then(|info| info.stripped_op_list);
-    let operations = operations.map(|list| list.op).unwrap_or_default();
-    let nodes = inline::inline(&graph, &operations, file.bytes().len())
+    let graph = meta_graph
+        .graph_def
+        .as_ref()
+        .ok_or_else(|| format("this SavedModel has no graph".into()))?;
+    let operations = meta_graph.meta_info_def.as_ref();
+    let operations = operations.and_then(|info| info.stripped_op_list.as_ref());
+    let operations = operations.map_or(&[][..], |list| list.op.as_slice());
+    let nodes = inline::inline(graph, operations, file.bytes().len())
         .map_err(|what| format(format!("a damaged SavedModel: {what}")))?;
+    let signatures = signature::signatures(&meta_graph, &nodes, wanted, path)?;
     let keys = restore::keys(&nodes);
     let interface = interface(signatures, &nodes).map_err(format)?;
     let nodes = needed(nodes, &interface);

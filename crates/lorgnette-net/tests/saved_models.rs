@@ -92,6 +92,17 @@ fn signatures_can_be_chosen() {
     assert!(error.contains("only SavedModels have signatures"), "{error}");
 }
 
+/// TensorFlow Serving answers by `serving_default`, which often takes files.
+#[test]
+fn the_usual_signature_is_chosen_if_it_takes_pictures() {
+    let models = Models::unpack();
+    for (name, expected) in [("tf2_decodes", "serving_default"), ("tf2_parses", "pixels")] {
+        let network = open(&models.path(name)).unwrap();
+        let mut chosen = network.saved_signatures().iter().filter(|signature| signature.is_chosen);
+        assert_eq!(chosen.next().map(|signature| signature.name.as_str()), Some(expected));
+    }
+}
+
 #[test]
 fn folders_lead_to_the_model_in_them() {
     let models = Models::unpack();

@@ -118,7 +118,7 @@ pub(super) fn read(
 }
 
 /// Returns true if the operation decodes an image file: such a node is fed with pixels.
-pub(super) fn decodes_a_photo(op: &str) -> bool {
+pub(crate) fn decodes_a_photo(op: &str) -> bool {
     matches!(
         op,
         "DecodeJpeg"

@@ -179,8 +179,20 @@ fn layer(value: &Value, version: KerasVersion) -> Result<Layer, String> {
         .to_owned();
     let module = text_of(value, "module").unwrap_or_default();
     // Keras 3 leaves the modules out of .h5 files.
-    let functions =
-        ["TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer", "GetItem", "TrueDivide", "Divide"];
+    let functions = [
+        "TFOpLambda",
+        "SlicingOpLambda",
+        "TensorFlowOpLayer",
+        "GetItem",
+        "TrueDivide",
+        "Divide",
+        "Stack",
+        "Mean",
+        "ExpandDims",
+        "Squeeze",
+        "Resize",
+        "Cast",
+    ];
     let is_function = module.contains(".ops.") || functions.contains(&class.as_str());
     let inbound = value.get("inbound_nodes").and_then(Value::as_array);
     let calls = inbound.map(|nodes| nodes.iter().map(call).collect()).unwrap_or_default();

@@ -325,6 +325,7 @@ impl<'w> Translator<'w> {
 fn places(model: &Model, scope: &ModelScope) -> Vec<LayerPlace> {
     let mut counts: HashMap<String, usize> = HashMap::new();
     let mut places = Vec::with_capacity(model.layers.len());
+    let longer = names_by_ending(model);
     for layer in &model.layers {
         let class = snake_case(&layer.class);
         let mut path = format!("{}layers/{class}", scope.path);
@@ -342,9 +343,23 @@ fn places(model: &Model, scope: &ModelScope) -> Vec<LayerPlace> {
             name: layer.name.clone(),
             is_nested: scope.outer.is_some(),
             path,
+            longer_names: longer.get(layer.name.as_str()).cloned().unwrap_or_default(),
         });
     }
     places
+}
+
+/// Returns, for each ending of a layer's name after a slash, the names that end so.
+fn names_by_ending(model: &Model) -> HashMap<&str, Vec<String>> {
+    /// Slashes of a name that are looked at.
+    const MAX_SLASHES: usize = 64;
+    let mut longer: HashMap<&str, Vec<String>> = HashMap::new();
+    for layer in &model.layers {
+        for (slash, _) in layer.name.match_indices('/').take(MAX_SLASHES) {
+            longer.entry(&layer.name[slash + 1..]).or_default().push(layer.name.clone());
+        }
+    }
+    longer
 }
 
 /// Writes a class's name as Keras does in paths: `conv2d`, `batch_normalization`, `re_lu`.
@@ -459,6 +474,11 @@ impl Site<'_, '_> {
                 inputs.len()
             ))),
         }
+    }
+
+    /// Returns an argument by name, of the call or of the layer.
+    pub(super) fn setting(&self, name: &str) -> Option<&Value> {
+        self.call.named.get(name).or_else(|| self.layer.config.get(name))
     }
 
     /// Adds a node that computes a tensor of `rank` dimensions.

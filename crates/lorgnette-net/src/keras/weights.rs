@@ -49,6 +49,9 @@ pub(super) struct LayerPlace {
     pub(super) is_nested: bool,
     /// The path by classes: `layers/functional/layers/conv2d_1`.
     pub(super) path: String,
+    /// The names of other layers of the model that end in this one's after a slash: `conv1/bn`
+    /// beside `bn`.
+    pub(super) longer_names: Vec<String>,
 }
 
 impl<'f> Weights<'f> {
@@ -170,7 +173,19 @@ impl<T> ByName<T> {
         let before = [end.as_slice(), b"/"].concat();
         let is_scoped = |(name, _): &&(Vec<u8>, T)| name.starts_with(&before);
         let scoped = self.starting_with(&before).iter().take_while(is_scoped);
-        let mut fitting = whole.chain(scoped);
+        let longer: Vec<Vec<u8>> = layer
+            .longer_names
+            .iter()
+            .map(|longer| format!("{longer}/{name}").bytes().rev().collect())
+            .collect();
+        let is_own = |(name, _): &&(Vec<u8>, T)| {
+            let is_of = |longer: &Vec<u8>| {
+                name.strip_prefix(longer.as_slice())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+            };
+            !longer.iter().any(is_of)
+        };
+        let mut fitting = whole.chain(scoped).filter(is_own);
         let (_, value) = fitting.next()?;
         fitting.next().is_none().then_some(value)
     }

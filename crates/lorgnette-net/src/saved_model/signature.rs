@@ -1,13 +1,13 @@
 //! The signatures of a SavedModel, and which of them a model has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
 use super::inline::result_name;
 use super::proto::{MetaGraphDef, SignatureDef, TensorInfo};
 use crate::error::{Choice, Error, Result};
-use crate::import::split_port;
+use crate::import::{decodes_a_photo, split_port};
 use crate::proto::NodeDef;
 use crate::tensor::DType;
 
@@ -90,12 +90,14 @@ pub(super) fn for_inference(meta_graphs: Vec<MetaGraphDef>) -> Option<MetaGraphD
 }
 
 /// Returns the signatures, one of them chosen: the one of the given name, else `serving_default`,
-/// else `default`, else the only one that takes numbers.
+/// else `default`, if it takes numbers or decodes pictures; else the only one that takes numbers.
+/// `nodes` are those of the graph without functions.
 ///
 /// # Errors
 /// [`Error::Unknown`] with the names that exist; [`Error::Ambiguous`] if none is chosen.
 pub(super) fn signatures(
     graph: &MetaGraphDef,
+    nodes: &[NodeDef],
     wanted: Option<&str>,
     path: &Path,
 ) -> Result<Vec<SavedSignature>> {
@@ -122,7 +124,7 @@ pub(super) fn signatures(
             let position = signatures.iter().position(|signature| signature.name == name);
             position.ok_or_else(|| Error::unknown("signature", name, names))?
         }
-        None => default_of(&signatures).ok_or_else(|| Error::Ambiguous {
+        None => default_of(&signatures, nodes).ok_or_else(|| Error::Ambiguous {
             choice: Choice::Signature,
             what: format!("{}: there are several signatures", path.display()),
             candidates: signatures.iter().map(|signature| signature.name.clone()).collect(),
@@ -144,12 +146,13 @@ fn signature(name: &str, def: &SignatureDef) -> SavedSignature {
     }
 }
 
-fn default_of(signatures: &[SavedSignature]) -> Option<usize> {
+fn default_of(signatures: &[SavedSignature], nodes: &[NodeDef]) -> Option<usize> {
     let takes_numbers =
         |signature: &SavedSignature| signature.inputs.iter().any(SavedTensor::is_numeric);
     let usual = ["serving_default", "default"].iter().find_map(|name| {
         let position = signatures.iter().position(|signature| signature.name == *name)?;
-        takes_numbers(&signatures[position]).then_some(position)
+        let usual = &signatures[position];
+        (takes_numbers(usual) || decodes_pictures(usual, nodes)).then_some(position)
     });
     let mut fitting =
         (0..signatures.len()).filter(|&position| takes_numbers(&signatures[position]));
@@ -159,6 +162,27 @@ fn default_of(signatures: &[SavedSignature]) -> Option<usize> {
     };
     let lone = (signatures.len() == 1).then_some(0);
     usual.or(only).or(lone)
+}
+
+/// Returns true if a node that decodes pictures leads to the signature's outputs.
+fn decodes_pictures(signature: &SavedSignature, nodes: &[NodeDef]) -> bool {
+    let index: HashMap<&str, usize> =
+        nodes.iter().enumerate().map(|(index, node)| (node.name.as_str(), index)).collect();
+    let outputs = signature.outputs.iter().filter_map(|output| node_of(&output.tensor, nodes));
+    let mut waiting: Vec<usize> =
+        outputs.filter_map(|name| index.get(name.as_str()).copied()).collect();
+    let mut seen = HashSet::new();
+    while let Some(node) = waiting.pop() {
+        if !seen.insert(node) {
+            continue;
+        }
+        if decodes_a_photo(&nodes[node].op) {
+            return true;
+        }
+        let sources = nodes[node].input.iter().map(|input| split_port(input).0);
+        waiting.extend(sources.filter_map(|source| index.get(source).copied()));
+    }
+    false
 }
 
 /// Returns the node of a signature's tensor in the graph without functions. `None` if there is no

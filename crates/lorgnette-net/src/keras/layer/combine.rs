@@ -44,7 +44,7 @@ fn average(site: &mut Site<'_, '_>) -> Outcome {
     site.add("RealDiv", &[&sum, &count], sum.rank, Vec::new())
 }
 
-fn concatenate(site: &mut Site<'_, '_>) -> Outcome {
+pub(super) fn concatenate(site: &mut Site<'_, '_>) -> Outcome {
     let inputs = site.inputs.clone();
     let rank = inputs.first().map_or(0, |input| input.rank);
     if inputs.iter().any(|input| input.rank != rank) {
@@ -53,7 +53,7 @@ fn concatenate(site: &mut Site<'_, '_>) -> Outcome {
     if let [one] = inputs.as_slice() {
         return Ok(one.clone());
     }
-    let axis = site.layer.config.get("axis").and_then(as_number).unwrap_or(-1.0) as i64;
+    let axis = site.setting("axis").and_then(as_number).unwrap_or(-1.0) as i64;
     let axis = site.int_tensor("axis", &[], &[axis])?;
     let all: Vec<&Node> = inputs.iter().chain([&axis]).collect();
     site.add("ConcatV2", &all, rank, vec![("N", Attribute::I(inputs.len() as i64))])

@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
+use super::super::config::Argument;
 use super::super::translate::{Node, Site};
-use super::{Attribute, Outcome, Refusal, flag, number, picture, sizes, unsupported};
+use super::{
+    AS_GRAPH, Attribute, Outcome, Refusal, flag, number, numbers, picture, sizes, unsupported,
+};
 use crate::tensor::DType;
 
 pub(super) fn translate(site: &mut Site<'_, '_>) -> Option<Outcome> {
@@ -135,7 +138,11 @@ impl Interpolation {
     fn of(site: &Site<'_, '_>) -> Outcome<Self> {
         let name = site.layer.config.get("interpolation").and_then(Value::as_str);
         let default = if site.layer.class == "UpSampling2D" { "nearest" } else { "bilinear" };
-        match name.unwrap_or(default) {
+        Self::named(name.unwrap_or(default))
+    }
+
+    fn named(name: &str) -> Outcome<Self> {
+        match name {
             "bilinear" => Ok(Self::centred("ResizeBilinear")),
             "nearest" => Ok(Self::centred("ResizeNearestNeighbor")),
             "bicubic" => Ok(Self::centred("ResizeBicubic")),
@@ -193,6 +200,34 @@ fn resize(site: &mut Site<'_, '_>) -> Outcome {
     }
     let size = site.ints("size", &[target.height, target.width])?;
     interpolation.add(site, &x, &size)
+}
+
+/// `tf.image.resize` and `keras.ops.image.resize`.
+pub(super) fn resize_function(site: &mut Site<'_, '_>) -> Outcome {
+    let x = picture(site)?;
+    let options =
+        ["antialias", "preserve_aspect_ratio", "crop_to_aspect_ratio", "pad_to_aspect_ratio"];
+    for option in options {
+        if site.setting(option).and_then(Value::as_bool) == Some(true) {
+            return unsupported(format!("{option}: {AS_GRAPH}"));
+        }
+    }
+    let first = site.call.arguments.iter().find_map(|argument| match argument {
+        Argument::Value(value) => Some(value),
+        Argument::Tensor(_) => None,
+    });
+    let size = site.setting("size").or(first).and_then(numbers);
+    let Some(&[rows, columns]) = size.as_deref() else {
+        return unsupported(format!("its size: {AS_GRAPH}"));
+    };
+    let is_length = |length: f64| (1.0..(1 << 20) as f64).contains(&length);
+    if !is_length(rows) || !is_length(columns) {
+        return unsupported(format!("a picture of {rows}x{columns} pixels"));
+    }
+    let method = site.setting("method").or_else(|| site.setting("interpolation"));
+    let method = method.and_then(Value::as_str).unwrap_or("bilinear").to_owned();
+    let size = site.ints("size", &[rows as i64, columns as i64])?;
+    Interpolation::named(&method)?.add(site, &x, &size)
 }
 
 /// Adds an operation on int32.
