@@ -83,6 +83,16 @@ class Folder:
             return source, end(features(source / 255.0))
         self.add(name, build, self.resized(), 'takes 0 to 255', what, **options)
 
+    def refuse(self, name, decode, said):
+        """Writes a graph whose decoder does what is refused, and a part of what is said of it."""
+        graph = tf.Graph()
+        with graph.as_default():
+            x = tf.cast(decode(placeholder([], tf.string, 'contents')), tf.float32)
+            x = tf1.image.resize_bilinear(tf.expand_dims(x, 0) if x.shape.rank != 4 else x, [SIDE, SIDE]) / 255.0
+            tf.nn.softmax(logits(features(x, channels=x.shape[-1] or 3)), name='prob')
+        (self.path / f'{name}.pb').write_bytes(graph.as_graph_def().SerializeToString(deterministic=True))
+        self.cases.append({'graph': f'{name}.pb', 'refused': said})
+
     def note(self, name, value, rule, what, photo_file, tolerance):
         """Notes an answer."""
         self.cases.append({
@@ -320,6 +330,8 @@ def main(path):
     further_quantised(folder)
     maps(folder)
     constants_and_statistics(folder)
+    parts_and_kernels(folder)
+    lost_sides(folder)
     folder.write()
 
 
@@ -557,6 +569,16 @@ def further_decoders(folder):
     decodes('decodes_converted', lambda c: tf.image.convert_image_dtype(tf.io.decode_png(c, 3, tf.uint16), tf.float32), deep, 'deep.png',
             'DecodePng of 16 bits, tf.image.convert_image_dtype', 1.0)
 
+    refuse = folder.refuse
+    refuse('refused_alpha', lambda c: tf.io.decode_png(c, 4), 'it gives 4 channels')
+    refuse('refused_uint16', lambda c: tf.io.decode_image(c, 3, tf.uint16, expand_animations=False), 'it gives uint16')
+    refuse('refused_ratio', lambda c: tf.io.decode_jpeg(c, 3, ratio=2), 'it decodes pictures at 1/2 of their size')
+    refuse('refused_method', lambda c: tf.io.decode_jpeg(c, 3, dct_method='INTEGER_ACCURATE'), 'its dct_method is INTEGER_ACCURATE')
+    refuse('refused_upscaling', lambda c: tf.io.decode_jpeg(c, 3, fancy_upscaling=False), 'its fancy_upscaling is off')
+    refuse('refused_animation', tf.io.decode_gif, 'it gives all pictures of an animation')
+    refuse('refused_window', lambda c: tf.io.decode_and_crop_jpeg(c, tf.concat([[0, 0], tf.image.extract_jpeg_shape(c)[:2] // 2], 0), 3),
+           'its crop window is computed')
+
 
 def framed_gif(pixels):
     """A GIF whose frame is smaller than its screen and lies within it: its description of screen and frame is changed."""
@@ -682,6 +704,73 @@ def constants_and_statistics(folder):
         x = tf.nn.relu(tf.nn.conv2d(x, tf.constant(weights('each', 3, 3, 1, 24, scale=0.3)), 1, 'SAME'))
         return source, tf.nn.softmax(logits(tf.reduce_mean(x, [1, 2])), name='prob')
     folder.add('groups_of_channels', grouped, whole, levels, 'convolutions of groups of channels and of single ones')
+
+
+def parts_and_kernels(folder):
+    """Channels in parts of given lengths, remainders, resizes by kernels, and the best probability as output."""
+    whole = folder.resized()
+    levels = 'takes 0 to 255'
+
+    def reversed_parts(x):
+        red, green, blue = tf.split(x, [1, 1, 1], 3)
+        return tf.concat([blue - VGG_MEANS[2], green - VGG_MEANS[1], red - VGG_MEANS[0]], 3)
+    folder.begins('reverses_parts', reversed_parts, whole, levels, 'parts of given lengths, put together in the opposite order', scale=128.0)
+    folder.begins('joins_parts', lambda x: tf.concat(tf.split(x, [1, 2], 3), 3) / 255.0, whole, levels, 'parts of given lengths, put together again')
+    folder.begins('splits_rows', lambda x: tf.concat(tf.split(x / 255.0, [10, 22], 1), 1), whole, levels, 'rows in parts of given lengths')
+    folder.begins('remainders', lambda x: tf.math.floormod(x, 256.0) / 255.0, whole, levels, 'remainders of 256')
+
+    pixels = folder.pixels[np.newaxis].astype(np.float32)
+    kernels = [('bilinear', True), ('bicubic', True), ('lanczos3', False), ('lanczos5', True), ('gaussian', False), ('gaussian', True),
+               ('mitchellcubic', True)]
+    for method, antialias in kernels:
+        def resizes(x, method=method, antialias=antialias):
+            x = tf.image.resize(x, [SIDE, SIDE], method, antialias=antialias)
+            return tf.ensure_shape(x, [None, SIDE, SIDE, 3]) / 255.0
+        name = f'resizes_{method}_antialias' if antialias else f'resizes_{method}'
+        folder.begins(name, resizes, pixels, levels, f'tf.image.resize by {method}', shape=(None, None, None, 3))
+
+    def shifted(x):
+        return tf.raw_ops.ScaleAndTranslate(images=x / 255.0, size=[SIDE, SIDE], scale=[1.3, 0.7], translation=[-3.5, 4.25],
+                                            kernel_type='triangle', antialias=True)
+    folder.begins('scales_and_translates', shifted, whole, levels, 'ScaleAndTranslate beyond the picture')
+
+    def best():
+        source = placeholder()
+        answer = tf.nn.softmax(logits(features(source / 255.0)))
+        tf.reduce_max(answer, 1, name='best')
+        return source, answer
+    best.__name__ = 'training'
+    folder.add('best_probability', best, whole, levels, 'the best probability')
+
+
+def lost_sides(folder):
+    """MobileNets whose placeholder lost its shape, and whose file's name does not tell it."""
+    def without_shape(name, side, window, feed, rule, retrained):
+        def build():
+            x = source = placeholder((1, side, side, 3))
+            for layer in range(5):
+                filters = weights(f'layer {layer}', 3, 3, x.shape[-1], 8, scale=0.3)
+                x = tf.nn.conv2d(x, tf.constant(filters), 2, 'SAME', name=f'MobilenetV1/MobilenetV1/Conv2d_{layer}/Conv2D')
+                x = tf.nn.relu6(x)
+            x = tf.nn.avg_pool2d(x, window, 2, 'VALID', name='MobilenetV1/Logits/AvgPool_1a/AvgPool')
+            x = tf.reshape(x, [-1, 8], name='MobilenetV1/Predictions/Reshape')
+            if retrained:
+                x = tf1.placeholder_with_default(x, [None, 8], 'input/BottleneckInputPlaceholder')
+            x = logits(x, name='final_training_ops/Wx_plus_b/MatMul' if retrained else 'MobilenetV1/Logits/MatMul')
+            return source, tf.nn.softmax(x, name='final_result' if retrained else 'MobilenetV1/Predictions/Reshape_1')
+        folder.add(name, build, feed, rule, f'{side} pixels, of which nothing tells but the last pool')
+        path = folder.path / f'{name}.pb'
+        graph = tf1.GraphDef.FromString(path.read_bytes())
+        for node in graph.node:
+            if node.op == 'Placeholder':
+                del node.attr['shape']
+        path.write_bytes(graph.SerializeToString(deterministic=True))
+
+    for name, side, window in [('renamed', 192, 6), ('renamed_small', 160, 5)]:
+        part = tf.image.central_crop(folder.pixels.astype(np.float32), 0.875)
+        feed = tf1.image.resize_bilinear(part[np.newaxis], [side, side]).numpy() / 127.5 - 1
+        without_shape(name, side, window, feed, 'of the family', False)
+        without_shape(f'{name}_retrained', side, window, (folder.resized(side) - 128) / 128, 'retrain.py', True)
 
 
 if __name__ == '__main__':

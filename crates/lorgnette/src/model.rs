@@ -239,6 +239,8 @@ impl Model {
         options: &ModelOptions,
     ) -> Result<Self> {
         let signature = network.signature()?;
+        // Before it is planned: what a decoder cannot do is said in its own words.
+        let decoding = network.decoding(&signature.input.name)?;
         let family = family::recognise(&network);
         let Chosen { preprocess, rule, resizes_itself, notes } =
             choose(&name, &network, family, evidence, options)?;
@@ -253,7 +255,6 @@ impl Model {
         label_source.notes.extend(notes);
         label_source.notes.extend(bounded_note(&signature));
         label_source.notes.extend(unused_note(&name, network.unused_variables()));
-        let decoding = network.decoding(&signature.input.name)?;
         let info = ModelInfo {
             name,
             signature,

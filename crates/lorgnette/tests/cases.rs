@@ -67,17 +67,39 @@ fn check(name: &str, found: &[f32], mut wanted: Vec<f32>, is_class: bool, tolera
     assert!(apart <= tolerance, "{name}: {found:?} for {wanted:?}");
 }
 
-/// Answers of the code that comes with each form of graph, and the rule that recognises it.
-#[test]
-fn other_people_s_graphs_give_their_makers_answers() {
+/// The graphs of `oracle/wild_graphs.py` in a folder, and their entries: those that are run, and those
+/// that are refused.
+fn wild_graphs() -> (tempfile::TempDir, [Vec<Value>; 2]) {
     let folder = tempfile::tempdir().unwrap();
     let packed = include_bytes!("wild_graphs.tar.gz").as_slice();
     tar::Archive::new(GzDecoder::new(packed)).unpack(folder.path()).unwrap();
     let cases = json(&folder.path().join("cases.json"));
-    let cases = cases.as_array().unwrap();
-    assert!(cases.len() > 30, "the fixture is whole");
+    let cases = cases.as_array().unwrap().clone();
+    let (refused, run) = cases.into_iter().partition(|case| case.get("refused").is_some());
+    (folder, [run, refused])
+}
+
+/// What a decoding node asks for and is not done is said, with the remedy.
+#[test]
+fn decoders_are_honoured_or_refused() {
+    let (folder, [_, refused]) = wild_graphs();
+    assert!(refused.len() > 6, "the fixture is whole");
+    for case in &refused {
+        let path = folder.path().join(case["graph"].as_str().unwrap());
+        let error = Model::open(&path, &ModelOptions::default()).unwrap_err().to_string();
+        let expected = case["refused"].as_str().unwrap();
+        let remedy = "decode pictures outside";
+        assert!(error.contains(expected) && error.contains(remedy), "{case}: {error}");
+    }
+}
+
+/// Answers of the code that comes with each form of graph, and the rule that recognises it.
+#[test]
+fn other_people_s_graphs_give_their_makers_answers() {
+    let (folder, [cases, _]) = wild_graphs();
+    assert!(cases.len() > 150, "the fixture is whole");
     let mut wrong = Vec::new();
-    for case in cases {
+    for case in &cases {
         let name = case["graph"].as_str().unwrap();
         let outcome = std::panic::catch_unwind(|| {
             let model = open(&folder.path().join(name));

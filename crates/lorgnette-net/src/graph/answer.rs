@@ -77,6 +77,9 @@ fn chosen_from(graph: &Graph, end: NodeId) -> Option<Option<NodeId>> {
             Op::ArgExtreme { smallest: false, .. } | Op::TopK { .. } => {
                 return Some(node.inputs.first().copied());
             }
+            Op::Reduce { kind: Reduction::Max, .. } => {
+                return Some(probabilities_below(graph, current));
+            }
             Op::ArgExtreme { smallest: true, .. } => return None,
             Op::Binary(function, _) if is_comparison(*function) => return None,
             op if keeps_values(op) => current = *node.inputs.first()?,
@@ -84,6 +87,38 @@ fn chosen_from(graph: &Graph, end: NodeId) -> Option<Option<NodeId>> {
         }
     }
     Some(None)
+}
+
+/// Returns the probabilities of which a maximum is the best; `None` if it is of anything else, such
+/// as of the places of a map.
+fn probabilities_below(graph: &Graph, max: NodeId) -> Option<NodeId> {
+    let &[values, axes] = graph.node(max).inputs.as_slice() else { return None };
+    let is_over_classes = match graph.constant_of(axes)?.to_i64().as_slice() {
+        [-1] => true,
+        [1] => is_of_products(graph, values),
+        _ => false,
+    };
+    let search = Search { graph };
+    let is_of_scores = search.probability(values, MAX_DEPTH).is_some();
+    (is_over_classes && is_of_scores).then_some(values)
+}
+
+/// Returns true for values of a matrix product, a row for each picture.
+fn is_of_products(graph: &Graph, values: NodeId) -> bool {
+    let mut current = values;
+    for _ in 0..MAX_DEPTH {
+        let node = graph.node(current);
+        let computed = node.inputs.iter().copied().find(|&input| !graph.is_stored(input));
+        current = match (&node.op, computed) {
+            (Op::MatMul(_), _) => return true,
+            (
+                Op::Softmax { .. } | Op::Unary(_) | Op::Binary(..) | Op::Identity | Op::Cast(_),
+                Some(computed),
+            ) => computed,
+            _ => return false,
+        };
+    }
+    false
 }
 
 /// Returns true for operations that keep, drop, repeat or rearrange the values of their first
@@ -596,6 +631,14 @@ mod tests {
         let worst = Op::ArgExtreme { smallest: true, dtype: DType::I64 };
         let worst = sketch.add(worst, &[sketch.logits, axis]);
         assert_eq!(answer(&sketch.graph, worst), None);
+        // The best probability, and the largest of some scores.
+        let softmax = sketch.add(Op::Softmax { log: false }, &[sketch.logits]);
+        let max = Op::Reduce { kind: Reduction::Max, keep_dims: false };
+        let classes = sketch.number(-1.0);
+        let last = sketch.add(max.clone(), &[softmax, classes]);
+        sketch.assert(last, sketch.logits, Some(softmax));
+        let of_scores = sketch.add(max, &[sketch.logits, classes]);
+        sketch.assert(of_scores, of_scores, None);
         let half = sketch.number(0.5);
         let compared = sketch.binary(Binary::Greater, sketch.logits, half);
         assert_eq!(answer(&sketch.graph, compared), None);

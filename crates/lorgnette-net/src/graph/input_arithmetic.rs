@@ -77,7 +77,7 @@ struct Linear {
     factors: Vec<f64>,
     summands: Vec<f64>,
     is_reversed: bool,
-    /// The number of the channel, if it is alone.
+    /// The number of the first channel, if they are a part of the picture's.
     channel: Option<usize>,
 }
 
@@ -128,6 +128,19 @@ impl Linear {
         })
     }
 
+    /// Returns `count` channels from `first` on, each with its own factor and summand.
+    fn channels(&self, first: usize, count: usize) -> Option<Self> {
+        let places = first..first + count;
+        let factors: Option<Vec<f64>> = places.clone().map(|i| at(&self.factors, i)).collect();
+        let summands: Option<Vec<f64>> = places.map(|i| at(&self.summands, i)).collect();
+        Some(Self {
+            factors: factors?,
+            summands: summands?,
+            is_reversed: self.is_reversed,
+            channel: Some(first),
+        })
+    }
+
     /// Returns the weighted sum over channels.
     fn mixed(&self, weights: &[f64]) -> Option<Self> {
         let (mut factor, mut summand) = (0.0, 0.0);
@@ -148,14 +161,15 @@ impl Linear {
         let places: Option<Vec<usize>> = parts.iter().map(|part| part.channel).collect();
         let places = places.filter(|places| places.len() <= MAX_CHANNELS)?;
         let joined = Self {
-            factors: parts.iter().map(|part| part.factors[0]).collect(),
-            summands: parts.iter().map(|part| part.summands[0]).collect(),
+            factors: parts.iter().flat_map(|part| part.factors.iter().copied()).collect(),
+            summands: parts.iter().flat_map(|part| part.summands.iter().copied()).collect(),
             is_reversed: first.is_reversed,
             channel: None,
         };
+        let are_single = parts.iter().all(|part| part.factors.len() == 1);
         if places.is_sorted_by(|a, b| a < b) {
             Some(joined)
-        } else if places.is_sorted_by(|a, b| a > b) {
+        } else if are_single && places.is_sorted_by(|a, b| a > b) {
             Some(Self { is_reversed: !first.is_reversed, ..joined })
         } else {
             None
@@ -270,6 +284,7 @@ impl Walk<'_> {
             Op::Split { index, .. } | Op::Unpack { index, .. } if *index < MAX_CHANNELS => {
                 or_layer(x.channel(*index))
             }
+            Op::SplitV { index } if first => or_layer(self.split(id, x, *index)),
             Op::Concat | Op::Pack { .. } => or_layer(self.joined(id)),
             Op::Select => self.selected(id, linear),
             Op::Reduce { kind, .. } => self.reduced(id, *kind, x),
@@ -338,13 +353,24 @@ impl Walk<'_> {
                 else {
                     return Some(x.clone());
                 };
-                one_channel(x, begin[last], end[last] - begin[last])
+                few_channels(x, begin[last], end[last] - begin[last])
             }
             Op::Slice => match (numbers(1).as_deref(), numbers(2).as_deref()) {
-                (Some(&[_, _, _, begin]), Some(&[_, _, _, count])) => one_channel(x, begin, count),
+                (Some(&[_, _, _, begin]), Some(&[_, _, _, count])) => few_channels(x, begin, count),
                 _ => Some(x.clone()),
             },
             _ => None,
+        }
+    }
+
+    /// Part `index` of several lengths: one channel, or a part of the picture.
+    fn split(&self, id: NodeId, x: &Linear, index: usize) -> Option<Linear> {
+        let inputs = &self.graph.node(id).inputs;
+        let sizes = self.values(*inputs.get(1)?)?;
+        let axis = self.values(*inputs.get(2)?)?;
+        match axis.as_slice() {
+            [-1.0 | 3.0] => few_channels(x, sizes.get(..index)?.iter().sum(), *sizes.get(index)?),
+            _ => Some(x.clone()),
         }
     }
 
@@ -462,6 +488,10 @@ impl Walk<'_> {
             Binary::Minimum => {
                 self.limit(id, &x, InputLimits { low: f64::NEG_INFINITY, high: limit });
             }
+            // Values below it are their own remainders.
+            Binary::FloorMod if linear == 0 && limit > 0.0 => {
+                self.limit(id, &x, InputLimits { low: 0.0, high: limit });
+            }
             _ => {}
         }
     }
@@ -478,7 +508,7 @@ impl Walk<'_> {
             (Binary::Sub, _) => x.applied(&[-1.0], &numbers),
             (Binary::Mul, _) => x.applied(&numbers, &[0.0]),
             (Binary::Div | Binary::DivNoNan, 0) => x.applied(&inverse(), &[0.0]),
-            (Binary::Maximum | Binary::Minimum, _) => Some(x.clone()),
+            (Binary::Maximum | Binary::Minimum, _) | (Binary::FloorMod, 0) => Some(x.clone()),
             _ => None,
         }
     }
@@ -508,11 +538,17 @@ impl Walk<'_> {
 /// Channels of a colour picture.
 const COLOURS: usize = 3;
 
-/// Returns the channel that a slice of `count` channels from `begin` takes; all channels if it
-/// takes several.
-fn one_channel(x: &Linear, begin: f64, count: f64) -> Option<Linear> {
-    let is_one = count == 1.0 && begin >= 0.0 && x.channel.is_none();
-    if is_one { x.channel(begin as usize) } else { Some(x.clone()) }
+/// Returns the one or two channels that a slice of `count` channels from `begin` takes; all channels
+/// if it takes more, as of a picture with alpha.
+fn few_channels(x: &Linear, begin: f64, count: f64) -> Option<Linear> {
+    if begin < 0.0 || x.channel.is_some() {
+        return Some(x.clone());
+    }
+    match count {
+        1.0 => x.channel(begin as usize),
+        2.0 => x.channels(begin as usize, 2),
+        _ => Some(x.clone()),
+    }
 }
 
 /// Returns the product with a matrix that gives each channel a factor, in order or in the opposite

@@ -71,7 +71,8 @@ pub enum Op {
     Resize(Resize),
     /// `x, [height, width]`: bicubic interpolation, with this mapping of coordinates.
     ResizeBicubic(lorgnette_kernels::Resize),
-    /// `x, [height, width]`, or `x, boxes ([n, 4]), pictures ([n]), [height, width]`.
+    /// `x, [height, width]`; or `x, boxes ([n, 4]), pictures ([n]), [height, width]`; or `x, factors
+    /// ([2]), shifts ([2]), [height, width]`.
     Resample(Resample),
     /// `values…, axis`.
     Concat,
@@ -276,6 +277,30 @@ pub enum Resample {
         /// The value outside the picture.
         fill: f32,
     },
+    /// Pixels weighted by a function of their distance, as `tf.image.resize` with `antialias` does.
+    Kernel {
+        /// The function.
+        kernel: ResampleKernel,
+        /// Whether it is widened where the picture becomes smaller.
+        antialias: bool,
+    },
+}
+
+/// A function of a distance in pixels, by which they are weighted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResampleKernel {
+    /// A sinc in the window of another, as wide as so many pixels.
+    Lanczos(u8),
+    /// A bell with a deviation of half a pixel.
+    Gaussian,
+    /// The nearest pixels alike.
+    Box,
+    /// Linear.
+    Triangle,
+    /// Cubic, by Keys.
+    KeysCubic,
+    /// Cubic, by Mitchell and Netravali.
+    MitchellCubic,
 }
 
 /// The content of a padding.
@@ -355,7 +380,8 @@ impl Op {
             | Self::BatchToSpace => 3..=3,
             Self::Range | Self::Select | Self::Dequantize(_) => 3..=3,
             Self::Pad(_) => 2..=3,
-            Self::StridedSlice(_) | Self::Resample(Resample::Boxes { .. }) => 4..=4,
+            Self::StridedSlice(_)
+            | Self::Resample(Resample::Boxes { .. } | Resample::Kernel { .. }) => 4..=4,
             Self::BatchNorm { .. } => 5..=5,
             Self::Quantized(quantized) => quantized.input_count(),
             Self::Concat => 2..=ANY,
@@ -387,6 +413,7 @@ impl Op {
             Self::ResizeBicubic(_) => "ResizeBicubic",
             Self::Resample(Resample::Area { .. }) => "ResizeArea",
             Self::Resample(Resample::Boxes { .. }) => "CropAndResize",
+            Self::Resample(Resample::Kernel { .. }) => "ScaleAndTranslate",
             Self::Concat => "Concat",
             Self::Pack { .. } => "Pack",
             Self::Pad(_) => "Pad",

@@ -1,7 +1,7 @@
-//! Resizing by area and cropping by boxes: each value of the result is a weighted sum along rows
-//! and columns, in TensorFlow's float32.
+//! Resizing by area and by kernels, and cropping by boxes: each value of the result is a weighted sum
+//! along rows and columns, in TensorFlow's float32.
 
-use super::op::Resample;
+use super::op::{Resample, ResampleKernel};
 use crate::tensor::Tensor;
 
 /// A pixel along one axis, and its weight.
@@ -79,6 +79,86 @@ impl Axis {
     }
 }
 
+impl Axis {
+    /// Pixels around each of `to` positions, weighted by their distance. A position outside has
+    /// none, so that the result is 0 there.
+    fn weighted(placing: Placing, from: usize, to: usize, how: Weighting) -> Self {
+        let inverse = 1.0 / placing.factor;
+        let shift = -inverse * placing.shift;
+        let widening = if how.antialias { inverse.max(1.0) } else { 1.0 };
+        let reach = how.kernel.radius() * widening;
+        let last = from.saturating_sub(1) as f32;
+        let mut axis = Self::default();
+        for at in 0..to {
+            let position = (at as f32 + 0.5) * inverse + shift;
+            // NaN lies nowhere.
+            if !(0.0..=from as f32).contains(&position) {
+                axis.push([]);
+                continue;
+            }
+            let first = (position - reach - 0.5).ceil().clamp(0.0, last) as usize;
+            let end = (position + reach - 0.5).floor().clamp(0.0, last) as usize;
+            let weight = |pixel: usize| {
+                how.kernel.weight(((pixel as f32 + 0.5 - position) / widening).abs())
+            };
+            let sum: f32 = (first..=end).map(weight).sum();
+            let is_weighted = sum.abs() >= 1000.0 * f32::MIN_POSITIVE;
+            let share = if is_weighted { 1.0 / sum } else { 0.0 };
+            axis.push((first..=end).map(|at| Tap { at: at as u32, weight: weight(at) * share }));
+        }
+        axis
+    }
+}
+
+/// How a result's positions lie on the picture along one axis: `(position - shift) / factor`.
+#[derive(Clone, Copy, Debug)]
+struct Placing {
+    factor: f32,
+    shift: f32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Weighting {
+    kernel: ResampleKernel,
+    antialias: bool,
+}
+
+impl ResampleKernel {
+    /// Returns the distance from which on pixels have no weight.
+    fn radius(self) -> f32 {
+        match self {
+            Self::Lanczos(radius) => f32::from(radius),
+            Self::Gaussian => 1.5,
+            Self::Box => 0.5,
+            Self::Triangle => 1.0,
+            Self::KeysCubic | Self::MitchellCubic => 2.0,
+        }
+    }
+
+    /// Returns the weight at a distance that is not negative.
+    fn weight(self, x: f32) -> f32 {
+        use std::f32::consts::PI;
+        let radius = self.radius();
+        match self {
+            Self::Box if x == radius => 0.5,
+            _ if x >= radius => 0.0,
+            Self::Lanczos(_) if x <= 1e-3 => 1.0,
+            Self::Lanczos(_) => {
+                radius * (PI * x).sin() * (PI * x / radius).sin() / (PI * PI * x * x)
+            }
+            Self::Gaussian => (-2.0 * x * x).exp(),
+            Self::Box => 1.0,
+            Self::Triangle => 1.0 - x,
+            Self::KeysCubic if x >= 1.0 => ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0,
+            Self::KeysCubic => (1.5 * x - 2.5) * x * x + 1.0,
+            Self::MitchellCubic if x >= 1.0 => {
+                ((-7.0 / 18.0 * x + 2.0) * x - 10.0 / 3.0) * x + 16.0 / 9.0
+            }
+            Self::MitchellCubic => (7.0 / 6.0 * x - 2.0) * x * x + 8.0 / 9.0,
+        }
+    }
+}
+
 /// Where a box begins and ends along one axis; 1 is the last pixel.
 #[derive(Clone, Copy, Debug)]
 struct Side {
@@ -124,15 +204,24 @@ pub(crate) struct ResampledShape<'a> {
 }
 
 impl ResampledShape<'_> {
-    /// Number of weights that a resampling between these shapes keeps at most.
-    pub(crate) fn weights(&self) -> usize {
+    /// Number of weights that a resampling of this kind between these shapes keeps at most.
+    pub(crate) fn weights(&self, kind: Resample) -> usize {
         let (&[_, from_rows, from_columns, _], &[parts, rows, columns, _]) = (self.from, self.to)
         else {
             return 0;
         };
-        let sides = from_rows + from_columns + 3 * (rows + columns);
+        let taps = match kind {
+            Resample::Area { .. } | Resample::Boxes { .. } => {
+                from_rows + from_columns + 3 * (rows + columns)
+            }
+            // A factor may place every pixel within reach of every position.
+            Resample::Kernel { .. } => {
+                let along = |from: usize, to: usize| from.saturating_mul(to).saturating_add(to);
+                along(from_rows, rows).saturating_add(along(from_columns, columns))
+            }
+        };
         // A pixel and a weight, and its end.
-        3 * parts.saturating_mul(sides)
+        parts.saturating_mul(taps).saturating_mul(3).min(usize::MAX / 8)
     }
 }
 
@@ -165,6 +254,30 @@ impl Resampling {
                 });
                 let factor = 1.0 / (lengths[0] * lengths[1]);
                 Ok(Self { parts: parts.collect(), factor, fill: 0.0, from })
+            }
+            Resample::Kernel { kernel, antialias } => {
+                let [factors, shifts, ..] = parameters else {
+                    return Err("it has no factors".into());
+                };
+                let (factors, shifts) = (factors.to_f32(), shifts.to_f32());
+                let (&[down, along], &[below, beside]) = (factors.as_slice(), shifts.as_slice())
+                else {
+                    return Err("its factors and shifts are not two numbers each".into());
+                };
+                if !(down > 0.0 && along > 0.0) {
+                    return Err(format!("factors of {down} and {along}"));
+                }
+                let how = Weighting { kernel, antialias };
+                let down = Placing { factor: down, shift: below };
+                let along = Placing { factor: along, shift: beside };
+                let rows = Axis::weighted(down, height, rows, how);
+                let columns = Axis::weighted(along, width, columns, how);
+                let parts = (0..count).map(|picture| Part {
+                    picture,
+                    rows: rows.clone(),
+                    columns: columns.clone(),
+                });
+                Ok(Self { parts: parts.collect(), factor: 1.0, fill: 0.0, from })
             }
             Resample::Boxes { bilinear, fill } => {
                 let [boxes, of_pictures, ..] = parameters else {
@@ -264,6 +377,22 @@ mod tests {
         }
         let whole = ResampledShape { from: &[1, 2, 2, 1], to: &[1, 1, 1, 1] };
         assert_eq!(run(Resample::Area { align_corners: false }, whole, &[]), [1.5]);
+    }
+
+    #[test]
+    fn kernels_weight_by_distance() {
+        let shape = ResampledShape { from: &[1, 1, 4, 1], to: &[1, 1, 2, 1] };
+        let triangle = Resample::Kernel { kernel: ResampleKernel::Triangle, antialias: true };
+        let factors = |along: f32| Tensor::from_f32(&[2], vec![1.0, along]);
+        let none = Tensor::from_f32(&[2], vec![0.0, 0.0]);
+        // Twice as wide for half the size: of 0 1 2 3 the first three by 3, 3 and 1.
+        let halved = run(triangle, shape, &[&factors(0.5), &none]);
+        let expected = [5.0 / 7.0, 3.0 - 5.0 / 7.0_f32];
+        assert!(halved.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{halved:?}");
+        let beyond = Tensor::from_f32(&[2], vec![0.0, -4.0]);
+        assert_eq!(run(triangle, shape, &[&factors(1.0), &beyond]), [0.0, 0.0]);
+        let error = Resampling::new(triangle, shape, &[&factors(0.0), &none]).unwrap_err();
+        assert_eq!(error, "factors of 1 and 0");
     }
 
     #[test]

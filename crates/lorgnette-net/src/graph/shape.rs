@@ -168,6 +168,7 @@ fn infer_unscaled(
             let [n, _, _, c] = picture(x()?)?;
             let (n, size) = match kind {
                 Resample::Area { .. } => (n, numbers(1)?),
+                Resample::Kernel { .. } => (n, numbers(3)?),
                 Resample::Boxes { .. } => {
                     let (boxes, of_pictures) = (&input(1)?.shape, &input(2)?.shape);
                     match (boxes.as_slice(), of_pictures.as_slice()) {

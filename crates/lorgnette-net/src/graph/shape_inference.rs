@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::evaluate::evaluate;
-use super::op::{MatMul, Op};
+use super::op::{MatMul, Op, Resample};
 use super::quantized::QuantizedKind;
 use super::shape::{Fact, MAX_RANK, TypedGraph, infer};
 use super::{Graph, Node, NodeId};
@@ -278,6 +278,7 @@ fn work(op: &Op, inputs: &[&Tensor], fact: &Fact) -> usize {
         Op::Pool(pool) => pool.kernel[0].saturating_mul(pool.kernel[1]).min(length(0)),
         Op::Lrn(_) => fact.channels(),
         Op::ResizeBicubic(_) => 16,
+        Op::Resample(Resample::Kernel { .. }) => length(0),
         Op::Resample(_) => 9,
         Op::Quantized(quantized) => match &quantized.kind {
             QuantizedKind::Pool(pool) => {

@@ -1,4 +1,4 @@
-//! The size to which a graph itself brings pictures.
+//! The size to which a graph itself brings pictures, and that which its last pool is made for.
 
 use super::Network;
 use crate::graph::shape::TypedGraph;
@@ -26,6 +26,24 @@ impl Network {
         }
         let [first, second] = PROBES.map(|size| self.size_at_layers(size));
         first.filter(|_| first == second).map(|size| [size.rows, size.columns])
+    }
+
+    /// Returns whether the last pool that leaves one value of each channel covers just the map that
+    /// it reads, when pictures have `side` rows and columns; a network that was trained with another
+    /// side has a pool of another size. `None` if there is no such pool, or no picture of that side
+    /// can be fed.
+    pub fn last_pool_covers_its_map(&self, side: usize) -> Option<bool> {
+        let signature = self.signature().ok()?;
+        let typed = self.typed(&signature, &[&signature.logits], 1, [side, side]).ok()?;
+        let pools = typed.graph.iter().filter_map(|(id, node)| {
+            let Op::Pool(pool) = &node.op else { return None };
+            let is_last = matches!(*typed.fact(id).shape, [_, 1, 1, _]);
+            match *typed.fact(*node.inputs.first()?).shape {
+                [_, rows, columns, _] if is_last => Some(pool.kernel == [rows, columns]),
+                _ => None,
+            }
+        });
+        pools.last()
     }
 
     fn size_at_layers(&self, size: Size) -> Option<Size> {

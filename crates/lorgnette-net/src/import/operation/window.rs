@@ -5,7 +5,9 @@ use lorgnette_kernels::{Binary, Clamp, Padding, PoolKind, Unary};
 
 use super::super::attributes::Attributes;
 use super::{Chain, Piece, channels};
-use crate::graph::op::{Border, Conv, Epilogue, Lrn, Op, Pool, Reduction, Resample, Resize};
+use crate::graph::op::{
+    Border, Conv, Epilogue, Lrn, Op, Pool, Reduction, Resample, ResampleKernel, Resize,
+};
 use crate::graph::{Graph, NodeId};
 use crate::tensor::{DType, Tensor};
 
@@ -38,6 +40,7 @@ pub(super) fn read(
             let align_corners = node.flag("align_corners");
             Ok(Piece::Node(Op::Resample(Resample::Area { align_corners })))
         }
+        "ScaleAndTranslate" => scale_and_translate(node),
         "CropAndResize" => crop_and_resize(node).map(Op::Resample).map(Piece::Node),
         _ => return None,
     };
@@ -110,6 +113,28 @@ const MAX_GROUPS: usize = 1024;
 /// Returns the shape of a filter that is stored.
 fn filter_of(graph: &Graph, filter: NodeId) -> Option<[usize; 4]> {
     graph.stored_shape(filter)?.try_into().ok()
+}
+
+/// The size is the second input there, and the last here.
+fn scale_and_translate(node: Attributes<'_>) -> Result<Piece, String> {
+    let kernel = match node.text("kernel_type").unwrap_or("lanczos3") {
+        "lanczos1" => ResampleKernel::Lanczos(1),
+        "lanczos3" => ResampleKernel::Lanczos(3),
+        "lanczos5" => ResampleKernel::Lanczos(5),
+        "gaussian" => ResampleKernel::Gaussian,
+        "box" => ResampleKernel::Box,
+        "triangle" => ResampleKernel::Triangle,
+        "keyscubic" => ResampleKernel::KeysCubic,
+        "mitchellcubic" => ResampleKernel::MitchellCubic,
+        other => return Err(format!("the kernel_type '{other}'")),
+    };
+    let antialias = !node.is_off("antialias");
+    let op = Op::Resample(Resample::Kernel { kernel, antialias });
+    Ok(Piece::chain(move |chain| {
+        let [x, size] = [chain.input(0)?, chain.input(1)?];
+        let [factors, shifts] = [chain.input(2)?, chain.input(3)?];
+        chain.finish(op, &[x, factors, shifts, size])
+    }))
 }
 
 fn crop_and_resize(node: Attributes<'_>) -> Result<Resample, String> {

@@ -126,10 +126,10 @@ impl Lowering<'_> {
     ) -> Result<(), String> {
         let x = Self::input(node, 0)?;
         let shape = ResampledShape { from: &self.fact(x).shape, to: &self.fact(id).shape };
-        self.reserve(shape.weights())?;
+        self.reserve(shape.weights(kind))?;
         let parameters: Option<Vec<&Tensor>> =
             node.inputs[1..].iter().map(|&id| self.typed.graph.constant_of(id)).collect();
-        let parameters = parameters.ok_or("its boxes depend on the picture's values")?;
+        let parameters = parameters.ok_or("its parameters depend on the picture's values")?;
         let resampling = Resampling::new(kind, shape, &parameters)?;
         self.step(id, Kernel::Resample(Box::new(resampling)), &[x]);
         Ok(())

@@ -25,8 +25,9 @@ pub(super) struct InputSize {
 }
 
 /// Returns rows and columns of the input: as given or declared; else those to which the graph
-/// brings pictures itself; else the family's, if the graph's layers take it; else the first of
-/// [`SIDES`] that they take, if some are refused.
+/// brings pictures itself; else that in its name; else the family's, if the graph's layers take it
+/// and its last pool is made for it; else the first of [`SIDES`] that they take, if some are
+/// refused.
 pub(super) fn size(
     name: &str,
     network: &Network,
@@ -53,8 +54,9 @@ pub(super) fn size(
             }
             let side = match family {
                 _ if named.is_some() => named,
-                Some(family) if network.net().is_some() || fits(network, family.side) => {
-                    Some(family.side)
+                Some(family) if network.net().is_some() => Some(family.side),
+                Some(family) if fits(network, family.side) => {
+                    Some(family_side(network, name, family, notes))
                 }
                 _ => fitting_side(network, name, notes),
             };
@@ -104,10 +106,32 @@ fn fits(network: &Network, side: usize) -> bool {
     })
 }
 
-/// Returns the first side that the layers take, if they do not take every side.
+/// Returns the side of the family's networks, or the first for which the graph's last pool is made
+/// if it is made for another.
+fn family_side(network: &Network, name: &str, family: Family, notes: &mut Vec<String>) -> usize {
+    let start = format!("{name}: the graph does not state the size of its input");
+    let is_made_for_another = network.last_pool_covers_its_map(family.side) == Some(false);
+    let pooled = is_made_for_another.then(|| pooled_side(network)).flatten();
+    let side = pooled.unwrap_or(family.side);
+    notes.push(match pooled {
+        Some(_) => format!("{start}: its last pool is made for {side}x{side}"),
+        None => format!("{start}: {side}x{side} is that of its family: --size gives another"),
+    });
+    side
+}
+
+/// Returns the first side for which the last pool of a graph is made.
+fn pooled_side(network: &Network) -> Option<usize> {
+    let is_made_for = |&side: &usize| network.last_pool_covers_its_map(side) == Some(true);
+    SIDES.into_iter().find(|side| is_made_for(side) && fits(network, *side))
+}
+
+/// Returns the first side that the layers take, if they do not take every side: rather one for
+/// which the last pool is made.
 fn fitting_side(network: &Network, name: &str, notes: &mut Vec<String>) -> Option<usize> {
     let fitting: Vec<usize> = SIDES.into_iter().filter(|&side| fits(network, side)).collect();
-    let (&side, true) = (fitting.first()?, fitting.len() < SIDES.len()) else { return None };
+    let (&first, true) = (fitting.first()?, fitting.len() < SIDES.len()) else { return None };
+    let side = pooled_side(network).unwrap_or(first);
     notes.push(format!(
         "{name}: the graph does not state the size of its input: {side}x{side} is one that its \
          layers take"
