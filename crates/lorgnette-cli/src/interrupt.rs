@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Exit code that shells expect of a program ended by Ctrl-C: 128 + SIGINT.
-const ENDED_BY_INTERRUPT: i32 = 130;
+pub(crate) const EXIT_CODE: u8 = 130;
 
 /// A flag that Ctrl-C sets.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +18,7 @@ impl Interrupt {
         let pressed = interrupt.0.clone();
         let _ = ctrlc::set_handler(move || {
             if pressed.swap(true, Ordering::SeqCst) {
-                process::exit(ENDED_BY_INTERRUPT);
+                process::exit(EXIT_CODE.into());
             }
         });
         interrupt

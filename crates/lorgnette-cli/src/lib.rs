@@ -81,6 +81,8 @@ enum Outcome {
     SomeFailed,
     /// All inputs failed, and each said why.
     AllFailed,
+    /// Ctrl-C ended it where it can be resumed.
+    Interrupted,
     /// The reader of standard output closed it before the end, as `head` does.
     StdoutClosed,
 }
@@ -120,6 +122,7 @@ pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) ->
         Ok(Outcome::Done | Outcome::StdoutClosed) => 0,
         Ok(Outcome::SomeFailed) => 1,
         Ok(Outcome::AllFailed) => 2,
+        Ok(Outcome::Interrupted) => interrupt::EXIT_CODE,
         Err(error) => {
             let message = lorgnette::error_chain(error.as_ref());
             messages.error(&format!("{message}{}", hints::hint(&error)));

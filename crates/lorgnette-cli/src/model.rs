@@ -7,13 +7,13 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use lorgnette::net::Network;
 use lorgnette::net::import::Signature;
+use lorgnette::photos::path_text;
 use lorgnette::preprocess::Preprocessor;
 use lorgnette::trained::TrainedModel;
 use lorgnette::{Error, Labels, Model, ModelOptions, ModelRef, ModelStore, PreprocessSource};
 
 use crate::arguments::{Global, InputArguments, NetworkArguments, Size};
 use crate::messages::{Messages, count};
-use crate::printable::path_text;
 
 /// Height and width of the photo for which a graph that takes photos of any size is planned by
 /// default.

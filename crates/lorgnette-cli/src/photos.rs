@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use glob::MatchOptions;
 use lorgnette::Picture;
-use lorgnette::photos::{EntryKind, PassedOver, Walk, WalkOptions, existing_path, path_bytes};
+use lorgnette::photos::{
+    EntryKind, PassedOver, Walk, WalkOptions, existing_path, path_bytes, path_text,
+};
 use lorgnette::picture::{OpenOptions, PictureError};
 
 use crate::arguments::PhotoArguments;
 use crate::messages::Messages;
 use crate::pattern::{self, Match};
-use crate::printable::path_text;
 
 /// The path that stands for standard input.
 const STANDARD_INPUT: &str = "-";

@@ -1,7 +1,6 @@
 //! Text that cannot command a terminal: names come from strangers' files.
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
-use std::path::Path;
 
 /// Escapes control characters other than line feeds and tabs, as in `\u{1b}`.
 pub(crate) fn printable(text: &str) -> String {
@@ -14,19 +13,6 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     safe
-}
-
-/// Returns a path as text. Bytes that are no UTF-8 are shown as in `caf\xe9.jpg`, so that two such
-/// paths do not look the same.
-pub(crate) fn path_text(path: &Path) -> String {
-    let mut text = String::new();
-    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    text
 }
 
 /// True for control characters of ASCII and of Latin-1 (C0, DEL, C1) that text does not need, and
@@ -97,7 +83,9 @@ impl<W: Write> Write for PrintableWriter<W> {
 mod tests {
     use std::io::Write as _;
 
-    use super::{PrintableWriter, path_text, printable};
+    use lorgnette::photos::path_text;
+
+    use super::{PrintableWriter, printable};
 
     #[test]
     fn escape_codes_are_shown_not_sent() {

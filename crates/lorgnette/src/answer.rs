@@ -28,6 +28,7 @@ use crate::error::error_chain;
 use crate::faces::{Face, FaceDetector};
 use crate::labels::Labels;
 use crate::model::Model;
+use crate::photos::{path_bytes, path_text};
 use crate::picture::Picture;
 
 /// The name of cells and pixels where no class is probable enough.
@@ -181,6 +182,9 @@ pub struct BlurAnswer {
     pub model: String,
     /// The file of the blurred photo; `None` if none was written.
     pub out: Option<String>,
+    /// The bytes of its path as hexadecimal digits, where they are no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub out_bytes: Option<String>,
     /// Share of the photo's pixels that change.
     pub share: f32,
     /// The areas, largest first, without their margins.
@@ -348,7 +352,8 @@ impl BlurAnswer {
             width: picture.width(),
             height: picture.height(),
             model: model.name().to_owned(),
-            out: out.map(|path| path.display().to_string()),
+            out: out.map(path_text),
+            out_bytes: out.and_then(path_bytes),
             share: mask.share(),
             blurred: mask.areas().iter().map(area).collect(),
             scales: mask.search().scales.clone(),

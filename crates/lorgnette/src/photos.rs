@@ -35,7 +35,7 @@ mod names;
 mod passed_over;
 mod pattern;
 
-pub use names::{existing_path, nfc, path_bytes, path_from_bytes};
+pub use names::{existing_path, nfc, path_bytes, path_from_bytes, path_text};
 pub use passed_over::PassedOver;
 pub use pattern::{Exclusion, glob_matches};
 

@@ -9,6 +9,7 @@ use clap::Args;
 use lorgnette::draw::{self, Placement};
 use lorgnette::picture::OpenOptions;
 use lorgnette::{Classifier, ClassifyAnswer, Model, Picture, Prediction};
+use lorgnette_library::printable;
 
 use crate::Outcome;
 use crate::arguments::{DecodeArguments, Format, Global, InputArguments, PhotoArguments};
@@ -119,7 +120,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         Format::Text => {
             if several {
                 let space = if std::mem::take(&mut first) { "" } else { "\n" };
-                writeln!(out, "{space}{}", photo.name())?;
+                writeln!(out, "{space}{}", printable(photo.name()))?;
             }
             write_text(out, answer)
         }

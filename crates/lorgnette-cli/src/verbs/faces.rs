@@ -8,6 +8,7 @@ use clap::Args;
 use lorgnette::answer::FacesAnswer;
 use lorgnette::draw;
 use lorgnette::faces::{FaceDetector, FaceOptions, MIN_PROBABILITY};
+use lorgnette_library::printable;
 
 use crate::Outcome;
 use crate::arguments::{Format, Global, PhotoArguments, share};
@@ -140,8 +141,10 @@ fn write_csv(out: &mut dyn Write, answer: &FacesAnswer) -> io::Result<()> {
 
 fn write_text(out: &mut dyn Write, answer: &FacesAnswer) -> io::Result<()> {
     match answer.faces.len() {
-        0 => writeln!(out, "{}: no faces", answer.photo)?,
-        faces => writeln!(out, "{}: {}", answer.photo, count(faces, "face"))?,
+        0 => writeln!(out, "{}: no faces", printable(&answer.photo))?,
+        faces => {
+            writeln!(out, "{}: {}", printable(&answer.photo), count(faces, "face"))?;
+        }
     }
     for face in &answer.faces {
         let [left, top, right, bottom] = face.bounds;

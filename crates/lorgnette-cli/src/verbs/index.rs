@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use lorgnette::Observer;
-use lorgnette::photos::PassedOver;
+use lorgnette::photos::{PassedOver, path_text};
 use lorgnette_library::{
     Analysers, Event, FaceAnalyser, IndexOptions, Library, ModelRecord, Summary, printable,
 };
@@ -136,7 +136,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     if arguments.write_sidecars {
         let sidecars = library.write_sidecars(arguments.sidecar_probability)?;
         for path in &sidecars.foreign {
-            let path = printable(&path.to_string_lossy());
+            let path = printable(&path_text(path));
             messages.note(&format_args!("{path}: another program's sidecar, left as it is"));
         }
         messages.note(&format_args!("{} written", count(sidecars.written, "sidecar")));

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
-use lorgnette::photos::{existing_path, path_bytes};
+use lorgnette::photos::{existing_path, path_bytes, path_text};
 use lorgnette_library::{Library, ModelEntry, printable, short_size};
 
 use crate::Outcome;
@@ -166,5 +166,5 @@ fn known_path(path: &Path) -> PathBuf {
 
 /// Formats a path for a terminal.
 fn printable_path(path: &Path) -> String {
-    printable(&path.to_string_lossy())
+    printable(&path_text(path))
 }

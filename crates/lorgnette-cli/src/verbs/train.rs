@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use lorgnette::dataset::{DatasetError, Split};
 use lorgnette::features::Extractor;
@@ -145,7 +145,10 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let previous = arguments.from.as_deref().map(PreviousModel::read).transpose()?;
     let threads = global.threads.map_or_else(cores, usize::from);
     let dataset = photos::read(arguments, previous.as_ref(), threads, messages, &interrupt)?;
-    let Some(dataset) = dataset else { bail!("interrupted before anything was computed") };
+    let Some(dataset) = dataset else {
+        messages.note(&"interrupted before anything was computed");
+        return Ok(Outcome::Interrupted);
+    };
     stopwatch.lap("finding photos, and telling them apart");
     let (base, options) = base(arguments, global, previous.as_ref())?;
     let model = model::open_ref(&base, &options, messages)?;
@@ -176,8 +179,11 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         started.elapsed(),
         if result.interrupted { "; interrupted: --resume goes on" } else { "" }
     ));
-    let is_complete = !result.has_unusable_photos && !result.interrupted;
-    Ok(if is_complete { Outcome::Done } else { Outcome::SomeFailed })
+    Ok(match result.interrupted {
+        true => Outcome::Interrupted,
+        false if result.has_unusable_photos => Outcome::SomeFailed,
+        false => Outcome::Done,
+    })
 }
 
 impl Arguments {

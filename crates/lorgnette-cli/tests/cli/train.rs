@@ -2,6 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+#[cfg(unix)]
+use std::process::{Command, Stdio};
+#[cfg(unix)]
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use lorgnette::Picture;
 use serde_json::Value;
@@ -604,4 +611,29 @@ fn what_a_trained_model_does_not_know_is_not_stored_in_a_library() {
     set_threshold(0.0);
     index();
     assert!(findings("mixed/cat.jpg") > 0);
+}
+
+/// Ctrl-C has one exit code, as documented, whatever a training has done so far.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_training_ends_as_ctrl_c_does() {
+    let folder = Folder::new();
+    reds_and_blues(&folder, 14);
+    let (photos, out, cache) = (folder.text("photos"), folder.text("model"), folder.text("cache"));
+    let arguments =
+        ["train", &photos, "--out", &out, "--cache", &cache, "--flip", "--copies", "2000"];
+    let mut command = program(&arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    // Ctrl-C is heeded before the folder is locked.
+    let started = Instant::now();
+    while !folder.path("model/.lock").exists() {
+        assert!(started.elapsed() < Duration::from_secs(60), "the training does not begin");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(130) && said.contains("interrupted"), "{said}");
 }

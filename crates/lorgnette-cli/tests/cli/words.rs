@@ -100,6 +100,42 @@ fn one_line_of_csv_for_each_photo_on_request() {
     assert_eq!(ended.out.lines().count(), 2);
 }
 
+/// Paths are one line of text, whatever is in them, and those of written files have their bytes.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_cannot_look_like_others() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = Folder::new().with_photo("source.jpg", "chelsea.jpg");
+    let name = OsStr::from_bytes(b"a\n\x1b[31m\xff.jpg");
+    fs::create_dir(folder.path("photos")).unwrap();
+    fs::rename(folder.path("source.jpg"), folder.path("photos").join(name)).unwrap();
+    fs::copy(folder.path("photos").join(name), folder.path("photos/b.jpg")).unwrap();
+    let (photos, library) = (folder.text("photos"), folder.text("library.lgn"));
+    let shown = r"a\n\u{1b}[31m\xff.jpg";
+    let index = ["index", &photos, "--library", &library, "--map-side", "0"];
+    lorgnette(&index).well();
+    let out = folder.text("blurred/");
+    for verb in [
+        &["classify", &photos, "--top", "1"][..],
+        &["faces", &photos],
+        &["map", &photos],
+        &["blur", &photos, "--class", "cat", "--out", &out],
+        &["library", "list", "--library", &library],
+        &["search", "cat", "--library", &library],
+    ] {
+        let ended = lorgnette(verb).well();
+        assert!(ended.out.contains(shown), "{verb:?}: {}", ended.out);
+    }
+    let blur = ["blur", &photos, "--class", "cat", "--out", &out, "--format", "json"];
+    let answers = lorgnette(&[&blur[..], &["--overwrite"]].concat()).well().json();
+    let answer = answers.iter().find(|answer| answer.get("path_bytes").is_some()).unwrap();
+    assert!(answer["out"].as_str().unwrap().ends_with("a\n\u{1b}[31m\\xff.jpg"), "{answer}");
+    let bytes = answer["out_bytes"].as_str().unwrap();
+    assert!(bytes.ends_with("610a1b5b33316dff2e6a7067"), "{bytes}");
+    assert!(answers.iter().any(|answer| answer.get("out_bytes").is_none()));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn names_that_are_no_text_get_their_bytes() {

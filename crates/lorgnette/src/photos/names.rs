@@ -58,6 +58,20 @@ pub fn path_bytes(path: &Path) -> Option<String> {
     }
 }
 
+/// Returns a path as text. Bytes that are no UTF-8 are shown as in `caf\xe9.jpg`, so that two such
+/// paths do not look the same.
+#[must_use]
+pub fn path_text(path: &Path) -> String {
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
 /// Returns the path of bytes as [`path_bytes`] gives them; `None` if they are no hexadecimal
 /// digits, or no path of this system.
 #[must_use]

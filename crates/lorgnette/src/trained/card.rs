@@ -183,8 +183,10 @@ impl Card {
             #[serde(default)]
             checksums: BTreeMap<String, String>,
         }
-        let start: Start = serde_json::from_slice(bytes).map_err(|error| {
-            format_error(path, format!("it is not the description of a trained model: {error}"))
+        let start: Start = serde_json::from_slice(bytes).map_err(|_| {
+            let what = "it is not the description of a model that `train` made, or a damaged one: \
+                        name the file that is meant, or train the model again";
+            format_error(path, what)
         })?;
         if start.format != FORMAT {
             return Err(format_error(
@@ -202,7 +204,11 @@ impl Card {
             ));
         }
         let card = serde_json::from_slice(bytes);
-        let card = card.map_err(|error| format_error(path, error.to_string()))?;
+        let card = card.map_err(|_| {
+            let what = "a damaged description of a trained model: get another copy of its folder, \
+                        or train it again";
+            format_error(path, what)
+        })?;
         Ok((card, start.checksums))
     }
 

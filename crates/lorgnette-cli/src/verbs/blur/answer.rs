@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use lorgnette::BlurAnswer;
 use lorgnette::answer::AreaAnswer;
+use lorgnette_library::printable;
 
 use crate::arguments::Format;
 use crate::stream::write_csv_lines;
@@ -29,7 +30,9 @@ pub(super) fn write_csv(out: &mut dyn Write, answer: &BlurAnswer) -> io::Result<
 
 pub(super) fn write_text(out: &mut dyn Write, answer: &BlurAnswer) -> io::Result<()> {
     let BlurAnswer { photo, share, blurred, .. } = answer;
-    let path = answer.out.as_ref().map_or_else(String::new, |path| format!(" → {path}"));
+    let photo = printable(photo);
+    let path = answer.out.as_ref();
+    let path = path.map_or_else(String::new, |path| format!(" → {}", printable(path)));
     match blurred.len() {
         0 => writeln!(out, "{photo}: nothing found{path}")?,
         _ => writeln!(out, "{photo}: {:.1} % blurred{path}", 100.0 * share)?,

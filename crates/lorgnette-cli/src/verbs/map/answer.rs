@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use lorgnette::answer::{LegendAnswer, RegionAnswer, UNKNOWN};
 use lorgnette::{Labels, MapAnswer, Region, SegmentationMap};
+use lorgnette_library::printable;
 
 use super::Table;
 use crate::arguments::Format;
@@ -84,6 +85,7 @@ impl Answer {
         let MapAnswer { photo, width, height, rows, columns, stride, .. } = &self.answer;
         let space = if is_first { "" } else { "\n" };
         let stride = stride.round();
+        let photo = printable(photo);
         writeln!(
             out,
             "{space}{photo}: {width} x {height} pixels, {rows} x {columns} cells, \

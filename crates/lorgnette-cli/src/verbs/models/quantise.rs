@@ -32,7 +32,7 @@ use crate::table::{Align, Fit, Table, width};
 #[command(alias = "quantize", after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// The network, as for --model
-    #[arg(value_name = "M")]
+    #[arg(value_name = "MODEL")]
     named: Option<OsString>,
 
     /// Photos, or folders of photos, of the kind that the model is for: a hundred or more; not

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use lorgnette::photos::path_bytes;
+use lorgnette::photos::{path_bytes, path_text};
 use lorgnette_library::answer::HitAnswer;
 use lorgnette_library::printable;
 use lorgnette_library::search::{Explanation, Hit, Match, SearchResults};
@@ -38,7 +38,7 @@ pub(super) fn write_text(
     explain: bool,
 ) -> io::Result<()> {
     for hit in &results.hits {
-        writeln!(out, "{:>7.2} %  {}", 100.0 * hit.score, printable(&hit.path.to_string_lossy()))?;
+        writeln!(out, "{:>7.2} %  {}", 100.0 * hit.score, printable(&path_text(&hit.path)))?;
         for matched in hit.matches.iter().filter(|_| !explain) {
             writeln!(out, "{INDENT}{}", described(hit, matched))?;
         }

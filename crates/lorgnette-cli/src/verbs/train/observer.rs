@@ -48,7 +48,7 @@ impl<'a> TrainingObserver<'a> {
         }
         let what = "interrupted: the features computed so far are kept; start it again to go on";
         self.messages.note(&what);
-        Ok(Outcome::SomeFailed)
+        Ok(Outcome::Interrupted)
     }
 
     /// Returns the first error of the trace.
