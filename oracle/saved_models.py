@@ -203,6 +203,26 @@ def module_that_decodes(models):
     models.record('tf2_parses', {'pixels': feed}, {'scores': net.pixels(feed)['scores']}, 'A signature that takes tensors as text, beside one that takes pixels.')
 
 
+def tf1_pixels_within(models):
+    """A signature of files and one of pixels, which are a placeholder with the decoded ones as default."""
+    name = 'tf1_pixels_within'
+    with tf.Graph().as_default(), v1.Session() as session:
+        files = v1.placeholder(tf.string, [None], 'files')
+        def decode(file):
+            return v1.image.resize_bilinear(tf.cast(tf.io.decode_jpeg(file, 3), tf.float32)[tf.newaxis], [6, 5])[0]
+        pixels = v1.placeholder_with_default(v1.map_fn(decode, files, dtype=tf.float32), [None, 6, 5, 3], name='pixels')
+        filters = v1.get_variable('filters', initializer=numbers(2, 2, 3, 4, seed=1))
+        scores = tf.nn.softmax(tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(pixels / 255.0, filters, 1, 'VALID')), [1, 2]))
+        session.run(v1.global_variables_initializer())
+        builder = v1.saved_model.builder.SavedModelBuilder(models.path(name))
+        signature = v1.saved_model.predict_signature_def
+        builder.add_meta_graph_and_variables(session, ['serve'], {
+            'serving_default': signature({'files': files}, {'scores': scores}), 'pixels': signature({'pixels': pixels}, {'scores': scores})})
+        builder.save()
+        feed = numbers(2, 6, 5, 3, low=0, high=255)
+        models.record(name, {'pixels': feed}, {'scores': session.run(scores, {pixels: feed})}, inspect.getdoc(tf1_pixels_within))
+
+
 def module_with_map(models):
     """A tf.map_fn over the pictures of a batch: a loop in functions, with variables in its body."""
     name = 'tf2_map'
@@ -584,7 +604,7 @@ def main():
     if arguments.applications:
         applications(models)
     else:
-        for make in (module_with_nested_functions, module_with_branches, module_with_bytes, module_that_decodes, module_with_map, tf1_variables, tf1_resources, tf1_hub):
+        for make in (module_with_nested_functions, module_with_branches, module_with_bytes, module_that_decodes, tf1_pixels_within, module_with_map, tf1_variables, tf1_resources, tf1_hub):
             make(models)
         random_layers(models)
         keras_models(models)

@@ -96,7 +96,12 @@ fn signatures_can_be_chosen() {
 #[test]
 fn the_usual_signature_is_chosen_if_it_takes_pictures() {
     let models = Models::unpack();
-    for (name, expected) in [("tf2_decodes", "serving_default"), ("tf2_parses", "pixels")] {
+    let models_and_signatures = [
+        ("tf2_decodes", "serving_default"),
+        ("tf2_parses", "pixels"),
+        ("tf1_pixels_within", "pixels"),
+    ];
+    for (name, expected) in models_and_signatures {
         let network = open(&models.path(name)).unwrap();
         let mut chosen = network.saved_signatures().iter().filter(|signature| signature.is_chosen);
         assert_eq!(chosen.next().map(|signature| signature.name.as_str()), Some(expected));

@@ -128,7 +128,7 @@ fn names_cannot_look_like_others() {
         assert!(ended.out.contains(shown), "{verb:?}: {}", ended.out);
     }
     let blur = ["blur", &photos, "--class", "cat", "--out", &out, "--format", "json"];
-    let answers = lorgnette(&[&blur[..], &["--overwrite"]].concat()).well().json();
+    let answers = lorgnette(&blur).well().json();
     let answer = answers.iter().find(|answer| answer.get("path_bytes").is_some()).unwrap();
     assert!(answer["out"].as_str().unwrap().ends_with("a\n\u{1b}[31m\\xff.jpg"), "{answer}");
     let bytes = answer["out_bytes"].as_str().unwrap();

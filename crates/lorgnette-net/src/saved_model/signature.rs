@@ -8,7 +8,7 @@ use super::inline::result_name;
 use super::proto::{MetaGraphDef, SignatureDef, TensorInfo};
 use crate::error::{Choice, Error, Result};
 use crate::import::{decodes_a_photo, split_port};
-use crate::proto::NodeDef;
+use crate::proto::{NodeDef, Value};
 use crate::tensor::DType;
 
 /// A signature of a SavedModel: a function from named tensors to named tensors.
@@ -164,25 +164,35 @@ fn default_of(signatures: &[SavedSignature], nodes: &[NodeDef]) -> Option<usize>
     usual.or(only).or(lone)
 }
 
-/// Returns true if a node that decodes pictures leads to the signature's outputs.
+/// Returns true if a node that decodes pictures leads to the signature's outputs, and none on the way
+/// could be fed with pixels in place of it, which another signature does.
 fn decodes_pictures(signature: &SavedSignature, nodes: &[NodeDef]) -> bool {
     let index: HashMap<&str, usize> =
         nodes.iter().enumerate().map(|(index, node)| (node.name.as_str(), index)).collect();
     let outputs = signature.outputs.iter().filter_map(|output| node_of(&output.tensor, nodes));
     let mut waiting: Vec<usize> =
         outputs.filter_map(|name| index.get(name.as_str()).copied()).collect();
-    let mut seen = HashSet::new();
+    let (mut seen, mut decodes) = (HashSet::new(), false);
     while let Some(node) = waiting.pop() {
         if !seen.insert(node) {
             continue;
         }
-        if decodes_a_photo(&nodes[node].op) {
-            return true;
+        if takes_pixels(&nodes[node]) {
+            return false;
         }
+        decodes |= decodes_a_photo(&nodes[node].op);
         let sources = nodes[node].input.iter().map(|input| split_port(input).0);
         waiting.extend(sources.filter_map(|source| index.get(source).copied()));
     }
-    false
+    decodes
+}
+
+/// Returns true for a placeholder with a default that is no flag.
+fn takes_pixels(node: &NodeDef) -> bool {
+    let dtype = node.attr.get("dtype").and_then(|attribute| attribute.value.as_ref());
+    let is_flag = matches!(dtype, Some(Value::Type(dtype))
+        if DType::from_tensorflow(*dtype) == Some(DType::Bool));
+    node.op == "PlaceholderWithDefault" && !is_flag
 }
 
 /// Returns the node of a signature's tensor in the graph without functions. `None` if there is no
