@@ -221,6 +221,11 @@ def planar_tiles(photo):
                     324: None, 325: [len(tile) for tile in tiles]}, tiles)
 
 
+# Of T.4: 1 for two dimensions, 4 for marks that end at bytes.
+GROUP_3_OPTIONS = 292
+FAXES = [("huffman", "tiff_ccitt", 0), ("group3", "group3", 0), ("group3_2d", "group3", 1), ("group3_2d_filled", "group3", 5), ("group4", "group4", 0)]
+
+
 def tiffs(photo):
     grey = photo.convert("L")
     yield "palette_lzw.tif", saved(photo.quantize(16), "TIFF", compression="tiff_lzw")
@@ -229,6 +234,11 @@ def tiffs(photo):
     yield "ycbcr.tif", saved(photo, "TIFF", compression="jpeg", quality=90)
     yield "four_bits.tif", four_bits(photo)
     yield "planar_tiles.tif", planar_tiles(photo)
+    # A bit a pixel: dithered, whose runs are short, and in two colours, whose rows are like the ones above.
+    dithered, plain = photo.convert("1"), grey.point(lambda level: 255 * (level > 110)).convert("1")
+    for name, compression, options in FAXES:
+        yield f"fax_{name}.tif", saved(plain, "TIFF", compression=compression, tiffinfo={GROUP_3_OPTIONS: options})
+        yield f"fax_{name}_dithered.tif", saved(dithered, "TIFF", compression=compression, tiffinfo={GROUP_3_OPTIONS: options})
     yield "turned.tif", saved(photo, "TIFF", tiffinfo={ORIENTATION: 6})
     yield "turned_by_xmp.tif", saved(photo, "TIFF", tiffinfo={700: xmp(6)})
 

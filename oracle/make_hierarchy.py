@@ -42,6 +42,18 @@ TANGIBLE = {5, 6, 8, 13, 17, 18, 19, 20, 27}
 MAX_KINDS = 60
 # Neither are these.
 VAGUE = {"abstraction", "attribute", "area", "creation", "location", "material", "matter", "substance", "whole"}
+# These say in the words of a science, or of none, that no class is of a noun's kind; a few have a plain word.
+NO_KIND = {"agent", "article", "fluid", "ligament", "liquid", "natural object", "part", "peer", "piece", "point", "relation", "solid", "system"}
+PLAINER = {
+    "angiosperm": "plant",
+    "causal agent": "person",
+    "nutriment": "food",
+    "plant organ": "plant",
+    "plant part": "plant",
+    "reproductive structure": "flower",
+    "spermatophyte": "plant",
+    "vascular plant": "plant",
+}
 
 
 def nouns(path):
@@ -81,12 +93,14 @@ def irregular(path, words):
 
 
 def related(folder, synsets, classes, known):
-    """Lines of a noun that is none of the known names, and the nearest of these in meaning: those of oracle/everyday.txt,
-    written by hand, then every tangible noun that occurs in WordNet's tagged texts, with the nearest kind it belongs to."""
+    """Lines of a noun that is none of the known names, and the nearest of these in meaning, behind a "-" if nothing is a
+    kind of it: those of oracle/everyday.txt, written by hand, then every tangible noun that occurs in WordNet's tagged texts,
+    with the nearest kind it belongs to."""
     by_hand = [line for line in (ROOT / "oracle/everyday.txt").read_text().splitlines() if not line.startswith("#")]
     lines = dict(line.split("\t") for line in by_hand)
     for noun, names in lines.items():
-        unknown = [name for name in names.split(", ") if key(name) not in known]
+        near = names.removeprefix("-").strip()
+        unknown = [name for name in near.split(", ") if near and key(name) not in known]
         if unknown or key(noun) in known:
             sys.exit(f"oracle/everyday.txt: {noun}: {unknown or 'it is a known name'}")
     members = {}
@@ -106,7 +120,8 @@ def related(folder, synsets, classes, known):
 
 
 def nearest_kind(synsets, members, synset):
-    """The first name of the nearest synset above that has classes below it, unless these are too many or it says nothing."""
+    """The first name of the nearest synset above that has classes below it, unless these are too many or it says nothing;
+    "-" if it says that no class is of this kind."""
     if synsets[synset][2] not in TANGIBLE:
         return None
     level = [synset]
@@ -114,7 +129,9 @@ def nearest_kind(synsets, members, synset):
         level = [parent for child in level for parent in synsets[child][1]]
         for parent in level:
             if parent in members:
-                name = synsets[parent][0][0]
+                name = PLAINER.get(synsets[parent][0][0], synsets[parent][0][0])
+                if name in NO_KIND:
+                    return "-"
                 return name if members[parent] <= MAX_KINDS and name not in VAGUE else None
     return None
 

@@ -1,6 +1,7 @@
 //! The fuzzed readers: those of all external formats, and the code that uses their results.
 
 mod checkpoints;
+mod faxes;
 mod graphs;
 mod jpegs;
 mod labels;
@@ -37,6 +38,8 @@ pub(crate) const NAMES: &[&str] = &[
     "saved",
     "records",
     "requests",
+    "tiffs",
+    "faxes",
     #[cfg(feature = "heic")]
     "heic",
     #[cfg(feature = "avif")]
@@ -85,6 +88,8 @@ pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
         Box::new(saved::SavedModels::new(scratch)),
         Box::new(records::Records::new(scratch)),
         Box::new(requests::Requests::new()),
+        Box::new(photos::Photos::with_extension("tif")),
+        Box::new(faxes::Faxes::new()),
     ];
     for extension in photos::EXTENSIONS {
         targets.push(Box::new(photos::Photos::with_extension(extension)));

@@ -79,8 +79,9 @@ impl Library {
         let mut photos = photos.collect::<Result<Vec<Photo>>>()?;
         photos.sort_by_cached_key(|photo| {
             let pixels = photo.size.map(|[width, height]| u64::from(width) * u64::from(height));
-            let path = photo.path.clone();
-            (Reverse(pixels), Reverse(photo.bytes), photo.modified, path.as_os_str().len(), path)
+            let path = bytes::from_path(&photo.path).to_vec();
+            let (modified, length, path) = order_of_copies(photo.modified, path);
+            (Reverse(pixels), Reverse(photo.bytes), modified, length, path)
         });
         Ok(photos)
     }
@@ -176,6 +177,12 @@ impl Library {
         }
         Ok(sorted(with_paths))
     }
+}
+
+/// Orders photos of equal bytes, the one to keep first: the oldest, then that with the shortest
+/// path. A search that folds copies shows the same one.
+pub(crate) fn order_of_copies<P: AsRef<[u8]>>(modified: i64, path: P) -> (i64, usize, P) {
+    (modified, path.as_ref().len(), path)
 }
 
 /// Maximum number of differing signature bits for features whose cosine is `threshold`. Signatures

@@ -30,6 +30,10 @@ const MAX_SUGGESTIONS: usize = 5;
 const MIN_BEGINNING: usize = 3;
 /// Maximum number of letters of the longer one behind it.
 const MAX_ENDING: usize = 3;
+/// Minimum length of a singular that names are compared with in their spelling.
+const MIN_SINGULAR: usize = 5;
+/// Minimum length of a part of a name that may be misspelt.
+const MIN_MISSPELT: usize = 6;
 /// Words for photos, and not for the things in them.
 const LOOKS: [&str; 50] = [
     "blurry",
@@ -123,13 +127,16 @@ pub struct Vocabulary {
 
 /// A name that no class or hypernym has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("nothing here is called {name:?}{}", hint(.name, .suggestions))]
+#[error("nothing here is called {name:?}{}", hint(self))]
 pub struct UnknownName {
     /// The unknown name.
     pub name: String,
     /// Known names that may have been meant: those near in meaning, then those spelt alike; may be
     /// empty.
     pub suggestions: Vec<String>,
+    /// Whether it is an everyday noun of whose kind no class is: a receipt, a tree. The
+    /// suggestions are then what comes nearest.
+    pub is_of_no_kind: bool,
 }
 
 impl<'a> Class<'a> {
@@ -251,18 +258,49 @@ impl Vocabulary {
     }
 
     fn unknown_name(&self, name: &str) -> UnknownName {
-        let by_meaning = related_to(name).into_iter();
-        let spelt_alike = self.spelt_alike(name);
+        let candidates = match noun(name) {
+            // A noun of the language is not misspelt.
+            Some(noun) => wordnet::related(&noun).into_iter().map(str::to_owned).collect(),
+            None => Vec::new(),
+        };
+        let mut suggestions = self.suggested(candidates);
+        if suggestions.is_empty() {
+            suggestions = self.suggested(self.candidates(name));
+        }
+        let is_of_no_kind = [name, head(name)].into_iter().any(is_of_no_kind)
+            && !parts(name).any(|part| self.matching(&part).is_some());
+        UnknownName { name: name.into(), suggestions, is_of_no_kind }
+    }
+
+    /// Returns what may have been meant by a name that is no noun of the language: names spelt
+    /// alike, then what is known of its words, or near them in meaning.
+    fn candidates(&self, name: &str) -> Vec<String> {
+        if is_of_no_kind(name) {
+            // "shopping receipt" for "receipt".
+            return names(self.spelt_alike(name).into_iter().filter(|near| near.0 == 0));
+        }
         // "sleeping cat" is a cat rather than a sleeping bag.
-        let (nearest, near): (Vec<_>, Vec<_>) = spelt_alike
+        let (nearest, near): (Vec<_>, Vec<_>) = self
+            .spelt_alike(name)
             .into_iter()
             .partition(|(distance, _)| *distance <= 1 || !name.contains(' '));
-        let names = |names: Vec<(usize, String)>| names.into_iter().map(|(_, name)| name);
-        let candidates = by_meaning
-            .chain(names(nearest))
-            .chain(parts(name))
-            .chain(names(near))
-            .chain(parts(name).flat_map(|part| related_to(&part)));
+        let (whole, in_part): (Vec<_>, Vec<_>) =
+            parts(name).partition(|part| self.matching(part).is_some());
+        // "golden retreiver" of "golden retreiver puppy"
+        let misspelt = in_part.iter().filter(|part| part.len() >= MIN_MISSPELT);
+        let mended = misspelt.flat_map(|part| self.spelt_alike(part)).filter(|near| near.0 <= 2);
+        // "white" is also a person.
+        let nouns = in_part.iter().filter(|part| !LOOKS.contains(&part.as_str()));
+        let mut candidates = names(nearest);
+        candidates.extend(whole);
+        candidates.extend(names(mended));
+        candidates.extend(nouns.flat_map(|part| related_to(part)));
+        candidates.extend(names(near));
+        candidates
+    }
+
+    /// Returns the first of these names that are known.
+    fn suggested(&self, candidates: Vec<String>) -> Vec<String> {
         let mut suggestions: Vec<String> = Vec::new();
         for candidate in candidates {
             if suggestions.len() < MAX_SUGGESTIONS
@@ -274,7 +312,7 @@ impl Vocabulary {
                 suggestions.push(candidate);
             }
         }
-        UnknownName { name: name.into(), suggestions }
+        suggestions
     }
 
     /// Returns names spelt like the singular of another, or like itself, with the number of edits
@@ -284,6 +322,10 @@ impl Vocabulary {
         let names = self.all_names();
         let mut alike = Vec::new();
         for form in wordnet::singulars(&name).into_iter().chain([name.clone()]) {
+            // "pari" of "paris" is like many words.
+            if form != name && form.len() < MIN_SINGULAR {
+                continue;
+            }
             for near in nearest_names(names.iter().copied(), &form) {
                 alike.push((edit_distance(&near.to_lowercase(), &form), near));
             }
@@ -299,11 +341,30 @@ impl Vocabulary {
     }
 }
 
+/// Returns the form of a name that is a noun of the language: in the singular, if it is a plural.
+fn noun(name: &str) -> Option<String> {
+    let forms = std::iter::once(name.to_owned()).chain(wordnet::singulars(name));
+    forms
+        .into_iter()
+        .find(|form| wordnet::is_of_no_kind(form) || !wordnet::related(form).is_empty())
+}
+
+/// Returns whether nothing is of the kind of a noun, in the singular or the plural.
+fn is_of_no_kind(name: &str) -> bool {
+    noun(name).is_some_and(|noun| wordnet::is_of_no_kind(&noun))
+}
+
 /// Returns names near a noun in meaning, in the singular or the plural.
 fn related_to(name: &str) -> Vec<String> {
-    let singulars = wordnet::singulars(name);
-    let near = std::iter::once(name).chain(singulars.iter().map(String::as_str));
-    near.flat_map(wordnet::related).map(str::to_owned).collect()
+    let near = noun(name).map(|noun| wordnet::related(&noun)).unwrap_or_default();
+    near.into_iter().map(str::to_owned).collect()
+}
+
+/// Returns the word that says what kind of thing a name is of: "drawing" of "kids drawing",
+/// "ticket" of "ticket of a concert".
+fn head(name: &str) -> &str {
+    let before = name.split_once(" of ").map_or(name, |(thing, _)| thing);
+    before.rsplit(' ').next().unwrap_or(before)
 }
 
 /// Returns what may be known of a name of several words: "car" of "red car", "dog" of "dog house",
@@ -314,7 +375,13 @@ fn parts(name: &str) -> impl Iterator<Item = String> {
     let inner: Vec<String> = words.iter().skip(1).map(|&word| word.to_owned()).collect();
     let ends: Vec<String> = (1..words.len()).map(|start| words[start..].join(" ")).collect();
     let starts: Vec<String> = (1..words.len()).rev().map(|end| words[..end].join(" ")).collect();
-    turned.into_iter().chain(ends).chain(starts).chain(inner)
+    let all = turned.into_iter().chain(ends).chain(starts).chain(inner);
+    all.filter(|part| part.split(' ').all(|word| word.starts_with(char::is_alphanumeric)))
+}
+
+/// Returns names without their distances.
+fn names(near: impl IntoIterator<Item = (usize, String)>) -> Vec<String> {
+    near.into_iter().map(|(_, name)| name).collect()
 }
 
 fn synsets_of(name: &str) -> Vec<&'static str> {
@@ -330,9 +397,10 @@ fn push_new(ids: &mut Vec<i64>, id: i64) {
     }
 }
 
-fn hint(name: &str, suggestions: &[String]) -> String {
+fn hint(unknown: &UnknownName) -> String {
     const PLACES: [&str; 9] =
         ["top", "middle", "bottom", "left", "right", "center", "centre", "corner", "half"];
+    let UnknownName { name, suggestions, is_of_no_kind } = unknown;
     let last = name.rsplit(' ').next().unwrap_or_default().to_lowercase();
     if ["face", "faces"].contains(&last.as_str()) {
         return ": no photo was searched for faces; `lorgnette index --faces` does".into();
@@ -348,10 +416,16 @@ fn hint(name: &str, suggestions: &[String]) -> String {
     if ["duplicate", "duplicates", "copies"].contains(&last.as_str()) {
         return ": `lorgnette library duplicates` finds the photos that are there twice".into();
     }
+    if ["nobody", "noone"].contains(&name.to_lowercase().as_str()) {
+        return ": for photos without people write no people".into();
+    }
+    if let Some(without) = last.strip_prefix(['-', '!']).filter(|word| !word.is_empty()) {
+        return format!(": for photos without it write NOT {without}");
+    }
     if PRONOUNS.contains(&name.to_lowercase().as_str()) {
         return ": write what is meant by it, as in dog in top right".into();
     }
-    if PLACES.contains(&last.as_str()) && last != name {
+    if PLACES.contains(&last.as_str()) && last != *name {
         return ": before a place goes `in`, as in dog in top left".into();
     }
     let lower = name.to_lowercase();
@@ -361,15 +435,22 @@ fn hint(name: &str, suggestions: &[String]) -> String {
                 it), and what is alike (like PHOTO)"
             .into();
     }
-    if !suggestions.is_empty() {
-        let quoted: Vec<String> = suggestions.iter().map(|name| format!("{name:?}")).collect();
-        return format!(": did you mean {}?", quoted.join(" or "));
+    let quoted: Vec<String> = suggestions.iter().map(|name| format!("{name:?}")).collect();
+    let quoted = quoted.join(" or ");
+    if !suggestions.is_empty() && !is_of_no_kind {
+        return format!(": did you mean {quoted}?");
     }
     let word: String = last.chars().filter(|letter| letter.is_alphanumeric()).collect();
-    format!(
-        ": `lorgnette classes` lists what can be asked; path:{word} finds what is in the names of \
-         files and folders"
-    )
+    let in_names = format!("path:{word} finds what is in the names of files and folders");
+    match (is_of_no_kind, suggestions.is_empty()) {
+        (true, true) => {
+            format!(", and no class is of that kind: {in_names}, like PHOTO what looks alike")
+        }
+        (true, false) => {
+            format!(", and no class is of that kind; what comes nearest is {quoted}; {in_names}")
+        }
+        (false, _) => format!(": `lorgnette classes` lists what can be asked; {in_names}"),
+    }
 }
 
 /// Returns whether a name is a photo's file: `beach.jpg`, `IMG_1234`.
@@ -492,6 +573,10 @@ mod tests {
         let vocabulary = imagenet();
         for line in include_str!("../../lorgnette/src/wordnet/related.txt").lines() {
             let (noun, names) = line.split_once('\t').unwrap();
+            let names = names.strip_prefix('-').unwrap_or(names).trim_start();
+            if names.is_empty() {
+                continue;
+            }
             let unknown = names.split(", ").find(|name| vocabulary.matching(name).is_none());
             assert_eq!(unknown, None, "{noun}");
         }

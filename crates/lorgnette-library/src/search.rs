@@ -21,8 +21,9 @@ pub use self::score::Explanation;
 
 use self::candidates::{Candidates, PhotoRow};
 use self::resolve::{ResolvedQuery, Resolver};
-use self::score::{MatchedRow, ScoredPhoto};
+use self::score::{MatchedRow, PhotoFacts, ScoredPhoto};
 use crate::bytes;
+use crate::duplicates::order_of_copies;
 use crate::error::{Error, Result};
 use crate::hierarchy::{Class, Vocabulary};
 use crate::library::Library;
@@ -332,8 +333,24 @@ struct Best {
     total: usize,
     /// Up to `limit` photos, the worst first; their paths are in their ranks.
     photos: BTreeMap<Rank, PhotoRow>,
-    /// The rank of the best photo of each content, if copies are folded.
-    by_digest: Option<HashMap<[u8; 32], Rank>>,
+    /// The best photo of each content, if copies are folded.
+    by_digest: Option<HashMap<[u8; 32], Folded>>,
+}
+
+/// Photos of equal bytes that match.
+struct Folded {
+    /// The best one's.
+    rank: Rank,
+    /// Of those with its score, the one that is to be kept ([`Library::best_first`]).
+    kept: Copied,
+}
+
+/// One of several photos of equal bytes.
+#[derive(Clone)]
+struct Copied {
+    photo: i64,
+    path: Vec<u8>,
+    modified: i64,
 }
 
 /// The place of a photo among others; a better one is greater.
@@ -351,15 +368,20 @@ impl Best {
 
     fn add(&mut self, score: f64, mut photo: PhotoRow) {
         let rank = Rank { score, path: std::mem::take(&mut photo.facts.path) };
-        match self.by_digest.as_mut().zip(photo.digest).map(|(ranks, key)| ranks.entry(key)) {
+        match self.by_digest.as_mut().zip(photo.digest).map(|(folded, key)| folded.entry(key)) {
             None => self.total += 1,
             Some(Entry::Vacant(entry)) => {
                 self.total += 1;
-                entry.insert(rank.clone());
+                let kept = Copied::new(&photo, &rank);
+                entry.insert(Folded { rank: rank.clone(), kept });
             }
-            Some(Entry::Occupied(entry)) if *entry.get() >= rank => return,
             Some(Entry::Occupied(mut entry)) => {
-                self.photos.remove(&entry.insert(rank.clone()));
+                let folded = entry.get_mut();
+                folded.keep(Copied::new(&photo, &rank), score);
+                if folded.rank >= rank {
+                    return;
+                }
+                self.photos.remove(&std::mem::replace(&mut folded.rank, rank.clone()));
             }
         }
         self.photos.insert(rank, photo);
@@ -368,12 +390,44 @@ impl Best {
         }
     }
 
-    /// Returns the photos with their scores, the best first.
+    /// Returns the photos with their scores, the best first; of folded ones that to be kept.
     fn sorted(self) -> impl Iterator<Item = (f64, PhotoRow)> {
-        self.photos.into_iter().rev().map(|(Rank { score, path }, mut photo)| {
+        let mut by_digest = self.by_digest.unwrap_or_default();
+        self.photos.into_iter().rev().map(move |(Rank { score, path }, mut photo)| {
             photo.facts.path = path;
+            // Copies of one score have the same detections.
+            if let Some(folded) = photo.digest.and_then(|digest| by_digest.remove(&digest)) {
+                let Copied { photo: id, path, modified } = folded.kept;
+                let facts = PhotoFacts { photo: id, path, modified, ..photo.facts };
+                photo = PhotoRow { facts, ..photo };
+            }
             (score, photo)
         })
+    }
+}
+
+impl Folded {
+    /// Takes a copy into account, before its rank is.
+    fn keep(&mut self, copy: Copied, score: f64) {
+        let is_kept = match score.total_cmp(&self.rank.score) {
+            Ordering::Less => false,
+            Ordering::Equal => copy.order() < self.kept.order(),
+            Ordering::Greater => true,
+        };
+        if is_kept {
+            self.kept = copy;
+        }
+    }
+}
+
+impl Copied {
+    fn new(photo: &PhotoRow, rank: &Rank) -> Self {
+        let PhotoFacts { photo, modified, .. } = photo.facts;
+        Self { photo, path: rank.path.clone(), modified }
+    }
+
+    fn order(&self) -> impl Ord + '_ {
+        order_of_copies(self.modified, &self.path)
     }
 }
 

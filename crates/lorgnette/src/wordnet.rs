@@ -20,7 +20,8 @@ mod plural;
 /// Each line is a synset, its direct hypernyms, and its names (`oracle/make_hierarchy.py`).
 const NOUNS: &str = include_str!("wordnet/nouns.txt");
 /// Each line is a noun that is not in the hierarchy, and the names in it that are nearest in
-/// meaning (`oracle/make_hierarchy.py`).
+/// meaning, behind a `-` if none of them is what the noun is a kind of
+/// (`oracle/make_hierarchy.py`).
 const RELATED: &str = include_str!("wordnet/related.txt");
 
 /// The synsets with this name and all their hyponyms, in ascending order. A synset's number may
@@ -43,10 +44,23 @@ pub fn synsets_named(name: &str) -> Vec<&'static str> {
 /// [`hyponyms`].
 #[must_use]
 pub fn related(name: &str) -> Vec<&'static str> {
+    let names = noun_outside(name).unwrap_or_default();
+    let near = names.strip_prefix('-').unwrap_or(names).trim_start();
+    near.split(", ").filter(|name| !name.is_empty()).collect()
+}
+
+/// Returns whether a word is an everyday noun of whose kind nothing in this hierarchy is, such as
+/// receipt. [`related`] may still have what comes near it.
+#[must_use]
+pub fn is_of_no_kind(name: &str) -> bool {
+    noun_outside(name).is_some_and(|names| names.starts_with('-'))
+}
+
+/// Returns what [`RELATED`] has of a noun.
+fn noun_outside(name: &str) -> Option<&'static str> {
     let key = key(name);
-    let nouns = RELATED.lines().filter_map(|line| line.split_once('\t'));
-    let found = nouns.into_iter().find(|(noun, _)| self::key(noun) == key);
-    found.map_or(Vec::new(), |(_, names)| names.split(", ").collect())
+    let mut nouns = RELATED.lines().filter_map(|line| line.split_once('\t'));
+    nouns.find(|(noun, _)| self::key(noun) == key).map(|(_, names)| names)
 }
 
 /// The names of these synsets and of all their hypernyms.

@@ -2,8 +2,8 @@
 
 use super::scan::{Scanner, Token, TokenKind};
 use super::{
-    Condition, Constraint, Count, DateRange, Like, Name, Object, Query, QueryError, Related,
-    Relation, Span,
+    Comparator, Condition, Constraint, Count, DateRange, Like, Name, Object, Query, QueryError,
+    Related, Relation, Span,
 };
 
 mod folder;
@@ -139,12 +139,13 @@ impl<'a> Parser<'a> {
     fn joint(&mut self) -> Option<Joint> {
         let mut ahead = self.scanner;
         let comma = ahead.take_comma();
-        let joint = if ahead.take_one(&["or"]) {
+        // What stands before "photos of" is said of the photos: "blurry photos of birds".
+        let joint = if ahead.take_one(&["or", "||"]) {
             Some(Joint::Or)
         } else if ahead.take_one(&["but"]) {
             ahead.take_one(&["with"]);
             Some(Joint::Loose)
-        } else if take_and(&mut ahead) {
+        } else if take_and(&mut ahead) || ahead.take_one(&["of"]) {
             Some(Joint::And)
         } else if comma && says_of_all(&ahead) {
             Some(Joint::Loose)
@@ -282,11 +283,18 @@ impl<'a> Parser<'a> {
         let mut count = counts.first().copied();
         let mut object = self.bare_object()?;
         loop {
-            self.skip_and_before_qualifier();
+            if let Some(said) = count.as_mut().filter(|said| said.comparator == Comparator::Equal)
+                && let Some(comparator) = self.end_of_count()
+            {
+                said.comparator = comparator;
+            }
             let before = self.scanner;
-            let qualifier = match !counted && self.count_follows() {
-                true => Some(Qualifier::Count(self.count()?)),
-                false => self.qualifier()?,
+            let behind = if counted { None } else { self.count_behind_name() };
+            self.skip_and_before_qualifier();
+            let qualifier = match behind {
+                Some(count) => Some(Qualifier::Count(count)),
+                None if !counted && self.count_follows() => Some(Qualifier::Count(self.count()?)),
+                None => self.qualifier()?,
             };
             match qualifier {
                 None => break,
@@ -403,7 +411,11 @@ impl<'a> Parser<'a> {
         match span {
             Some(span) => Ok(Name { text: words.join(" "), span }),
             None if begins_qualifier(&self.scanner) => {
-                Err(self.error_here(format!("of what is this said? {MISSING}")))
+                let word = self.scanner.words_ahead(8).into_iter().next_back();
+                let of_place = word.map_or(String::new(), |(word, _)| {
+                    format!("; path:{word} finds what is in the names of files and folders")
+                });
+                Err(self.error_here(format!("of what is this said? {MISSING}{of_place}")))
             }
             None => Err(self.error_here(MISSING)),
         }
@@ -438,7 +450,7 @@ impl<'a> Parser<'a> {
             || begins_qualifier(&self.scanner)
             || when::period_ahead(&self.scanner).is_some()
             || folder::ahead(&self.scanner).is_some()
-            || ["or", "like"].contains(&word.to_lowercase().as_str());
+            || ["or", "||", "like"].contains(&word.to_lowercase().as_str());
         if ends {
             return Ok(None);
         }

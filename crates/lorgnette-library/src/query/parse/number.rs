@@ -5,6 +5,32 @@ use super::super::{Comparator, Comparison, Count, QueryError, place};
 use super::words::{CLOSE_UPS, LARGE, NUMBERS, SMALL, begins_qualifier};
 use super::{Parser, Scanner};
 
+/// Words before a number, or behind it.
+const COMPARISONS: [(&[&str], Comparator); 13] = [
+    (&["more", "than"], Comparator::Greater),
+    (&["less", "than"], Comparator::Less),
+    (&["fewer", "than"], Comparator::Less),
+    (&["at", "least"], Comparator::GreaterOrEqual),
+    (&["at", "most"], Comparator::LessOrEqual),
+    // As people type them.
+    (&["more", "then"], Comparator::Greater),
+    (&["less", "then"], Comparator::Less),
+    (&["fewer", "then"], Comparator::Less),
+    (&["atleast"], Comparator::GreaterOrEqual),
+    (&["atmost"], Comparator::LessOrEqual),
+    (&["exactly"], Comparator::Equal),
+    (&["only"], Comparator::Equal),
+    (&["just"], Comparator::Equal),
+];
+/// Words behind a number or a name.
+const ENDS: [(&[&str], Comparator); 5] = [
+    (&["or", "more"], Comparator::GreaterOrEqual),
+    (&["at", "least"], Comparator::GreaterOrEqual),
+    (&["or", "fewer"], Comparator::LessOrEqual),
+    (&["or", "less"], Comparator::LessOrEqual),
+    (&["at", "most"], Comparator::LessOrEqual),
+];
+
 const SHARE: &str = "a number from 0 to 1, or with a percent sign: 0.2 or 20%";
 
 impl Parser<'_> {
@@ -101,6 +127,32 @@ impl Parser<'_> {
         counts
     }
 
+    /// Reads what is said of a number behind the name: "three ducks or more".
+    pub(super) fn end_of_count(&mut self) -> Option<Comparator> {
+        let mut ahead = self.scanner;
+        let &(_, comparator) = ENDS.iter().find(|(words, _)| ahead.take_words(words))?;
+        // "two ducks or more geese" are two things.
+        if begins_name(&ahead) {
+            return None;
+        }
+        self.scanner = ahead;
+        Some(comparator)
+    }
+
+    /// Reads a number behind the name: "dogs, at least two".
+    pub(super) fn count_behind_name(&mut self) -> Option<Count> {
+        let mut ahead = self.scanner;
+        ahead.take_comma();
+        let is_compared = COMPARISONS.iter().any(|(words, _)| ahead.clone().take_words(words));
+        let count = count_in_words(&mut ahead).filter(|_| is_compared)?;
+        // "a dog and at most two cats"
+        if begins_name(&ahead) {
+            return None;
+        }
+        self.scanner = ahead;
+        Some(count)
+    }
+
     /// Reads an adjective of size before a name, as the fraction of the photo that is covered.
     pub(super) fn size_before_name(&mut self) -> Option<Comparison> {
         if self.phrase_ahead().is_some() {
@@ -175,7 +227,15 @@ fn alternative_counts(scanner: &mut Scanner<'_>) -> Vec<Count> {
 
 /// Reads "two", "more than one", "two or more", "several" and the like.
 fn count_in_words(scanner: &mut Scanner<'_>) -> Option<Count> {
-    const WORDS: [(&[&str], Comparator, u32); 14] = [
+    const WORDS: [(&[&str], Comparator, u32); 22] = [
+        (&["half", "a", "dozen"], Comparator::Equal, 6),
+        (&["a", "dozen"], Comparator::Equal, 12),
+        (&["dozens", "of"], Comparator::GreaterOrEqual, 12),
+        (&["a", "ton", "of"], Comparator::GreaterOrEqual, 3),
+        (&["a", "load", "of"], Comparator::GreaterOrEqual, 3),
+        (&["tons", "of"], Comparator::GreaterOrEqual, 3),
+        (&["loads", "of"], Comparator::GreaterOrEqual, 3),
+        (&["plenty", "of"], Comparator::GreaterOrEqual, 3),
         (&["a", "couple", "of"], Comparator::Equal, 2),
         (&["a", "pair", "of"], Comparator::Equal, 2),
         (&["a", "few"], Comparator::GreaterOrEqual, 3),
@@ -191,22 +251,6 @@ fn count_in_words(scanner: &mut Scanner<'_>) -> Option<Count> {
         (&["multiple"], Comparator::GreaterOrEqual, 2),
         (&["zero"], Comparator::Equal, 0),
     ];
-    const COMPARISONS: [(&[&str], Comparator); 13] = [
-        (&["more", "than"], Comparator::Greater),
-        (&["less", "than"], Comparator::Less),
-        (&["fewer", "than"], Comparator::Less),
-        (&["at", "least"], Comparator::GreaterOrEqual),
-        (&["at", "most"], Comparator::LessOrEqual),
-        // As people type them.
-        (&["more", "then"], Comparator::Greater),
-        (&["less", "then"], Comparator::Less),
-        (&["fewer", "then"], Comparator::Less),
-        (&["atleast"], Comparator::GreaterOrEqual),
-        (&["atmost"], Comparator::LessOrEqual),
-        (&["exactly"], Comparator::Equal),
-        (&["only"], Comparator::Equal),
-        (&["just"], Comparator::Equal),
-    ];
     if let Some(&(_, comparator, value)) =
         WORDS.iter().find(|(words, ..)| scanner.take_words(words))
     {
@@ -221,13 +265,11 @@ fn count_in_words(scanner: &mut Scanner<'_>) -> Option<Count> {
     let _ = ahead.next();
     let comparator = match compared {
         Some(&(_, comparator)) => comparator,
-        None if or_more.is_some() || ahead.take_words(&["or", "more"]) => {
-            Comparator::GreaterOrEqual
-        }
-        None if ahead.take_words(&["or", "fewer"]) || ahead.take_words(&["or", "less"]) => {
-            Comparator::LessOrEqual
-        }
-        None => Comparator::Equal,
+        None if or_more.is_some() => Comparator::GreaterOrEqual,
+        None => ENDS
+            .iter()
+            .find(|(words, _)| ahead.take_words(words))
+            .map_or(Comparator::Equal, |&(_, comparator)| comparator),
     };
     *scanner = ahead;
     Some(Count { comparator, value })

@@ -93,6 +93,11 @@ impl Parser<'_> {
         let taken = ahead.take_one(&TAKING);
         let preposition =
             ahead.take_one(&["in", "on", "at", "from", "during", "since", "before", "after"]);
+        if taken && ahead.take_one(&["by", "with"]) {
+            return Err(self.error_here(format!(
+                "who or what took a photo cannot be asked, only when: {ADVICE}"
+            )));
+        }
         let begins = taken || preposition;
         self.refuse_time_of_day(ahead, preposition)?;
         let words = ahead.words_ahead(2);
@@ -100,7 +105,8 @@ impl Parser<'_> {
         let uncertain = match words[..] {
             ["today" | "yesterday", ..] => true,
             ["last" | "this" | "past", unit, ..] => {
-                season(unit).is_some() || ["year", "month", "week", "weekend"].contains(&unit)
+                season(unit).is_some()
+                    || ["year", "month", "week", "weekend", "night", "decade"].contains(&unit)
             }
             // A Christmas stocking is none.
             ["christmas" | "easter" | "halloween" | "thanksgiving"] => begins,
@@ -195,7 +201,8 @@ pub(crate) fn seems_a_date(name: &str) -> bool {
             let word = word.trim_matches(',');
             // "cat between two dogs"
             is_time_word(word) && word != "between"
-                || ["today", "yesterday", "recently", "christmas"].contains(&word)
+                || ["today", "yesterday", "recently", "christmas", "week", "weekend"]
+                    .contains(&word)
         })
 }
 

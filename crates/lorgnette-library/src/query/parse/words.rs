@@ -32,7 +32,9 @@ const QUALIFIER_WORDS: [&str; 25] = [
     "anywhere",
 ];
 /// Words that end a condition.
-pub(super) const CONNECTIVES: [&str; 19] = [
+pub(super) const CONNECTIVES: [&str; 21] = [
+    "&&",
+    "||",
     "w/",
     "w/o",
     "and",
@@ -109,9 +111,10 @@ pub(super) const NUMBERS: [&str; 12] = [
     "twelve",
 ];
 /// Words that begin a count before a name.
-const COUNTING: [&str; 17] = [
-    "atleast", "atmost", "more", "less", "fewer", "exactly", "only", "just", "between", "zero",
-    "several", "many", "multiple", "couple", "pair", "few", "lots",
+const COUNTING: [&str; 22] = [
+    "half", "dozens", "tons", "loads", "plenty", "atleast", "atmost", "more", "less", "fewer",
+    "exactly", "only", "just", "between", "zero", "several", "many", "multiple", "couple", "pair",
+    "few", "lots",
 ];
 
 /// Returns whether a name needs no quotation marks: it is parsed as itself.
@@ -225,6 +228,9 @@ pub(super) fn take_negation(scanner: &mut Scanner<'_>) -> bool {
         *scanner = ahead;
         return true;
     }
+    if take_negated_verb(scanner) {
+        return true;
+    }
     if ["anything", "everything", "all"].iter().any(|all| scanner.take_words(&[all, "but"])) {
         return true;
     }
@@ -233,6 +239,32 @@ pub(super) fn take_negation(scanner: &mut Scanner<'_>) -> bool {
         return true;
     }
     scanner.take_one(&["not", "without", "w/o", "no", "neither", "nor"])
+}
+
+/// Reads "that don't have", "do not show" and "that isn't".
+fn take_negated_verb(scanner: &mut Scanner<'_>) -> bool {
+    const VERBS: [&str; 7] = ["have", "show", "contain", "include", "feature", "display", "has"];
+    let mut ahead = *scanner;
+    let is_relative = ahead.take_one(&["that", "which", "who"]);
+    if ahead.take_one(&["don't", "dont", "doesn't", "doesnt", "don’t", "doesn’t"])
+        || ahead.take_words(&["do", "not"])
+        || ahead.take_words(&["does", "not"])
+    {
+        if !ahead.take_one(&VERBS) {
+            return false;
+        }
+    } else if ahead.take_one(&["isn't", "isnt", "aren't", "arent", "isn’t", "aren’t"]) {
+        // "that isn't in the middle" is said of the thing before it.
+        if !is_relative || begins_qualifier(&ahead) {
+            return false;
+        }
+    } else if !is_relative
+        || !ahead.take_words(&["has", "no"]) && !ahead.take_words(&["have", "no"])
+    {
+        return false;
+    }
+    *scanner = ahead;
+    true
 }
 
 /// Reads "but not both" behind alternatives.
@@ -267,6 +299,7 @@ pub(super) fn take_and(scanner: &mut Scanner<'_>) -> bool {
             "w/",
             "plus",
             "&",
+            "&&",
             "+",
             "showing",
             "containing",

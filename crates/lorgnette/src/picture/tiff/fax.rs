@@ -1,9 +1,12 @@
 //! Strips of fax machines and scanners, a bit a pixel: ITU-T T.4 and T.6.
+//!
+//! A row is a list of the columns at which its colour changes, from white. Codes in one dimension
+//! are lengths of runs; those in two dimensions say where the colour changes beside the changes of
+//! the row above.
 
 use std::convert::Infallible;
 
-use fax::decoder::{DecodeStatus, Group4Decoder};
-use fax::maps::{black, white};
+use fax::maps::{Mode, black, mode, white};
 use fax::{BitReader, ByteReader};
 
 /// How rows are compressed.
@@ -13,7 +16,9 @@ pub(super) enum FaxCode {
     Huffman,
     /// T.4 in one dimension, with a mark before each row.
     Group3,
-    /// T.6.
+    /// T.4 in two dimensions: the mark before a row says in how many it is.
+    Group3Mixed,
+    /// T.6: two dimensions, without marks.
     Group4,
 }
 
@@ -29,37 +34,25 @@ pub(super) struct FaxSize {
 pub(super) fn unpack(data: &[u8], code: FaxCode, size: FaxSize) -> Vec<u8> {
     // Zeros behind it, so that the last codes are found as others are: by the longest that fits.
     let bytes = data.iter().copied().chain([0; 4]).map(Ok::<u8, Infallible>);
-    match code {
-        FaxCode::Group4 => unpack_group_4(bytes, size),
-        _ => unpack_runs(bytes, code, size),
-    }
-}
-
-fn unpack_group_4(bytes: impl Iterator<Item = Result<u8, Infallible>>, size: FaxSize) -> Vec<u8> {
-    let mut rows = Vec::new();
-    let Ok(mut decoder) = Group4Decoder::new(bytes, size.width);
-    for _ in 0..size.rows {
-        match decoder.advance() {
-            Ok(DecodeStatus::Incomplete) => push_row(&mut rows, decoder.transition(), size.width),
-            Ok(DecodeStatus::End) | Err(_) => break,
-        }
-    }
-    rows
-}
-
-fn unpack_runs(
-    bytes: impl Iterator<Item = Result<u8, Infallible>>,
-    code: FaxCode,
-    size: FaxSize,
-) -> Vec<u8> {
-    let mut rows = Vec::new();
     let Ok(mut reader) = ByteReader::new(bytes);
+    let mut rows = Vec::new();
+    let mut above = Vec::new();
     for _ in 0..size.rows {
-        if code == FaxCode::Group3 {
-            skip_marks(&mut reader);
-        }
-        let Some(changes) = row_of_runs(&mut reader, size.width) else { break };
+        let row = match code {
+            FaxCode::Huffman => row_of_runs(&mut reader, size.width),
+            FaxCode::Group3 => {
+                skip_marks(&mut reader);
+                row_of_runs(&mut reader, size.width)
+            }
+            FaxCode::Group3Mixed if is_beside_above(&mut reader) => {
+                row_beside(&mut reader, &above, size.width)
+            }
+            FaxCode::Group3Mixed => row_of_runs(&mut reader, size.width),
+            FaxCode::Group4 => row_beside(&mut reader, &above, size.width),
+        };
+        let Some(changes) = row else { break };
         push_row(&mut rows, &changes, size.width);
+        above = changes;
         if code == FaxCode::Huffman {
             let _ = reader.consume(reader.bits_to_byte_boundary());
         }
@@ -67,35 +60,130 @@ fn unpack_runs(
     rows
 }
 
-/// Skips the marks at the end of a row: at least eleven zeros and a one. No code of a run begins
-/// with more than seven zeros.
-fn skip_marks(reader: &mut impl BitReader) {
-    while reader.peek(9) == Some(0) {
-        while reader.peek(1) == Some(0) && reader.consume(1).is_ok() {}
+/// Skips the marks at the end of a row, of which each has a bit behind it that says in how many
+/// dimensions the next row is. Returns whether it is in two.
+fn is_beside_above(reader: &mut impl BitReader) -> bool {
+    let mut is_beside = false;
+    while skip_mark(reader) {
+        is_beside = reader.peek(1) == Some(0);
         let _ = reader.consume(1);
+    }
+    is_beside
+}
+
+/// Skips the marks at the end of a row.
+fn skip_marks(reader: &mut impl BitReader) {
+    while skip_mark(reader) {}
+}
+
+/// Skips a mark, if one is next: at least eleven zeros and a one. No code begins with more than
+/// seven zeros.
+fn skip_mark(reader: &mut impl BitReader) -> bool {
+    if reader.peek(9) != Some(0) {
+        return false;
+    }
+    while reader.peek(1) == Some(0) && reader.consume(1).is_ok() {}
+    reader.consume(1).is_ok() && reader.peek(1).is_some()
+}
+
+/// Reads a row in two dimensions, beside the changes of the row above.
+fn row_beside(reader: &mut impl BitReader, above: &[u16], width: u16) -> Option<Vec<u16>> {
+    let (mut changes, mut column, mut is_black) = (Vec::new(), 0, false);
+    let mut above = ChangesAbove { changes: above, next: 0, width };
+    // Only at the beginning of a row a change above counts that is in the column itself.
+    let mut is_first = true;
+    while column < width {
+        let (change, after) = above.from(column, is_first, is_black);
+        is_first = false;
+        match mode::decode(reader)? {
+            Mode::Pass => column = after,
+            Mode::Vertical(offset) => {
+                let at = change.checked_add_signed(i16::from(offset))?;
+                if at < column || at > width {
+                    return None;
+                }
+                column = at;
+                push_change(&mut changes, column);
+                is_black = !is_black;
+            }
+            Mode::Horizontal => {
+                for is_black in [is_black, !is_black] {
+                    column = column.checked_add(run(reader, is_black)?)?;
+                    if column > width {
+                        return None;
+                    }
+                    push_change(&mut changes, column);
+                }
+            }
+            // Rows that are not compressed, and the end.
+            Mode::Extension | Mode::EOF => return None,
+        }
+    }
+    // A change behind the last column is none.
+    if changes.last() == Some(&width) {
+        changes.pop();
+    }
+    Some(changes)
+}
+
+/// The changes of the row above, in ascending order: at even places to black, at odd ones to white.
+struct ChangesAbove<'a> {
+    changes: &'a [u16],
+    /// The first that may be right of the column. Columns ascend.
+    next: usize,
+    width: u16,
+}
+
+impl ChangesAbove<'_> {
+    /// Returns the first change right of a column to another colour than the row's, and the one
+    /// after it; the width where there is none.
+    fn from(&mut self, column: u16, is_first: bool, is_black: bool) -> (u16, u16) {
+        let is_left = |change: &u16| *change < column || *change == column && !is_first;
+        while self.changes.get(self.next).is_some_and(is_left) {
+            self.next += 1;
+        }
+        let place = self.next + usize::from((self.next % 2 == 1) != is_black);
+        let change = |place: usize| self.changes.get(place).copied().unwrap_or(self.width);
+        (change(place), change(place + 1))
     }
 }
 
-/// Reads the runs of a row, white first, as the columns at which the colour changes.
+/// Reads the runs of a row, white first.
 fn row_of_runs(reader: &mut impl BitReader, width: u16) -> Option<Vec<u16>> {
     let (mut changes, mut column, mut is_black) = (Vec::new(), 0_u16, false);
-    while column < width {
-        loop {
-            let length = if is_black { black::decode(reader) } else { white::decode(reader) }?;
-            column = column.checked_add(length)?;
-            // Longer runs have codes of multiples of 64 before the last one.
-            if length < 64 {
-                break;
-            }
+    // Runs of no length must not add up.
+    for _ in 0..2 * u32::from(width) + 2 {
+        if column >= width {
+            break;
         }
-        changes.push(column);
-        // Runs of no length must not add up.
-        if changes.len() > 2 * usize::from(width) + 2 {
-            return None;
+        column = column.checked_add(run(reader, is_black)?)?;
+        if column < width {
+            push_change(&mut changes, column);
         }
         is_black = !is_black;
     }
     (column == width).then_some(changes)
+}
+
+/// Reads the length of a run.
+fn run(reader: &mut impl BitReader, is_black: bool) -> Option<u16> {
+    let mut length = 0_u16;
+    loop {
+        let part = if is_black { black::decode(reader) } else { white::decode(reader) }?;
+        length = length.checked_add(part)?;
+        // Longer runs have codes of multiples of 64 before the last one.
+        if part < 64 {
+            return Some(length);
+        }
+    }
+}
+
+/// Appends a change. Two in one column are none.
+fn push_change(changes: &mut Vec<u16>, column: u16) {
+    match changes.last() {
+        Some(&last) if last == column => drop(changes.pop()),
+        _ => changes.push(column),
+    }
 }
 
 /// Appends a row whose colour changes at these columns, from white.

@@ -255,11 +255,12 @@ impl<'a> Layout<'a> {
         data: &[u8],
         rows: usize,
     ) -> Result<Vec<u8>, PictureError> {
+        let is_mixed = self.directory.number(GROUP_3_OPTIONS).unwrap_or(0) & 1 == 1;
         let code = match self.compression {
             2 => FaxCode::Huffman,
-            3 if self.directory.number(GROUP_3_OPTIONS).unwrap_or(0) & 1 == 0 => FaxCode::Group3,
-            4 => FaxCode::Group4,
-            _ => return Err(source.unsupported("a TIFF of a fax in two dimensions (T.4)")),
+            3 if is_mixed => FaxCode::Group3Mixed,
+            3 => FaxCode::Group3,
+            _ => FaxCode::Group4,
         };
         match u16::try_from(self.chunk[0]) {
             Ok(width) if self.bits == 1 && self.samples == 1 => {
