@@ -165,6 +165,17 @@ fn errors_point_at_the_word() {
 }
 
 #[test]
+fn it_is_said_how_few_kinds_of_people_are_known() {
+    let folder = indexed();
+    for query in ["no people", "a person next to a cat"] {
+        let ended = on(&folder, &["search", query]).well();
+        assert!(ended.err.contains("know these alone: ballplayer, groom"), "{}", ended.err);
+    }
+    let cats = on(&folder, &["search", "cats"]).well();
+    assert!(!cats.err.contains("of people"), "{}", cats.err);
+}
+
+#[test]
 fn paths_and_links_go_to_other_programs() {
     let folder = indexed();
     let ended = on(&folder, &["search", "show me a cat", "-l"]).well();
@@ -196,6 +207,9 @@ fn classes_are_listed_and_words_explained() {
     let sea = lorgnette(&["classes", "sea"]);
     assert_eq!(sea.code, Some(2));
     assert!(sea.err.contains("did you mean \"seashore\""), "{}", sea.err);
+    let receipts = lorgnette(&["classes", "receipts"]);
+    assert_eq!(receipts.code, Some(2));
+    assert!(receipts.err.contains("no class is of that kind"), "{}", receipts.err);
     let folder = indexed();
     let cats = on(&folder, &["classes", "tiger cat"]).well();
     assert_eq!(cats.out, "n02123159  tiger cat\n");

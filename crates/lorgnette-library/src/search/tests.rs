@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::resolve::{ResolvedQuery, Resolver};
 use super::score::{DetectionRow, PhotoFacts};
 use super::sql::{IMAGE_SCORES_OF_PHOTO, REGIONS_OF_PHOTO};
-use super::{SearchOptions, bytes, vocabulary};
+use super::{Hit, SearchOptions, bytes, vocabulary};
 use crate::library::Library;
 use crate::photo::Photo;
 use crate::query::Query;
@@ -308,4 +308,44 @@ fn a_long_chain_takes_no_time() {
     let found = library.search(&Query::parse(&chain).unwrap(), &SearchOptions::default()).unwrap();
     assert!(found.total >= 1);
     assert_eq!(found.hits[0].matches.len(), 24);
+}
+
+/// Of photos of equal bytes a search shows the one that `best_first` says to keep.
+#[test]
+fn folded_copies_are_shown_by_the_one_to_keep() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = library(&folder);
+    let connection = library.connection();
+    // The first by path is neither the oldest nor has the shortest path.
+    let copies =
+        [(9001, "/a/newest.jpg", 3), (9002, "/b/old, long name.jpg", 1), (9003, "/c/old.jpg", 1)];
+    for (id, path, modified) in copies {
+        let sql = "INSERT INTO photo VALUES (?, ?, x'0101010101010101010101010101010101010101010101010101010101010101', 1, ?, NULL, 640, 480, 1, 0, NULL)";
+        connection.execute(sql, params![id, path.as_bytes(), modified]).unwrap();
+    }
+    let found = |text: &str, fold_copies| {
+        let options = SearchOptions { limit: 1000, fold_copies, ..SearchOptions::default() };
+        let results = library.search(&Query::parse(text).unwrap(), &options).unwrap();
+        let is_copy = |hit: &&Hit| copies.iter().any(|(id, ..)| *id == hit.photo);
+        let hits = results.hits.iter().filter(is_copy);
+        hits.map(|hit| hit.path.to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("no dogs", false).len(), 3);
+    let group = crate::DuplicateGroup {
+        photos: copies.iter().map(|(_, path, _)| path.into()).collect(),
+        similarity: 1.0,
+    };
+    let kept = library.best_first(&group).unwrap()[0].path.to_string_lossy().into_owned();
+    assert_eq!(kept, "/c/old.jpg");
+    assert_eq!(found("no dogs", true), [kept]);
+    // Of those that match.
+    assert_eq!(found("no dogs path:/b/*", true), ["/b/old, long name.jpg"]);
+    let whole = library
+        .search(
+            &Query::parse("no dogs path:old").unwrap(),
+            &SearchOptions { fold_copies: true, ..SearchOptions::default() },
+        )
+        .unwrap();
+    let hit = whole.hits.iter().find(|hit| hit.photo == 9003).unwrap();
+    assert_eq!(hit.copies.len(), 2, "{:?}", hit.copies);
 }
