@@ -63,6 +63,8 @@ enum Choice {
     Saved,
     Records,
     Requests,
+    Tiffs,
+    Faxes,
     #[cfg(feature = "heic")]
     Heic,
     #[cfg(feature = "avif")]

@@ -286,9 +286,17 @@ impl Vocabulary {
             .partition(|(distance, _)| *distance <= 1 || !name.contains(' '));
         let (whole, in_part): (Vec<_>, Vec<_>) =
             parts(name).partition(|part| self.matching(part).is_some());
-        // "golden retreiver" of "golden retreiver puppy"
-        let misspelt = in_part.iter().filter(|part| part.len() >= MIN_MISSPELT);
-        let mended = misspelt.flat_map(|part| self.spelt_alike(part)).filter(|near| near.0 <= 2);
+        // "golden retreiver" of "golden retreiver puppy"; a noun of the language is not misspelt.
+        let misspelt = in_part
+            .iter()
+            .filter(|part| {
+                part.len() >= MIN_MISSPELT && parts(part).all(|part| noun(&part).is_none())
+            })
+            .filter(|part| noun(part).is_none());
+        let mended = misspelt.flat_map(|part| {
+            let most = if part.len() < 2 * MIN_MISSPELT { 1 } else { 2 };
+            self.spelt_alike(part).into_iter().filter(move |near| near.0 <= most)
+        });
         // "white" is also a person.
         let nouns = in_part.iter().filter(|part| !LOOKS.contains(&part.as_str()));
         let mut candidates = names(nearest);
@@ -418,9 +426,6 @@ fn hint(unknown: &UnknownName) -> String {
     }
     if ["nobody", "noone"].contains(&name.to_lowercase().as_str()) {
         return ": for photos without people write no people".into();
-    }
-    if let Some(without) = last.strip_prefix(['-', '!']).filter(|word| !word.is_empty()) {
-        return format!(": for photos without it write NOT {without}");
     }
     if PRONOUNS.contains(&name.to_lowercase().as_str()) {
         return ": write what is meant by it, as in dog in top right".into();
@@ -566,6 +571,30 @@ mod tests {
         assert_eq!(first("hoover"), "vacuum");
         assert_eq!(first("kitties"), "cat");
         assert_eq!(first("mosquitoes"), "dipterous insect");
+    }
+
+    #[test]
+    fn where_nothing_is_of_a_kind_that_is_said() {
+        let unknown = |name: &str| imagenet().find(name).unwrap_err();
+        for (name, nearest) in
+            [("receipts", "menu"), ("memes", "comic book"), ("kids drawings", "comic book")]
+        {
+            let unknown = unknown(name);
+            assert!(unknown.is_of_no_kind, "{name}: {unknown}");
+            assert_eq!(unknown.suggestions[0], nearest, "{name}");
+            assert!(unknown.to_string().contains("no class is of that kind"), "{unknown}");
+        }
+        let tattoo = unknown("tattoos");
+        assert!(tattoo.is_of_no_kind && tattoo.suggestions.is_empty(), "{tattoo}");
+        // A bottle is known, and a sneaker is a shoe and no snake.
+        for (name, nearest) in [("ketchup bottle", "bottle"), ("white sneakers", "running shoe")] {
+            let unknown = unknown(name);
+            assert!(!unknown.is_of_no_kind, "{name}: {unknown}");
+            assert_eq!(unknown.suggestions[0], nearest, "{name}");
+        }
+        // A model of one's own may have receipts.
+        let own = Vocabulary::new([Class { id: 1, synset: None, name: "receipt, bill" }]);
+        assert_eq!(own.find("receipts").unwrap(), [1]);
     }
 
     #[test]

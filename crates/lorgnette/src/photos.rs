@@ -369,7 +369,9 @@ impl Walker<'_> {
                 let extension = path.extension().unwrap_or_default().to_string_lossy();
                 *self.walk.passed_over.files.entry(extension.to_lowercase()).or_default() += 1;
             }
-            EntryKind::Hidden if has_photo_extension(&path) => self.walk.passed_over.hidden += 1,
+            EntryKind::Hidden if has_photo_extension(&path) || path.is_dir() => {
+                self.walk.passed_over.hidden += 1;
+            }
             EntryKind::Excluded => self.walk.passed_over.excluded += 1,
             _ => {}
         }
@@ -479,6 +481,10 @@ mod tests {
             .map(|entry| entry.path.strip_prefix(folder.path()).unwrap())
             .collect();
         assert_eq!(skipped, [Path::new(".hidden.jpg"), Path::new("notes.txt")]);
+        create_dir_all(folder.path().join(".album")).unwrap();
+        write(folder.path().join(".nomedia"), "").unwrap();
+        let with_album = walk(folder.path());
+        assert_eq!(with_album.passed_over().hidden, 2, "a photo and a folder, which may have some");
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub(super) fn query(text: &str, phrases: &[String]) -> Result<Query, QueryError>
     let scanner = if ends_in_name { scanner } else { Scanner::new(text) };
     let mut parser = Parser { scanner, phrases, depth: 0, objects: 0, ends_in_name: false };
     opening::skip(&mut parser.scanner);
+    // "+dog +cat"
+    parser.scanner.take_sign(&['+']);
     let query = parser.any()?;
     let before = parser.scanner;
     match parser.scanner.next()? {

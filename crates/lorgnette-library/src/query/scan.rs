@@ -206,6 +206,22 @@ impl<'a> Scanner<'a> {
         is_comma
     }
 
+    /// Reads one of these signs, if it stands before a name and belongs to it: "-cat".
+    pub(super) fn take_sign(&mut self, signs: &[char]) -> bool {
+        let mut ahead = *self;
+        ahead.skip_space();
+        let Some(sign) = ahead.letter().filter(|letter| signs.contains(letter)) else {
+            return false;
+        };
+        ahead.position += sign.len_utf8();
+        let is_before_name =
+            ahead.letter().is_some_and(|letter| letter.is_alphabetic() || "\"(“".contains(letter));
+        if is_before_name {
+            *self = ahead;
+        }
+        is_before_name
+    }
+
     /// Reads everything up to a closing parenthesis, and that, if an opening one is next.
     pub(super) fn parenthesised(&mut self) -> Option<(&'a str, Range<usize>)> {
         let mut ahead = *self;

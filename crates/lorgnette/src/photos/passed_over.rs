@@ -11,7 +11,7 @@ use serde::Serialize;
 pub struct PassedOver {
     /// Number of files by extension, in lower case; empty for none.
     pub files: BTreeMap<String, usize>,
-    /// Number of hidden files with the extension of a photo.
+    /// Number of hidden folders, and of hidden files with the extension of a photo.
     pub hidden: usize,
     /// Number of copies that programs made of photos, by the name of their folders.
     pub generated: BTreeMap<String, usize>,

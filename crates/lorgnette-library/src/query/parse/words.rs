@@ -32,7 +32,8 @@ const QUALIFIER_WORDS: [&str; 25] = [
     "anywhere",
 ];
 /// Words that end a condition.
-pub(super) const CONNECTIVES: [&str; 21] = [
+pub(super) const CONNECTIVES: [&str; 22] = [
+    "n",
     "&&",
     "||",
     "w/",
@@ -165,6 +166,7 @@ fn is_name_word(word: &str) -> bool {
         && !PARTS.contains(&word)
         && !is_photos(word)
         && !when::is_time_word(word)
+        && !word.starts_with(['!', '-', '−', '+'])
         && !word.ends_with(['?', '!', '.'])
 }
 
@@ -239,6 +241,7 @@ pub(super) fn take_negation(scanner: &mut Scanner<'_>) -> bool {
         return true;
     }
     scanner.take_one(&["not", "without", "w/o", "no", "neither", "nor"])
+        || scanner.take_sign(&['!', '-', '−'])
 }
 
 /// Reads "that don't have", "do not show" and "that isn't".
@@ -292,8 +295,10 @@ pub(super) fn take_and(scanner: &mut Scanner<'_>) -> bool {
         &["but", "with"],
     ];
     SEQUENCES.iter().any(|words| scanner.take_words(words))
+        || scanner.take_sign(&['+'])
         || scanner.take_one(&[
             "and",
+            "n",
             "but",
             "with",
             "w/",
