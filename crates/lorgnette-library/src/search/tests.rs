@@ -322,6 +322,7 @@ fn folded_copies_are_shown_by_the_one_to_keep() {
     for (id, path, modified) in copies {
         let sql = "INSERT INTO photo VALUES (?, ?, x'0101010101010101010101010101010101010101010101010101010101010101', 1, ?, NULL, 640, 480, 1, 0, NULL)";
         connection.execute(sql, params![id, path.as_bytes(), modified]).unwrap();
+        connection.execute("INSERT INTO analysis VALUES (?, 1)", [id]).unwrap();
     }
     let found = |text: &str, fold_copies| {
         let options = SearchOptions { limit: 1000, fold_copies, ..SearchOptions::default() };
