@@ -141,7 +141,7 @@ impl<'a> Parser<'a> {
     fn joint(&mut self) -> Option<Joint> {
         let mut ahead = self.scanner;
         let comma = ahead.take_comma();
-        // What stands before "photos of" is said of the photos: "blurry photos of birds".
+        // Before "photos of" stands a name of its own: "blurry photos of birds".
         let joint = if ahead.take_one(&["or", "||"]) {
             Some(Joint::Or)
         } else if ahead.take_one(&["but"]) {

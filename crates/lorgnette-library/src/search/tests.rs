@@ -320,7 +320,8 @@ fn folded_copies_are_shown_by_the_one_to_keep() {
     let copies =
         [(9001, "/a/newest.jpg", 3), (9002, "/b/old, long name.jpg", 1), (9003, "/c/old.jpg", 1)];
     for (id, path, modified) in copies {
-        let sql = "INSERT INTO photo VALUES (?, ?, x'0101010101010101010101010101010101010101010101010101010101010101', 1, ?, NULL, 640, 480, 1, 0, NULL)";
+        let sql = "INSERT INTO photo VALUES \
+                   (?, ?, zeroblob(32), 1, ?, NULL, 640, 480, 1, 0, NULL)";
         connection.execute(sql, params![id, path.as_bytes(), modified]).unwrap();
         connection.execute("INSERT INTO analysis VALUES (?, 1)", [id]).unwrap();
     }

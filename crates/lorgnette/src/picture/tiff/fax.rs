@@ -93,7 +93,7 @@ fn row_beside(reader: &mut impl BitReader, above: &[u16], width: u16) -> Option<
     // Only at the beginning of a row a change above counts that is in the column itself.
     let mut is_first = true;
     while column < width {
-        let (change, after) = above.from(column, is_first, is_black);
+        let (change, after) = above.right_of(column, is_first, is_black);
         is_first = false;
         match mode::decode(reader)? {
             Mode::Pass => column = after,
@@ -137,7 +137,7 @@ struct ChangesAbove<'a> {
 impl ChangesAbove<'_> {
     /// Returns the first change right of a column to another colour than the row's, and the one
     /// after it; the width where there is none.
-    fn from(&mut self, column: u16, is_first: bool, is_black: bool) -> (u16, u16) {
+    fn right_of(&mut self, column: u16, is_first: bool, is_black: bool) -> (u16, u16) {
         let is_left = |change: &u16| *change < column || *change == column && !is_first;
         while self.changes.get(self.next).is_some_and(is_left) {
             self.next += 1;
