@@ -4,7 +4,7 @@ use std::fs;
 
 use lorgnette::Picture;
 
-use crate::program::{Ended, Folder, lorgnette, photo, program};
+use crate::program::{Ended, Folder, lorgnette, photo};
 
 /// A folder of a cat, a coffee, a copy of the cat and a file that is no photo.
 fn folder() -> Folder {
