@@ -65,6 +65,7 @@ enum Choice {
     Requests,
     Tiffs,
     Faxes,
+    Folders,
     #[cfg(feature = "heic")]
     Heic,
     #[cfg(feature = "avif")]

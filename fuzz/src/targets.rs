@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod faxes;
+mod folders;
 mod graphs;
 mod jpegs;
 mod labels;
@@ -40,6 +41,7 @@ pub(crate) const NAMES: &[&str] = &[
     "requests",
     "tiffs",
     "faxes",
+    "folders",
     #[cfg(feature = "heic")]
     "heic",
     #[cfg(feature = "avif")]
@@ -90,6 +92,7 @@ pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
         Box::new(requests::Requests::new()),
         Box::new(photos::Photos::with_extension("tif")),
         Box::new(faxes::Faxes::new()),
+        Box::new(folders::ModelFolders::new(scratch)),
     ];
     for extension in photos::EXTENSIONS {
         targets.push(Box::new(photos::Photos::with_extension(extension)));

@@ -6,8 +6,8 @@
 //! it. What real hardware would refuse ends the process with a message: an unconfigured tile,
 //! shapes that do not match, two operands that are the same tile.
 //!
-//! Where the CPU has AMX and the process was permitted to use it, there is no signal, and the same
-//! tests run on the hardware. Linux on x86-64 only.
+//! Where the CPU has AMX and Linux permits its use, there is no signal, and the same tests run on the
+//! hardware. Linux on x86-64 only.
 
 pub mod decode;
 mod tiles;
@@ -27,6 +27,7 @@ thread_local! {
 pub fn emulate() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
+        ask_permission();
         // SAFETY: all zeros are a valid action, without a mask.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         action.sa_sigaction = handle as *const () as usize;
@@ -36,6 +37,17 @@ pub fn emulate() {
             unsafe { libc::sigaction(libc::SIGILL, &raw const action, std::ptr::null_mut()) };
         assert_eq!(failed, 0, "the system takes no handler for SIGILL");
     });
+}
+
+/// Asks Linux for permission to use tiles. Without it, hardware that has AMX executes
+/// configurations and raises the signal at the first tile: half of a program would run here, and
+/// half there.
+fn ask_permission() {
+    const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
+    const XFEATURE_XTILE_DATA: libc::c_long = 18;
+    // SAFETY: the call changes nothing but what this process may use. Where there is no AMX, or no
+    // such call, it fails, and instructions are emulated.
+    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA) };
 }
 
 /// Executes the AMX instructions from where the thread was stopped: several in a row, because a

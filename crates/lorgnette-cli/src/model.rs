@@ -50,17 +50,22 @@ pub(crate) fn open_ref(
     Ok(model)
 }
 
-/// Adds the file to an error about a graph's nodes, which know no file.
+/// Adds the file to an error about a graph's nodes or variables, which know no file.
 pub(crate) fn with_file(error: Error, model_ref: &ModelRef) -> anyhow::Error {
-    use lorgnette::net::Error::{Ambiguous, Memory, Node, Unknown, Unsupported};
-    let is_about_nodes = matches!(
+    use lorgnette::net::Error::{Ambiguous, Memory, Missing, Node, Unknown, Unsupported};
+    let is_about_parts = matches!(
         error,
         Error::Network(
-            Node { .. } | Unsupported(_) | Memory { .. } | Ambiguous { .. } | Unknown { .. }
+            Node { .. }
+                | Unsupported(_)
+                | Memory { .. }
+                | Ambiguous { .. }
+                | Unknown { .. }
+                | Missing { .. }
         )
     );
     match model_ref {
-        ModelRef::File(path) if is_about_nodes => {
+        ModelRef::File(path) if is_about_parts => {
             anyhow::Error::from(error).context(path_text(path))
         }
         _ => error.into(),

@@ -31,6 +31,7 @@ use crate::query::Query;
 
 mod candidates;
 mod fit;
+mod people;
 mod resolve;
 mod score;
 mod sql;

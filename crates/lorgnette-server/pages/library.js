@@ -222,10 +222,11 @@ function add(box) {
 
 // Photos.
 
-function showPhotos({ total, photos }) {
+function showPhotos({ total, photos, kinds_of_people: people }) {
   at('photos').replaceChildren(...photos.map(photoOf));
   const found = total === 0 ? 'No photo is like that.' : `${count(total, 'photo')}${photos.length < total ? `, the best ${photos.length}` : ''}.`;
-  say(found);
+  const few = people ? ` Of people, the models know these alone: ${people.join(', ')}. Faces are known where the library was indexed with them.` : '';
+  say(found + few);
   at('more').hidden = photos.length >= total || limit >= 1000;
 }
 

@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
-use lorgnette::wordnet;
 use lorgnette_library::Library;
 use lorgnette_library::query::Query;
 use lorgnette_library::search::{self, FoldedResults, SearchOptions};
@@ -202,37 +201,14 @@ fn search_in(
         }
         _ => {}
     }
-    if let Some(people) = few_people(&library, &query, model)? {
-        messages.note(&people);
+    if let Some(kinds) = library.few_kinds_of_people(&query, model)? {
+        messages.note(&format_args!(
+            "of people the library's models know these alone: {}; after `lorgnette index --faces` \
+             ask for faces",
+            kinds.join(", ")
+        ));
     }
     Ok(Outcome::Done)
-}
-
-/// Returns the note for a query of people in a library whose models know a few kinds of them alone:
-/// "no people" would find nearly all photos with people.
-fn few_people(library: &Library, query: &Query, model: Option<i64>) -> Result<Option<String>> {
-    const PERSON: &str = "n00007846";
-    /// From here on a model knows people.
-    const MANY: usize = 10;
-    let is_people = |name: &str| {
-        let mut forms = wordnet::singulars(name).into_iter().chain([name.to_owned()]);
-        forms.any(|form| wordnet::synsets_named(&form).contains(&PERSON))
-    };
-    let names = query.objects().into_iter().map(|object| &object.name.text);
-    let Some(asked) = names.into_iter().find(|name| is_people(name)) else { return Ok(None) };
-    let known = search::vocabulary(library, model)?.find(asked).unwrap_or_default();
-    let classes = library.class_list(model)?;
-    let all_kinds = classes.iter().filter(|class| known.contains(&class.id));
-    // A class of one's own that is called so is what was asked for.
-    if known.len() >= MANY || all_kinds.clone().any(|class| class.synset.is_none()) {
-        return Ok(None);
-    }
-    let kinds: Vec<&str> = all_kinds.filter_map(|class| class.name.split(',').next()).collect();
-    Ok(Some(format!(
-        "of people the library's models know these alone: {}; after `lorgnette index --faces` ask \
-         for faces",
-        kinds.join(", ")
-    )))
 }
 
 /// Returns the alternative of a query of several things: "cats, dogs" may have meant either.

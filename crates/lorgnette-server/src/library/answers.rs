@@ -61,6 +61,9 @@ struct Found<'a> {
     query: String,
     parts: Vec<DrawnPart>,
     total: usize,
+    /// The kinds of people that are known, if people are asked for and these are few.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kinds_of_people: Option<Vec<String>>,
     photos: Vec<FoundPhoto<'a>>,
 }
 
@@ -104,6 +107,7 @@ pub(super) fn search(library: &Library, text: &str, limit: usize, all: bool) -> 
         query: query.to_string(),
         parts: query.drawing(),
         total: results.total,
+        kinds_of_people: library.few_kinds_of_people(&query, None)?,
         photos: photos.collect(),
     })
 }
