@@ -1,18 +1,26 @@
-"""Made-up pictures for `bench/compare`, and how far two engines' answers to them are apart.
+"""Pictures for `bench/compare`, and how far two engines' answers to them are apart.
 
-    python answers.py make SHAPE X            writes X.f32 (channels first) and X.npy (channels last) of a shape such as 1,3,224,224
+    python answers.py make SHAPE STYLE X      writes X.f32 (channels first) and X.npy (channels last) of a shape such as 1,3,224,224: the
+                                              repository's photos, as networks of the STYLE inception or vgg take them
     python answers.py real IN.npy SCALE ZERO_POINT OUT.npy   writes the real numbers that integers stand for
     python answers.py differ OURS.npy Y.f32   prints {"error": largest difference by largest magnitude, "same_first": share of first classes}
 """
+import itertools
 import json
+import pathlib
 import sys
 
 import numpy as np
+import peer
+
+PHOTOS = pathlib.Path(__file__).resolve().parents[2] / 'photos'
 
 
-def make(shape, to):
-    """Numbers from -1 to 1: the same on every machine."""
-    x = np.random.default_rng(0).uniform(-1, 1, [int(side) for side in shape.split(',')]).astype('<f4')
+def make(shape, style, to):
+    """Photos, because what noise of a small range is to a network of 8-bit integers is lost in its rounding."""
+    batch, _, *size = (int(side) for side in shape.split(','))
+    photos = itertools.islice(itertools.cycle(sorted(PHOTOS.glob('*.jpg'))), batch)
+    x = np.concatenate([peer.prepared_photo(photo, size, style == 'vgg') for photo in photos]).astype('<f4')
     x.tofile(f'{to}.f32')
     np.save(f'{to}.npy', np.ascontiguousarray(x.transpose(0, 2, 3, 1)))
 

@@ -1,8 +1,8 @@
 """Networks of 8-bit integers for `bench/compare`.
 
     python integers.py describe MODEL.tflite             prints {"input", "output", "scale", "zero_point"}: the names, and the scores' numbers
-    python integers.py nncf MODEL.onnx PHOTOS X.f32 OUT.xml
-                                                         quantises a float32 network for OpenVINO, calibrated on JPEGs and the made-up picture
+    python integers.py nncf MODEL.onnx PHOTOS STYLE OUT.xml
+                                                         quantises a float32 network for OpenVINO, calibrated on JPEGs in a style of answers.py
 """
 import json
 import pathlib
@@ -19,13 +19,12 @@ def describe(tflite):
     print(json.dumps({'input': entry['name'], 'output': scores['name'], 'scale': float(scale), 'zero_point': int(zero_point)}))
 
 
-def nncf(onnx, photos, made_up, to):
+def nncf(onnx, photos, style, to):
     import nncf
-    import numpy as np
     import openvino
     shape = peer.Model(pathlib.Path(onnx)).shape
     paths = sorted(pathlib.Path(photos).glob('*.[jJ][pP]*[gG]'))
-    pictures = [peer.prepared_photo(path, shape[2]) for path in paths] + [np.fromfile(made_up, '<f4').reshape(shape)]
+    pictures = [peer.prepared_photo(path, shape[2:], style == 'vgg') for path in paths]
     model = openvino.Core().read_model(onnx)
     quantised = nncf.quantize(model, nncf.Dataset(pictures), subset_size=len(pictures))
     openvino.save_model(quantised, to, compress_to_fp16=False)

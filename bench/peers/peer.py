@@ -164,20 +164,26 @@ def time_runs(run, x, seconds):
     return sorted(times)
 
 
-def prepared_photo(path, side):
-    """A photo as Inception and MobileNet take it: the central 87.5 %, bilinear to `side`, -1 to 1; channels first."""
+# What VGG and ResNet V1 take from red, green and blue.
+VGG_MEAN = (123.68, 116.78, 103.94)
+
+
+def prepared_photo(path, size, is_vgg=False):
+    """A photo as Inception and MobileNet take it, -1 to 1, or as VGG does: the central 87.5 %, bilinear to `size`; channels first."""
     from PIL import Image
+    height, width = size
     photo = Image.open(path).convert('RGB')
     crop = [(length - length * 0.875) // 2 for length in photo.size]
     box = (crop[0], crop[1], photo.width - crop[0], photo.height - crop[1])
-    pixels = np.asarray(photo.resize((side, side), Image.BILINEAR, box=box), 'f4') / 127.5 - 1
+    pixels = np.asarray(photo.resize((width, height), Image.BILINEAR, box=box), 'f4')
+    pixels = pixels - np.array(VGG_MEAN, 'f4') if is_vgg else pixels / 127.5 - 1
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 
 
 def name_photos(prepare, run, path, side):
     for photo in sorted(path.glob('*.[jJ][pP]*[gG]') if path.is_dir() else [path]):
         # Engines print things of their own in between.
-        print(f'answer,{photo},{np.asarray(run(prepare(prepared_photo(photo, side)))).argmax()}')
+        print(f'answer,{photo},{np.asarray(run(prepare(prepared_photo(photo, (side, side))))).argmax()}')
 
 
 def say(**what):

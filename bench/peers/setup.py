@@ -27,6 +27,10 @@ class Row:
         # At another size than a network's own, VGG answers for every place.
         return size + (['--net-option', 'spatial_squeeze=false'] if self.size and self.network.startswith('vgg') else [])
 
+    def style(self):
+        """How the network takes pictures."""
+        return 'vgg' if self.network.startswith(('vgg', 'resnet_v1')) else 'inception'
+
     def alone(self):
         return Row(self.text.split('*')[0])
 
@@ -104,9 +108,9 @@ class Models:
             convert = [self.lorgnette, 'models', 'convert', row.network, '--random-weights', *row.options(), '--out']
             self.whole(onnx.with_suffix('.pb'), lambda part: run([*convert, part]))
         shape = json.loads(onnx.with_suffix('.json').read_text())['shape']
-        pictures = self.folder / ('pictures-' + 'x'.join(map(str, shape)))
+        pictures = self.folder / f'photos-{row.style()}-{"x".join(map(str, shape))}'
         if not pictures.with_suffix('.npy').exists():
-            run([self.python, PEERS / 'answers.py', 'make', ','.join(map(str, shape)), pictures])
+            run([self.python, PEERS / 'answers.py', 'make', ','.join(map(str, shape)), row.style(), pictures])
         return onnx, pictures
 
     def onnx(self, model, onnx, batch=1):
@@ -135,7 +139,7 @@ class Models:
             export = [self.lorgnette, 'export', tflite, '--to', 'onnx', '--force', '--out']
             self.whole(onnx.with_suffix('.int8.onnx'), lambda part: run([*export, part]))
         if 'openvino-int8' in self.engines and not onnx.with_suffix('.nncf.xml').exists():
-            run([self.python, PEERS / 'integers.py', 'nncf', onnx, photos, f'{pictures}.f32', onnx.with_suffix('.nncf.xml')])
+            run([self.python, PEERS / 'integers.py', 'nncf', onnx, photos, row.style(), onnx.with_suffix('.nncf.xml')])
 
     def convert_for_mnn(self, onnx, to):
         run([self.python.with_name('mnnconvert'), '-f', 'ONNX', '--modelFile', onnx, '--MNNModel', to, '--bizCode', 'x'])

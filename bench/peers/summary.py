@@ -213,7 +213,7 @@ def agreement(answers):
     """What the answers that were compared before timing differed by."""
     if not answers:
         return
-    yield 'Before it is timed, an engine\'s answer to one made-up picture (or batch) is compared with Lorgnette\'s in float32: the largest difference by'
+    yield 'Before it is timed, an engine\'s answer to a photo (or a batch of them) is compared with Lorgnette\'s in float32: the largest difference by'
     yield 'the largest magnitude, and how many of the first classes are the same.'
     yield ''
     yield '| row | engine | difference | same first class | |'

@@ -15,7 +15,7 @@ use crate::Level;
 #[cfg(target_arch = "x86_64")]
 pub use x86::assume_amx;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::multiplies_bytes;
+pub(crate) use x86::{multiplies_bytes, reads_one_stream_faster};
 
 /// Float32 values of a cache line (64 bytes on every supported CPU).
 pub(crate) const CACHE_LINE: usize = 16;
@@ -111,6 +111,13 @@ impl Level {
     pub fn multiplies_bf16(self) -> bool {
         (self.isa().multiplies_bf16)()
     }
+}
+
+/// Whether one stream of memory is read faster than several: not known of other architectures, whose
+/// vectors are so short that a stream is enough.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn reads_one_stream_faster() -> bool {
+    true
 }
 
 /// Largest value of a field over all levels.

@@ -7,7 +7,7 @@ use super::weight::Weight;
 use super::{ConvKernel, ConvShape, direct, pack};
 use crate::blocks::chunk;
 use crate::simd::Simd;
-use crate::{PackedLayout, ThreadPool, WeightFormat};
+use crate::{PackedLayout, ThreadPool, WeightFormat, isa};
 
 /// Maximum number of pixels for which memory is the limit.
 pub(super) const MAX_PIXELS: usize = 3;
@@ -54,9 +54,10 @@ pub(super) fn run<S: Simd, W: Weight>(
         return;
     }
     // Several panels at once: independent sums hide the latency of additions, independent streams
-    // that of memory. Float32 weights of one pixel are so many bytes that two sums suffice, and one
-    // stream, which hardware reads ahead, is read a fifth faster than four that code prefetches.
-    let is_one_stream = W::IS_FLOAT32 && pixels == 1 && S::PANEL_VECTORS == 2;
+    // that of memory. Float32 weights of one pixel are so many bytes that two sums suffice, and some
+    // CPUs read one stream faster. The order of additions is the same.
+    let is_one_stream =
+        W::IS_FLOAT32 && pixels == 1 && S::PANEL_VECTORS == 2 && isa::reads_one_stream_faster();
     let panels_per_call = if pixels == 1 { 8 } else { 4 } / S::PANEL_VECTORS;
     let tasks = panels.div_ceil(panels_per_call).min(pool.threads() * TASKS_PER_THREAD);
     pool.run(tasks, &|_, index| {

@@ -47,6 +47,20 @@ pub(super) static AMX: Isa = Isa {
     ..AVX512
 };
 
+/// Whether one stream of memory that the hardware reads ahead is read faster than four that code
+/// prefetches: on AMD's cores (Zen 4) by a fifth; on Intel's (Sapphire Rapids) four are, by a quarter.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn reads_one_stream_faster() -> bool {
+    use std::arch::x86_64::__cpuid;
+    use std::sync::LazyLock;
+    static IS_AMD: LazyLock<bool> = LazyLock::new(|| {
+        let vendor = __cpuid(0);
+        let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
+        name.concat() == b"AuthenticAMD"
+    });
+    *IS_AMD
+}
+
 #[cfg(target_arch = "x86_64")]
 mod detect {
     use super::amx;
