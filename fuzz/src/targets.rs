@@ -18,7 +18,10 @@ mod tensors;
 mod tflite;
 mod verbs;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
 
 use crate::random::Random;
 
@@ -103,6 +106,12 @@ pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
 /// Returns a path in this repository.
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// Unpacks an archive of this repository into a folder.
+fn unpack(archive: &str, folder: &Path) {
+    let packed = File::open(repository(archive)).expect("the corpus is in the repository");
+    tar::Archive::new(GzDecoder::new(packed)).unpack(folder).expect("the corpus can be unpacked");
 }
 
 /// Checks that an error names the file.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lorgnette::net::weights::Weights;
 
-use super::{Input, Target, must_name, repository};
+use super::{Input, Target, must_name, unpack};
 use crate::mutate::scramble;
 use crate::mutate::table::mutate;
 use crate::random::Random;
@@ -28,10 +28,7 @@ impl Checkpoints {
     /// Unpacks the corpus into a folder of `scratch`.
     pub(super) fn new(scratch: &Path) -> Self {
         let folder = scratch.join("checkpoints");
-        let packed = fs::File::open(repository(CORPUS)).expect("the corpus is in the repository");
-        tar::Archive::new(flate2::read::GzDecoder::new(packed))
-            .unpack(&folder)
-            .expect("the corpus can be unpacked");
+        unpack(CORPUS, &folder);
         let mut folders: Vec<PathBuf> =
             fs::read_dir(&folder).expect("it is there").flatten().map(|e| e.path()).collect();
         folders.sort();

@@ -10,7 +10,7 @@ use lorgnette::picture::{OpenOptions, Picture};
 use lorgnette::{Classifier, Error, Model, ModelOptions, net};
 
 use super::graphs::{MEMORY_LIMIT, bound};
-use super::{Input, Target, must_name, repository};
+use super::{Input, Target, must_name, repository, unpack};
 use crate::mutate::scramble;
 use crate::random::Random;
 
@@ -40,11 +40,7 @@ impl ModelFolders {
         let mut seeds = Vec::new();
         for corpus in CORPORA {
             let folder = scratch.join("folders").join(corpus.replace(".tar.gz", ""));
-            let packed = repository("crates/lorgnette/tests").join(corpus);
-            let packed = fs::File::open(packed).expect("the corpus is in the repository");
-            tar::Archive::new(flate2::read::GzDecoder::new(packed))
-                .unpack(&folder)
-                .expect("the corpus can be unpacked");
+            unpack(&format!("crates/lorgnette/tests/{corpus}"), &folder);
             for model in fs::read_dir(&folder).expect("it is there").flatten() {
                 if model.path().is_dir() && model.file_name() != NO_MODELS {
                     add_files(&model.path(), &model.path(), &mut seeds);

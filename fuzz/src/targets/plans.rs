@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lorgnette::net::{LoadOptions, Network, RunOptions};
 
 use super::graphs::is_small;
-use super::{Input, Target, must_name, repository};
+use super::{Input, Target, must_name, unpack};
 use crate::mutate::scramble;
 use crate::random::Random;
 
@@ -28,10 +28,7 @@ impl Plans {
     /// Creates plan files of the corpus in a folder of `scratch`.
     pub(super) fn new(scratch: &Path) -> Self {
         let folder = scratch.join("plans");
-        let packed = fs::File::open(repository(CORPUS)).expect("the corpus is in the repository");
-        tar::Archive::new(flate2::read::GzDecoder::new(packed))
-            .unpack(&folder)
-            .expect("the corpus can be unpacked");
+        unpack(CORPUS, &folder);
         let run = RunOptions { memory_limit: 64 << 20, ..RunOptions::with_threads(Some(1)) };
         let plan_of = |model: &str| {
             let network = Network::open(&folder.join(model), LoadOptions::default(), run.clone())

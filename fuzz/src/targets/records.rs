@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lorgnette::dataset::{Dataset, Listing, ListingOptions};
 use lorgnette::picture::OpenOptions;
 
-use super::{Input, Target, must_name, repository};
+use super::{Input, Target, must_name, unpack};
 use crate::mutate::scramble;
 use crate::random::Random;
 
@@ -22,10 +22,7 @@ impl Records {
     /// Unpacks the corpus into a folder of `scratch`.
     pub(super) fn new(scratch: &Path) -> Self {
         let folder = scratch.join("records");
-        let packed = fs::File::open(repository(CORPUS)).expect("the corpus is in the repository");
-        tar::Archive::new(flate2::read::GzDecoder::new(packed))
-            .unpack(&folder)
-            .expect("the corpus can be unpacked");
+        unpack(CORPUS, &folder);
         let mut seeds = Vec::new();
         for folder in fs::read_dir(&folder).expect("it is there").flatten() {
             for file in fs::read_dir(folder.path()).into_iter().flatten().flatten() {

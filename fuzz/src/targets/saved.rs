@@ -8,7 +8,7 @@ use lorgnette::kernels::ThreadPool;
 use lorgnette::net::{LoadOptions, Network, RunOptions};
 
 use super::graphs::{MEMORY_LIMIT, Sample, bound, named_samples, plan_and_run};
-use super::{Input, Target, must_name, repository};
+use super::{Input, Target, must_name, unpack};
 use crate::mutate::scramble;
 use crate::random::Random;
 
@@ -25,10 +25,7 @@ impl SavedModels {
     /// Unpacks the corpus into a folder of `scratch`.
     pub(super) fn new(scratch: &Path) -> Self {
         let folder = scratch.join("saved");
-        let packed = fs::File::open(repository(CORPUS)).expect("the corpus is in the repository");
-        tar::Archive::new(flate2::read::GzDecoder::new(packed))
-            .unpack(&folder)
-            .expect("the corpus can be unpacked");
+        unpack(CORPUS, &folder);
         let seeds = named_samples(CORPUS)
             .into_iter()
             .map(|(name, sample)| (folder.join(name), sample))

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use lorgnette::Model;
 use lorgnette::dataset::{DatasetError, Listing, Split};
 use lorgnette::evaluate::{EvaluateError, Evaluator, EvaluatorOptions};
 use lorgnette::metrics::Proportion;
 use lorgnette::picture::OpenOptions;
+use lorgnette::{Model, ModelRef, ModelStore};
 
 use self::observer::EvaluationMessages;
 use crate::Outcome;
@@ -108,11 +108,11 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         OpenOptions { ignore_orientation: arguments.ignore_orientation, ..OpenOptions::default() };
     let mut options = EvaluatorOptions::default();
     options.open = arguments.decode.open_options(&open_options, model.min_decode_size(), messages);
-    let model_path = model::path(arguments.named.as_deref(), global)?;
-    options.folder.clone_from(&model_path);
+    let model_ref = global.model_ref(arguments.named.as_deref())?;
+    options.folder = model_ref.path(ModelStore::from_env().as_ref())?;
     options.split = arguments.split.map(Split::from);
     options.features = arguments.out.is_some();
-    let with_path = |error| with_path(error, &arguments.folder, model_path.as_deref());
+    let with_path = |error| with_path(error, &arguments.folder, &model_ref);
     let evaluator =
         Evaluator::new(model.clone(), options).map_err(|error| with_path(error.into()))?;
     let mut observer = EvaluationMessages::new(messages);
@@ -136,18 +136,15 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 
 /// Names the photos' folder or list in an error about all of them, and the model's path in one about
 /// the model.
-fn with_path(error: EvaluateError, photos: &Path, model: Option<&Path>) -> anyhow::Error {
-    let path = match error {
+fn with_path(error: EvaluateError, photos: &Path, model_ref: &ModelRef) -> anyhow::Error {
+    match error {
         EvaluateError::NoClass { .. }
         | EvaluateError::EmptySplit { .. }
-        | EvaluateError::Dataset(DatasetError::TooFew(_)) => Some(photos),
-        EvaluateError::NotTrained | EvaluateError::Model(_) => model,
-        _ => None,
-    };
-    let error = anyhow::Error::from(error);
-    match path {
-        Some(path) => error.context(path.display().to_string()),
-        None => error,
+        | EvaluateError::Dataset(DatasetError::TooFew(_)) => {
+            anyhow::Error::from(error).context(photos.display().to_string())
+        }
+        EvaluateError::NotTrained | EvaluateError::Model(_) => model::with_path(model_ref)(error),
+        _ => error.into(),
     }
 }
 

@@ -7,7 +7,7 @@ use lorgnette::Picture;
 
 use super::program;
 use crate::capture::Capture;
-use crate::targets::repository;
+use crate::targets::{repository, unpack};
 
 /// Small models written by TensorFlow.
 const MODELS: &str = "crates/lorgnette-net/tests/models.tar.gz";
@@ -54,10 +54,7 @@ impl Kind {
 /// Writes the sound files into `folder` and returns those that are damaged. `capture` takes what
 /// the program says meanwhile.
 pub(super) fn write(folder: &Path, capture: &mut Capture) -> Vec<Seed> {
-    let packed = fs::File::open(repository(MODELS)).expect("the corpus is in the repository");
-    tar::Archive::new(flate2::read::GzDecoder::new(packed))
-        .unpack(folder)
-        .expect("the corpus can be unpacked");
+    unpack(MODELS, folder);
     write_photos(folder);
     let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let mut made = |arguments: &[&str]| {
