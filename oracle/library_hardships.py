@@ -137,28 +137,31 @@ def program_check(program, photos):
 
 
 def read_beside(args, folder, rng):
-    """Two processes ask while a third indexes."""
+    """Two processes ask while a third indexes one folder after another, until enough was asked."""
     program = Program(args.lorgnette, args.work / 'beside.lgn')
     program.remove()
     asking = [('library', 'statistics'), ('library', 'similar', folder / '0001.bmp', '--threshold', '-1')]
     if subprocess.run([program.lorgnette, 'search', '--help'], capture_output=True).returncode == 0:
         asking.append(('search', 'window screen OR vehicle'))
-    # Slowly, so that there is time to ask.
-    slowly = program.command('index', folder, '--map-side', 448, '--threads', 1)
-    writer = subprocess.Popen(slowly, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not pathlib.Path(program.library).exists() or not seen(program):
-        time.sleep(0.01)
-    asked = 0
-    while writer.poll() is None:
-        readers = [subprocess.Popen(program.command(*rng.choice(asking)), stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
-        for reader in readers:
-            out, err = reader.communicate(timeout=120)
-            assert reader.returncode == 0, err.decode(errors='replace')
-            asked += 1
-    assert writer.returncode == 1, 'three files are no photos'
+    asked = folders = 0
+    while asked < 20:
+        photos = args.work / 'beside' / str(folders)
+        make_photos(photos, args.photos, rng)
+        folders += 1
+        # Slowly, so that there is time to ask.
+        slowly = program.command('index', photos, '--map-side', 448, '--threads', 1)
+        writer = subprocess.Popen(slowly, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not pathlib.Path(program.library).exists() or not seen(program):
+            time.sleep(0.01)
+        while writer.poll() is None:
+            readers = [subprocess.Popen(program.command(*rng.choice(asking)), stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+            for reader in readers:
+                out, err = reader.communicate(timeout=120)
+                assert reader.returncode == 0, err.decode(errors='replace')
+                asked += 1
+        assert writer.returncode == 1, 'three files are no photos'
     program.run('library', 'verify')
-    assert asked >= 4, f'only {asked} questions: index more photos'
-    return f'{asked} questions of two processes at a time while a third was indexing, all answered'
+    return f'{asked} questions of two processes at a time while a third was indexing {folders} folders, all answered'
 
 
 def seen(program):
@@ -183,7 +186,11 @@ def on_a_disk(args, folder, size, script):
 
 def full_disk(args, folder, rng):
     """A disk that is full after some photos: said so, nothing lost; with more room it goes on."""
-    ended = on_a_disk(args, folder, '700k', '''
+    ended = on_a_disk(args, folder, '64m', '''
+        mv "$photos/within" "$disk/../within"
+        "$lorgnette" index "$photos" --library "$disk/l" --map-side 224 --quiet >/dev/null 2>&1 || test $? = 1
+        mv "$disk/../within" "$photos/within"
+        mount -o remount,size=$(( $(du -sk "$disk" | cut -f1) + 64 ))k "$disk"
         code=0; "$lorgnette" index "$photos" --library "$disk/l" --map-side 224 --quiet 2>"$disk/../full.txt" >/dev/null || code=$?
         echo "code $code"
         "$lorgnette" library statistics --library "$disk/l" | head -1
@@ -198,8 +205,9 @@ def full_disk(args, folder, rng):
     assert ended.returncode == 0, ended.stdout + ended.stderr + said
     first, before, second, after = [line for line in ended.stdout.splitlines()]
     assert first == 'code 2' and 'disk is full' in said, (first, said)
-    assert second == 'code 1', 'three files are no photos'
-    assert contents(args.work / 'full.lgn') == contents(args.work / 'undisturbed.lgn')
+    assert not before.startswith('0 '), 'what was in the library is lost'
+    assert second == 'code 0', 'three files are no photos, and that was said before'
+    assert contents(args.work / 'full.lgn') == contents(args.work / 'undisturbed.lgn'), 'the rows are not those of an undisturbed run'
     return f'{before.split(",")[0]} before the disk was full, {after.split(",")[0]} after there was room: the rows of an undisturbed run'
 
 
