@@ -50,9 +50,9 @@ pub(crate) fn open_ref(
     Ok(model)
 }
 
-/// Adds the file to an error about a graph's nodes or variables, which know no file.
+/// Adds the file to an error about a graph, its nodes or variables, which know no file.
 pub(crate) fn with_file(error: Error, model_ref: &ModelRef) -> anyhow::Error {
-    use lorgnette::net::Error::{Ambiguous, Memory, Missing, Node, Unknown, Unsupported};
+    use lorgnette::net::Error::{Ambiguous, Input, Memory, Missing, Node, Unknown, Unsupported};
     let is_about_parts = matches!(
         error,
         Error::Network(
@@ -62,10 +62,11 @@ pub(crate) fn with_file(error: Error, model_ref: &ModelRef) -> anyhow::Error {
                 | Ambiguous { .. }
                 | Unknown { .. }
                 | Missing { .. }
+                | Input(_)
         )
     );
     match model_ref {
-        ModelRef::File(path) if is_about_parts => {
+        ModelRef::File(path) if is_about_parts && !error.to_string().contains(&path_text(path)) => {
             anyhow::Error::from(error).context(path_text(path))
         }
         _ => error.into(),
