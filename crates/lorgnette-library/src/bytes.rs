@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::Row;
+use rusqlite::types::FromSqlError;
+
 /// Returns the bytes of a path as the file system stores them.
 pub(crate) fn from_path(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
@@ -18,6 +21,18 @@ pub(crate) fn to_path(bytes: &[u8]) -> PathBuf {
 #[cfg(not(unix))]
 pub(crate) fn to_path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// Returns the path in this column of a row.
+///
+/// # Errors
+/// If it is none: of another type, or with a zero byte.
+pub(crate) fn path_at(row: &Row<'_>, column: usize) -> rusqlite::Result<PathBuf> {
+    let bytes = row.get_ref(column)?.as_blob()?;
+    if bytes.contains(&0) {
+        return Err(FromSqlError::Other("a path of a photo has a zero byte".into()).into());
+    }
+    Ok(to_path(bytes))
 }
 
 /// Returns the half-open range of bytes in which the paths within a folder sort.

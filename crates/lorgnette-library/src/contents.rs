@@ -1,6 +1,6 @@
 //! Photos of a library and the detections in them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::{OptionalExtension as _, params};
 
@@ -154,7 +154,7 @@ impl Library {
             self.connection().prepare("SELECT id, path FROM photo ORDER BY path")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let path: PathBuf = bytes::to_path(row.get_ref(1)?.as_blob()?);
+            let path = bytes::path_at(row, 1)?;
             for detection in self.detections_by_id(row.get(0)?)? {
                 visit(&path, &detection)?;
             }

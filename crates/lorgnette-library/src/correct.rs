@@ -110,7 +110,7 @@ impl Library {
                    LEFT JOIN class ON class.id = right ORDER BY path, correction.id";
         let mut statement = self.connection().prepare(sql)?;
         let row = |row: &rusqlite::Row<'_>| {
-            let photo = bytes::to_path(row.get_ref(0)?.as_blob()?);
+            let photo = bytes::path_at(row, 0)?;
             Ok(StoredCorrection { photo, wrong: row.get(1)?, right: row.get(2)? })
         };
         Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)

@@ -62,7 +62,7 @@ impl Library {
         let mut rows = statement.query([State::Present])?;
         let mut groups: BTreeMap<Vec<u8>, Vec<PathBuf>> = BTreeMap::new();
         while let Some(row) = rows.next()? {
-            groups.entry(row.get(0)?).or_default().push(bytes::to_path(row.get_ref(1)?.as_blob()?));
+            groups.entry(row.get(0)?).or_default().push(bytes::path_at(row, 1)?);
         }
         Ok(sorted(
             groups.into_values().map(|photos| DuplicateGroup { photos, similarity: 1.0 }).collect(),
@@ -167,7 +167,7 @@ impl Library {
             for id in members.into_iter().map(|index| features[index].0) {
                 let mut rows = statement.query(params![id, model, State::Present])?;
                 if let Some(row) = rows.next()? {
-                    photos.push(bytes::to_path(row.get_ref(0)?.as_blob()?));
+                    photos.push(bytes::path_at(row, 0)?);
                 }
             }
             photos.sort();

@@ -163,6 +163,14 @@ impl DatabaseError {
     /// Returns the cause.
     #[must_use]
     pub fn kind(&self) -> DatabaseErrorKind {
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType,
+        };
+        if let FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) =
+            self.error
+        {
+            return DatabaseErrorKind::Corrupt;
+        }
         match self.error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => DatabaseErrorKind::DiskFull,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => DatabaseErrorKind::Busy,

@@ -170,7 +170,7 @@ impl Library {
         let mut statement = self.connection().prepare(sql)?;
         let mut rows = statement.query([model])?;
         while let Some(row) = rows.next()? {
-            let path = bytes::to_path(row.get_ref(0)?.as_blob()?);
+            let path = bytes::path_at(row, 0)?;
             if let Some(feature) = Feature::from_bytes(row.get_ref(1)?.as_blob()?, length) {
                 visit(&path, &feature)?;
             }

@@ -531,8 +531,7 @@ impl Library {
     /// If the library cannot be read.
     pub fn folders(&self) -> Result<Vec<PathBuf>> {
         let mut statement = self.connection().prepare("SELECT path FROM folder ORDER BY path")?;
-        let folders =
-            statement.query_map([], |row| Ok(bytes::to_path(row.get_ref(0)?.as_blob()?)))?;
+        let folders = statement.query_map([], |row| bytes::path_at(row, 0))?;
         Ok(folders.collect::<Result<_, _>>()?)
     }
 }

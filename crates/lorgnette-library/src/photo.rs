@@ -61,7 +61,7 @@ impl Photo {
         let size: (Option<u32>, Option<u32>) = (row.get(6)?, row.get(7)?);
         Ok(Self {
             id: row.get(0)?,
-            path: crate::bytes::to_path(row.get_ref(1)?.as_blob()?),
+            path: crate::bytes::path_at(row, 1)?,
             digest: row.get(2)?,
             bytes: row.get(3)?,
             modified: row.get(4)?,

@@ -303,7 +303,7 @@ impl Library {
     fn copies(&self, photo: &PhotoRow) -> Result<Vec<PathBuf>> {
         let sql = "SELECT path FROM photo WHERE digest = ? AND state = 0 AND id <> ? ORDER BY path";
         let mut statement = self.connection().prepare_cached(sql)?;
-        let path = |row: &Row<'_>| Ok(bytes::to_path(row.get_ref(0)?.as_blob()?));
+        let path = |row: &Row<'_>| bytes::path_at(row, 0);
         let paths = statement.query_map(params![photo.digest, photo.facts.photo], path)?;
         Ok(paths.collect::<Result<_, _>>()?)
     }

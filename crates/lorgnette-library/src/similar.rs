@@ -156,7 +156,7 @@ impl Library {
         let length = query.numbers().len();
         let from_row = |row: &rusqlite::Row<'_>| {
             let feature = Feature::from_bytes(row.get_ref(2)?.as_blob()?, length);
-            let path = bytes::to_path(row.get_ref(1)?.as_blob()?);
+            let path = bytes::path_at(row, 1)?;
             let id = row.get(0)?;
             Ok(feature.map(|feature| Similar { id, path, similarity: query.cosine(&feature) }))
         };

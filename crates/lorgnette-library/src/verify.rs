@@ -17,7 +17,8 @@ use crate::signature;
 const MAX_COMPLAINTS: usize = 100;
 
 /// Queries that return rows only if the library is inconsistent, with their meaning.
-const INCONSISTENCIES: [(&str, &str); 11] = [
+const INCONSISTENCIES: [(&str, &str); 12] = [
+    ("SELECT id FROM photo WHERE instr(path, x'00') > 0", "the path of a photo has a zero byte"),
     ("SELECT id FROM region WHERE id NOT IN (SELECT id FROM region_box)", "a region has no box"),
     ("SELECT id FROM region_box WHERE id NOT IN (SELECT id FROM region)", "a box has no region"),
     (

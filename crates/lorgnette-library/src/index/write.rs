@@ -94,7 +94,7 @@ pub(super) fn mark_missing(library: &mut Library, discovered: &Discovered) -> Re
         let mut rows =
             statement.query(params![from, to, bytes::from_path(root), State::Missing])?;
         while let Some(row) = rows.next()? {
-            let path = bytes::to_path(row.get_ref(1)?.as_blob()?);
+            let path = bytes::path_at(row, 1)?;
             // Hidden files and those in unreadable folders are not discovered but may exist.
             if !found.contains(path.as_path())
                 && !discovered.is_inaccessible(&path)
@@ -215,7 +215,7 @@ impl<'a> Writer<'a> {
             {
                 self.copies.looked_for += 1;
             }
-            if is_missing(&bytes::to_path(row.get_ref(1)?.as_blob()?)) {
+            if is_missing(&bytes::path_at(row, 1)?) {
                 return Ok(Some(photo));
             }
         }

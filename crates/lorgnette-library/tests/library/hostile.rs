@@ -5,7 +5,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use lorgnette_library::{Error, ExportTable, Library};
+use lorgnette_library::{DatabaseErrorKind, Error, ExportTable, Library};
 use rusqlite::Connection;
 
 use crate::support::{folder, index};
@@ -181,4 +181,14 @@ fn a_damaged_library_is_reported_and_never_panics() {
         refused += usize::from(asked.unwrap_or_else(|_| panic!("round {round}")).is_err());
     }
     assert!(refused > ROUNDS / 4, "{refused}");
+}
+
+#[test]
+fn paths_that_are_none_are_damage_of_the_library() {
+    let (_folder, path) = library();
+    change(&path, "UPDATE photo SET path = CAST('/a' || x'00' || 'b.jpg' AS BLOB) WHERE id = 3");
+    let error = ask_everything(&path).unwrap_err();
+    assert_eq!(error.database_kind(), Some(DatabaseErrorKind::Corrupt));
+    let complaints = Library::open(&path).unwrap().integrity().unwrap();
+    assert!(complaints.iter().any(|what| what.contains("zero byte (3)")), "{complaints:?}");
 }
