@@ -55,6 +55,9 @@ pub struct SearchOptions<'a> {
     pub min_probability: f64,
     /// Whether photos of equal bytes are one hit, the best of them.
     pub fold_copies: bool,
+    /// The [`vocabulary`] of `model`, if the caller has it already; it takes a millisecond or two
+    /// to make.
+    pub vocabulary: Option<&'a Vocabulary>,
 }
 
 impl Default for SearchOptions<'_> {
@@ -67,6 +70,7 @@ impl Default for SearchOptions<'_> {
             model: None,
             min_probability: MIN_PROBABILITY,
             fold_copies: false,
+            vocabulary: None,
         }
     }
 }
@@ -278,9 +282,15 @@ impl Library {
     }
 
     fn resolve(&self, query: &Query, options: &SearchOptions<'_>) -> Result<ResolvedQuery> {
-        let vocabulary = vocabulary(self, options.model)?;
-        let resolver = Resolver { library: self, vocabulary, options };
-        ResolvedQuery::new(query, &resolver)
+        let made;
+        let vocabulary = match options.vocabulary {
+            Some(known) => known,
+            None => {
+                made = vocabulary(self, options.model)?;
+                &made
+            }
+        };
+        ResolvedQuery::new(query, &Resolver { library: self, vocabulary, options })
     }
 
     /// Returns the hit of a ranked photo.

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use lorgnette_library::answer::HitAnswer;
-use lorgnette_library::query::Query;
 use lorgnette_library::search::{self, SearchOptions};
 use lorgnette_library::{IndexOptions, IndexRequest};
 use pyo3::prelude::*;
@@ -78,8 +77,13 @@ impl Library {
     ) -> PyResult<(usize, String)> {
         py.detach(|| {
             let library = lorgnette_library::Library::open_read_only(&self.path).or_raise()?;
-            let query = parse(&library, query)?;
-            let mut options = SearchOptions { limit, ..SearchOptions::default() };
+            let vocabulary = &search::vocabulary(&library, None).or_raise()?;
+            // The error points at the word.
+            let query = vocabulary
+                .parse(query)
+                .map_err(|error| LorgnetteError::new_err(error.to_string()))?;
+            let vocabulary = Some(vocabulary);
+            let mut options = SearchOptions { limit, vocabulary, ..SearchOptions::default() };
             options.min_probability = min_probability.unwrap_or(options.min_probability);
             let results = library.search(&query, &options).or_raise()?;
             let hits: Vec<HitAnswer<'_>> =
@@ -87,10 +91,4 @@ impl Library {
             Ok((results.total, json(&hits)))
         })
     }
-}
-
-/// Parses a query; an error points at the word.
-fn parse(library: &lorgnette_library::Library, text: &str) -> PyResult<Query> {
-    let vocabulary = search::vocabulary(library, None).or_raise()?;
-    vocabulary.parse(text).map_err(|error| LorgnetteError::new_err(error.to_string()))
 }

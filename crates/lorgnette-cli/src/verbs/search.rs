@@ -134,7 +134,10 @@ fn search_in(
     let library = Library::open_read_only(path)?;
     let text = arguments.query.join(" ");
     let model = searched_model(&library, global)?;
-    let query = read(&library, &text, model)?;
+    let vocabulary = search::vocabulary(&library, model)?;
+    ensure!(!vocabulary.is_empty(), "{}: nothing was indexed yet", library.path().display());
+    // The error points at the word.
+    let query = vocabulary.parse(&text).map_err(|error| anyhow!("{error}"))?;
     let provider = NetworkFeatures { input: &arguments.input, global, messages };
     let min_probability = if arguments.all { 0.0 } else { search::MIN_PROBABILITY };
     let limit = arguments.limit as usize;
@@ -144,6 +147,7 @@ fn search_in(
         model,
         min_probability,
         fold_copies: arguments.format == Format::Html,
+        vocabulary: Some(&vocabulary),
     };
     if arguments.plan {
         let plan = library.explain_search(&query, &options)?;
@@ -201,7 +205,7 @@ fn search_in(
         }
         _ => {}
     }
-    if let Some(kinds) = library.few_kinds_of_people(&query, model)? {
+    if let Some(kinds) = library.few_kinds_of_people(&query, &vocabulary, model)? {
         messages.note(&format_args!(
             "of people the library's models know these alone: {}; after `lorgnette index --faces` \
              ask for faces",
@@ -227,11 +231,4 @@ fn searched_model(library: &Library, global: &Global) -> Result<Option<i64>> {
     let models = model_named(library, &name.to_string_lossy())?;
     // Of several with other settings, the one that has analysed the most photos.
     Ok(models.iter().rev().max_by_key(|model| model.photos).map(|model| model.id))
-}
-
-/// Parses the query and checks its names; errors point at the word.
-fn read(library: &Library, text: &str, model: Option<i64>) -> Result<Query> {
-    let vocabulary = search::vocabulary(library, model)?;
-    ensure!(!vocabulary.is_empty(), "{}: nothing was indexed yet", library.path().display());
-    vocabulary.parse(text).map_err(|error| anyhow!("{error}"))
 }

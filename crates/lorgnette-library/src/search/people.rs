@@ -2,8 +2,8 @@
 
 use lorgnette::wordnet;
 
-use super::vocabulary;
 use crate::error::Result;
+use crate::hierarchy::Vocabulary;
 use crate::library::Library;
 use crate::query::Query;
 
@@ -16,17 +16,19 @@ const MANY_KINDS: usize = 10;
 impl Library {
     /// Returns the kinds of people that the models know, or the model of this id, if the query asks
     /// for people and these are few: "no people" finds nearly all photos with people then.
+    /// `vocabulary` is that of the same models.
     ///
     /// # Errors
     /// If the database cannot be read.
     pub fn few_kinds_of_people(
         &self,
         query: &Query,
+        vocabulary: &Vocabulary,
         model: Option<i64>,
     ) -> Result<Option<Vec<String>>> {
         let names = query.objects().into_iter().map(|object| &object.name.text);
         let Some(asked) = names.into_iter().find(|name| is_people(name)) else { return Ok(None) };
-        let known = vocabulary(self, model)?.find(asked).unwrap_or_default();
+        let known = vocabulary.find(asked).unwrap_or_default();
         let classes = self.class_list(model)?;
         let kinds = classes.iter().filter(|class| known.contains(&class.id));
         // A class of one's own that is called so is what was asked for.

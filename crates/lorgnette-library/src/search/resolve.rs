@@ -64,7 +64,7 @@ enum Polarity {
 /// Context for resolving a query.
 pub(super) struct Resolver<'a> {
     pub(super) library: &'a Library,
-    pub(super) vocabulary: Vocabulary,
+    pub(super) vocabulary: &'a Vocabulary,
     pub(super) options: &'a SearchOptions<'a>,
 }
 

@@ -168,8 +168,8 @@ fn candidates_are_all_photos_that_match() {
     let folder = tempfile::tempdir().unwrap();
     let library = library(&folder);
     let options = &SearchOptions::default();
-    let resolver =
-        Resolver { library: &library, vocabulary: vocabulary(&library, None).unwrap(), options };
+    let vocabulary = &vocabulary(&library, None).unwrap();
+    let resolver = Resolver { library: &library, vocabulary, options };
     let numbers = &mut Numbers(11);
     let (mut found_some, mut found_none) = (0, 0);
     for _ in 0..150 {

@@ -95,8 +95,13 @@ pub(super) fn search(library: &Library, text: &str, limit: usize, all: bool) -> 
         Err(error) => return Ok(query_fault(text, &error)),
     };
     let min_probability = if all { 0.0 } else { search::MIN_PROBABILITY };
-    let options =
-        SearchOptions { limit, min_probability, fold_copies: true, ..SearchOptions::default() };
+    let options = SearchOptions {
+        limit,
+        min_probability,
+        fold_copies: true,
+        vocabulary: Some(&vocabulary),
+        ..SearchOptions::default()
+    };
     let results = library.search(&query, &options)?;
     let photos = results.hits.iter().map(|hit| FoundPhoto {
         id: hit.photo,
@@ -107,7 +112,7 @@ pub(super) fn search(library: &Library, text: &str, limit: usize, all: bool) -> 
         query: query.to_string(),
         parts: query.drawing(),
         total: results.total,
-        kinds_of_people: library.few_kinds_of_people(&query, None)?,
+        kinds_of_people: library.few_kinds_of_people(&query, &vocabulary, None)?,
         photos: photos.collect(),
     })
 }

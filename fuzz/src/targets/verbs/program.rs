@@ -83,14 +83,14 @@ impl Ended {
 }
 
 /// Returns whether an error is about something else than the damaged file: a model's answer, which
-/// names the model and the output; the one library of `index`; a photo that a damaged list names;
-/// a trained model, which has no plan file.
+/// names the model and the output; the one library of `index`; a photo that a damaged list names; a
+/// word of the query, which no class of a damaged library has.
 fn is_about_others(errors: &str) -> bool {
     const WORDS: [&str; 4] = [
         "has values that are not finite",
         "the library",
         ": cannot be read: ",
-        "a trained model has no plan file of its own",
+        "nothing here is called",
     ];
     WORDS.iter().any(|words| errors.contains(words))
 }

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use lorgnette_library::answer::HitAnswer;
-use lorgnette_library::query::Query;
 use lorgnette_library::search::{self, SearchOptions};
 use lorgnette_library::{IndexOptions, IndexRequest, Library};
 use savvy::{savvy, FunctionSexp, ListSexp, OwnedListSexp, OwnedStringSexp, Sexp, StringSexp};
@@ -92,11 +91,14 @@ fn index_photos(
 fn search_photos(path: &str, query: &str, options: ListSexp) -> savvy::Result<Sexp> {
     let options = Options::new(options);
     let library = Library::open_read_only(Path::new(path)).or_fail()?;
-    let query = parse(&library, query)?;
+    let vocabulary = search::vocabulary(&library, None).or_fail()?;
+    // The error points at the word.
+    let query = vocabulary.parse(query).map_err(|error| Failure::new(error.to_string()))?;
     let defaults = SearchOptions::default();
     let search_options = SearchOptions {
         limit: options.count("limit")?.unwrap_or(defaults.limit),
         min_probability: options.number("min_probability")?.unwrap_or(defaults.min_probability),
+        vocabulary: Some(&vocabulary),
         ..defaults
     };
     let results = library.search(&query, &search_options).or_fail()?;
@@ -119,10 +121,4 @@ fn search_photos(path: &str, query: &str, options: ListSexp) -> savvy::Result<Se
     list.set_value(2, columns(&matches, &MATCHES)?)?;
     list.set_name(2, "matches")?;
     Ok(list.into())
-}
-
-/// Parses a query; an error points at the word.
-fn parse(library: &Library, text: &str) -> Result<Query, Failure> {
-    let vocabulary = search::vocabulary(library, None).or_fail()?;
-    vocabulary.parse(text).map_err(|error| Failure::new(error.to_string()))
 }
