@@ -43,7 +43,7 @@ pub use index::{
 };
 pub use library::{Library, limit_memory};
 pub use photo::{Photo, Source, State};
-pub use sidecar::SidecarSummary;
+pub use sidecar::{FailedSidecar, SidecarSummary};
 pub use similar::{ModelEntry, Similar};
 pub use statistics::{ClassCount, Statistics};
 

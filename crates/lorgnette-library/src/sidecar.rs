@@ -19,8 +19,8 @@ use lorgnette::picture::has_raw_extension;
 
 use crate::bytes::printable;
 use crate::contents::Detection;
-use crate::error::{Error, Result};
-use crate::library::{Library, name};
+use crate::error::Result;
+use crate::library::Library;
 use crate::photo::{Photo, Source, State};
 
 /// Marks sidecars of this crate, which may be replaced.
@@ -37,13 +37,25 @@ pub struct SidecarSummary {
     pub unchanged: usize,
     /// Sidecars of other programs, which were left as they are.
     pub foreign: Vec<PathBuf>,
+    /// Sidecars that could not be written: their photos' folder is not there, or is read-only.
+    pub failed: Vec<FailedSidecar>,
+}
+
+/// A sidecar that could not be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedSidecar {
+    /// Path of the sidecar.
+    pub path: PathBuf,
+    /// Error of the operating system.
+    pub reason: String,
 }
 
 impl Library {
     /// Writes a sidecar for each present photo, with the detections of at least `min_probability`.
+    /// One that cannot be written is in the summary; the others are.
     ///
     /// # Errors
-    /// If the library cannot be read, or a sidecar not be written.
+    /// If the library cannot be read.
     pub fn write_sidecars(&self, min_probability: f64) -> Result<SidecarSummary> {
         let mut summary = SidecarSummary::default();
         self.each_photo(Some(State::Present), |photo| {
@@ -52,44 +64,47 @@ impl Library {
                 detection.source != Source::Refuted && detection.probability >= min_probability
             });
             let content = xmp(&photo, &detections);
-            sidecar_paths(&photo.path).into_iter().try_for_each(|path| {
-                write_sidecar(path, &content, detections.is_empty(), &mut summary)
-            })
+            for path in sidecar_paths(&photo.path) {
+                match write_sidecar(&path, &content, detections.is_empty()) {
+                    Ok(Written::Yes) => summary.written += 1,
+                    Ok(Written::Unchanged) => summary.unchanged += 1,
+                    Ok(Written::Foreign) => summary.foreign.push(path),
+                    Err(error) => {
+                        summary.failed.push(FailedSidecar { path, reason: error.to_string() });
+                    }
+                }
+            }
+            Ok(())
         })?;
         Ok(summary)
     }
 }
 
+/// Whether a sidecar was written.
+enum Written {
+    Yes,
+    Unchanged,
+    Foreign,
+}
+
 /// Writes a sidecar, unless another program has. If there is `nothing` to say, none is made, but
 /// one that exists is brought up to date.
-fn write_sidecar(
-    path: PathBuf,
-    content: &str,
-    nothing: bool,
-    summary: &mut SidecarSummary,
-) -> Result<()> {
-    let file_error = |source| Error::File { name: name(&path), source };
-    let existing = match fs::metadata(&path) {
+fn write_sidecar(path: &Path, content: &str, nothing: bool) -> io::Result<Written> {
+    let existing = match fs::metadata(path) {
         // A pipe would be waited for.
-        Ok(metadata) if !metadata.is_file() => {
-            summary.foreign.push(path);
-            return Ok(());
-        }
-        Ok(_) => Some(beginning(&path, content.len()).map_err(file_error)?),
+        Ok(metadata) if !metadata.is_file() => return Ok(Written::Foreign),
+        Ok(_) => Some(beginning(path, content.len())?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(file_error(error)),
+        Err(error) => return Err(error),
     };
     if existing.as_deref().is_some_and(|bytes| !is_own(bytes)) {
-        summary.foreign.push(path);
-        return Ok(());
+        return Ok(Written::Foreign);
     }
     if existing.is_none() && nothing || existing.as_deref() == Some(content.as_bytes()) {
-        summary.unchanged += 1;
-        return Ok(());
+        return Ok(Written::Unchanged);
     }
-    write_atomically(&path, content.as_bytes()).map_err(file_error)?;
-    summary.written += 1;
-    Ok(())
+    write_atomically(path, content.as_bytes())?;
+    Ok(Written::Yes)
 }
 
 /// Reads as much of a sidecar as tells whether it is one of this program, and another than one of

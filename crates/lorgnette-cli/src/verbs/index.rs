@@ -12,7 +12,8 @@ use clap::Args;
 use lorgnette::Observer;
 use lorgnette::photos::{PassedOver, path_text};
 use lorgnette_library::{
-    Analysers, Event, FaceAnalyser, IndexOptions, Library, ModelRecord, Summary, printable,
+    Analysers, Event, FaceAnalyser, FailedSidecar, IndexOptions, Library, ModelRecord, Summary,
+    printable,
 };
 use serde::Serialize;
 
@@ -133,12 +134,17 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         )?;
         searched_for_faces = summary.analysed;
     }
+    let mut sidecars_failed = false;
     if arguments.write_sidecars {
         let sidecars = library.write_sidecars(arguments.sidecar_probability)?;
         for path in &sidecars.foreign {
             let path = printable(&path_text(path));
             messages.note(&format_args!("{path}: another program's sidecar, left as it is"));
         }
+        for FailedSidecar { path, reason } in &sidecars.failed {
+            messages.error(&format_args!("{}: {reason}", printable(&path_text(path))));
+        }
+        sidecars_failed = !sidecars.failed.is_empty();
         messages.note(&format_args!("{} written", count(sidecars.written, "sidecar")));
     }
     let report = Report {
@@ -155,7 +161,10 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         ReportFormat::Text => report.write(out),
     })?;
     let failed = summary.failed + summary.inaccessible;
-    Ok(Outcome::of_inputs(summary.found + summary.inaccessible, failed))
+    Ok(match Outcome::of_inputs(summary.found + summary.inaccessible, failed) {
+        Outcome::Done if sidecars_failed => Outcome::SomeFailed,
+        outcome => outcome,
+    })
 }
 
 impl Arguments {

@@ -256,3 +256,16 @@ fn answers_of_a_model_are_forgotten_and_the_photos_stay() {
     assert_eq!(statistics[0]["regions"], 0);
     assert_eq!(statistics[0]["models"].as_array().unwrap().len(), 0);
 }
+
+#[test]
+fn a_sidecar_that_cannot_be_written_does_not_stop_the_others() {
+    let folder = indexed().with_photo("more/cup.jpg", "coffee.jpg");
+    fs::rename(folder.path("photos"), folder.path("unplugged")).unwrap();
+    let more = folder.text("more");
+    let options = ["--map-side", "256", "--write-sidecars", "--sidecar-probability", "0"];
+    let ended = on(&folder, &[&["index", &more], &options[..]].concat());
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    assert!(ended.err.contains("photos/cat.jpg.xmp: "), "{}", ended.err);
+    assert!(ended.err.contains("1 sidecar written"), "{}", ended.err);
+    assert!(folder.path("more/cup.jpg.xmp").exists());
+}

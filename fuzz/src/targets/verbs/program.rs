@@ -84,13 +84,15 @@ impl Ended {
 
 /// Returns whether an error is about something else than the damaged file: a model's answer, which
 /// names the model and the output; the one library of `index`; a photo that a damaged list names; a
-/// word of the query, which no class of a damaged library has.
+/// word of the query, which no class of a damaged library has; the sidecar of a photo whose path in
+/// a damaged library is another.
 fn is_about_others(errors: &str) -> bool {
-    const WORDS: [&str; 4] = [
+    const WORDS: [&str; 5] = [
         "has values that are not finite",
         "the library",
         ": cannot be read: ",
         "nothing here is called",
+        ".xmp: ",
     ];
     WORDS.iter().any(|words| errors.contains(words))
 }
