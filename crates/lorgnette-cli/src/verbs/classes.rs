@@ -11,7 +11,7 @@ use lorgnette_library::hierarchy::{Class, Vocabulary};
 use lorgnette_library::{Library, printable};
 use serde::Serialize;
 
-use super::library::model_named;
+use super::library::{in_library, model_named};
 use crate::Outcome;
 use crate::arguments::{Global, LibraryArguments, ReportFormat};
 use crate::memory_limit;
@@ -114,6 +114,10 @@ fn entries(arguments: &Arguments, global: &Global, messages: Messages) -> Result
         return entries_of_model(None, global, messages);
     };
     memory_limit::share_with_sqlite()?;
+    entries_of_library(path, global).map_err(|error| in_library(error, path))
+}
+
+fn entries_of_library(path: &Path, global: &Global) -> Result<Vec<Entry>> {
     let library = Library::open_read_only(path)?;
     let models = match &global.model {
         Some(name) => model_named(&library, &name.to_string_lossy())?,

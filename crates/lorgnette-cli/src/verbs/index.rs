@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
@@ -24,6 +24,7 @@ use crate::memory_limit;
 use crate::messages::{Messages, count};
 use crate::progress::Progress;
 use crate::stream::{write_json, write_report};
+use crate::verbs::library::in_library;
 
 /// Analyse folders of photos once, so that they can be searched for objects and their places
 #[derive(Debug, Args)]
@@ -92,13 +93,22 @@ struct Report {
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    let started = Instant::now();
     let path = arguments.library.path()?;
     memory_limit::share_with_sqlite()?;
+    run_in(&path, arguments, global, messages).map_err(|error| in_library(error, &path))
+}
+
+fn run_in(
+    path: &Path,
+    arguments: &Arguments,
+    global: &Global,
+    messages: Messages,
+) -> Result<Outcome> {
+    let started = Instant::now();
     if let (None, Some(home)) = (arguments.library.named(), path.parent()) {
         fs::create_dir_all(home).with_context(|| home.display().to_string())?;
     }
-    let mut library = Library::create(&path)?;
+    let mut library = Library::create(path)?;
     let nothing_to_index = arguments.folders.is_empty() && library.folders()?.is_empty();
     ensure!(!nothing_to_index, "which folders? {} does not know any yet", path.display());
     let Analysis { network, record: model_record, open, workers, .. } =

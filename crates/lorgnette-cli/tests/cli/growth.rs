@@ -281,18 +281,34 @@ fn photos() {
         let copy = folder.text("copy.jpg");
         words(&["blur", &folder.text(name), "--class", "cup", "--out", &copy])
     };
-    grows_with_the_input("chunks of a PNG", 20_000, |folder, size| {
+    let png_with = |chunks: &[u8]| {
         let header = [0, 0, 0, 8, 0, 0, 0, 8, 8, 2, 0, 0, 0];
         let mut pixels = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut pixels, &[0; 8 * 25]).unwrap();
         let png = [
             b"\x89PNG\r\n\x1a\n".to_vec(),
             chunk(b"IHDR", &header),
-            chunk(b"tEXt", b"a\0b").repeat(size),
+            chunks.to_vec(),
             chunk(b"IDAT", &pixels.finish().unwrap()),
             chunk(b"IEND", b""),
         ];
-        looked_at(folder, "photo.png", png.concat())
+        png.concat()
+    };
+    grows_with_the_input("chunks of a PNG", 20_000, |folder, size| {
+        let chunks = chunk(b"tEXt", b"a\0b").repeat(size);
+        looked_at(folder, "photo.png", png_with(&chunks))
+    });
+    // A chunk of a PNG holds more than a segment of a JPEG.
+    grows_with_the_input("a directory of EXIF that leads to itself", 8000, |folder, size| {
+        let entry = [0x0f, 0x01, 2, 0, 4, 0, 0, 0, b'a', b'b', b'c', 0];
+        let (start, count) = (b"II*\0\x08\0\0\0", (size as u16).to_le_bytes());
+        let exif = [&start[..], &count, &entry.repeat(size), &[8, 0, 0, 0]].concat();
+        looked_at(folder, "photo.png", png_with(&chunk(b"eXIf", &exif)))
+    });
+    grows_with_the_input("starts and ends of JPEGs in EXIF", 20_000, |folder, size| {
+        let jpegs = b"\xff\xd8\xff\xff\xd9".repeat(size);
+        let exif = [&b"II*\0\x08\0\0\0\0\0\0\0\0\0"[..], &jpegs].concat();
+        looked_at(folder, "photo.png", png_with(&chunk(b"eXIf", &exif)))
     });
     grows_with_the_input("segments of a JPEG", 50_000, |folder, size| {
         looked_at(folder, "photo.jpg", jpeg_with(&b"\xff\xfe\0\x04ab".repeat(size)))

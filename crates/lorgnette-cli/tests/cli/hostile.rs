@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use lorgnette::Picture;
 use lorgnette::trained::TrainedModel;
 
-use crate::program::{Ended, Folder, end, field, lorgnette, photo, program};
+use crate::program::{Ended, Folder, end, field, lorgnette, photo, program, varint};
 
 /// The embedded network as a file, with eight bytes at `at` that are no number.
 fn without_number(folder: &Folder, at: usize) -> String {
@@ -148,11 +148,33 @@ fn of_two_trainings_at_once_one_is_told_to_wait() {
 #[test]
 fn a_model_is_not_lost_with_its_report() {
     let folder = Folder::new().with("model/report.html/x", b"");
+    let model = folder.path("model");
+    // The second model replaces the first.
+    for names in [["a", "b"], ["c", "d"]] {
+        let place = names.concat();
+        two_classes(&folder, &place, names);
+        let ended = lorgnette(&training(&folder, &place, &["--overwrite"]));
+        assert_eq!(ended.code, Some(2));
+        assert!(ended.err.contains("model/report.html: there is a folder"), "{}", ended.err);
+        assert_eq!(TrainedModel::read(&model).unwrap().card.classes, names);
+    }
+}
+
+/// A model that cannot take its place does not take the checkpoint with it.
+#[test]
+fn a_checkpoint_goes_after_its_model_is_in_its_place() {
+    let folder = Folder::new()
+        .with("model/weights.npy/x", b"")
+        .with("model/training.state", b"a checkpoint");
+    let state = folder.path("model/training.state");
     two_classes(&folder, "photos", ["a", "b"]);
     let ended = lorgnette(&training(&folder, "photos", &["--overwrite"]));
     assert_eq!(ended.code, Some(2));
-    assert!(ended.err.contains("model/report.html: there is a folder"), "{}", ended.err);
-    TrainedModel::read(&folder.path("model")).unwrap();
+    assert!(ended.err.contains("weights.npy: there is a folder"), "{}", ended.err);
+    assert_eq!(fs::read(&state).unwrap(), b"a checkpoint");
+    fs::remove_dir_all(folder.path("model/weights.npy")).unwrap();
+    lorgnette(&training(&folder, "photos", &["--overwrite"])).well();
+    assert!(!state.exists());
 }
 
 /// A model of other options leaves no file of the one before beside it.
@@ -339,6 +361,15 @@ fn numbers_of_any_size_are_errors_with_a_sentence() {
         let arguments =
             ["blur", &photo("astronaut.jpg"), "--faces", "--out", &copy, "--how", "gaussian"];
         lorgnette(&[&arguments, &[option, "4000000000"][..]].concat()).well();
+    }
+    // Pixels of a class have a margin of another kind than faces.
+    let most = usize::MAX.to_string();
+    for how in ["gaussian", "mosaic"] {
+        for option in ["--block", "--margin", "--feather"] {
+            let arguments =
+                ["blur", &photo("chelsea.jpg"), "--class", "cat", "--out", &copy, "--how", how];
+            lorgnette(&[&arguments, &[option, &most][..]].concat()).well();
+        }
     }
 }
 
@@ -555,8 +586,15 @@ fn errors_about_files_name_them() {
         let inputs: Vec<u8> = inputs.iter().flat_map(|input| field(3, input.as_bytes())).collect();
         field(1, &[field(1, name.as_bytes()), field(2, op.as_bytes()), inputs].concat())
     };
-    let input = node("x", "Placeholder", &[]);
+    // An input of one picture, so that nothing but the fault is to be said.
+    let dims = [1, 8, 8, 3].map(|n| field(2, &[varint(1 << 3), varint(n)].concat()));
+    let shape = [field(1, b"shape"), field(2, &field(7, &dims.concat()))].concat();
+    let dtype = [field(1, b"dtype"), field(2, &[varint(6 << 3), varint(1)].concat())].concat();
+    let attributes = [field(5, &dtype), field(5, &shape)].concat();
+    let input = [field(1, b"x"), field(2, b"Placeholder"), attributes].concat();
+    let input = field(1, &input);
     let folder = Folder::new()
+        .with_photo("photos/chelsea.jpg", "chelsea.jpg")
         .with(
             "loop.pb",
             &[&input[..], &node("a", "Add", &["x", "b"]), &node("b", "Relu", &["a"])].concat(),
@@ -564,13 +602,32 @@ fn errors_about_files_name_them() {
         .with("unknown.pb", &[&input[..], &node("a", "Frobnicate", &["x"])].concat())
         .with("missing.pb", &[&input[..], &node("a", "Relu", &["nowhere"])].concat())
         .with("library.lgn", b"no library");
-    for name in ["loop.pb", "unknown.pb", "missing.pb"] {
+    for (name, what) in
+        [("loop.pb", "circle"), ("unknown.pb", "Frobnicate"), ("missing.pb", "nowhere")]
+    {
         let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--model", &folder.text(name)]);
         assert_eq!(ended.code, Some(2), "{}", ended.err);
-        assert!(ended.err.contains(name.trim_end_matches(".pb")), "{name}: {}", ended.err);
+        assert!(ended.err.contains(name) && ended.err.contains(what), "{name}: {}", ended.err);
     }
     let ended = lorgnette(&["search", "cat", "--library", &folder.text("library.lgn")]);
     assert!(ended.code == Some(2) && ended.err.contains("library.lgn"), "{}", ended.err);
+    let library = folder.text("photos.lgn");
+    lorgnette(&["index", &folder.text("photos"), "--library", &library]).well();
+    let mut damaged = fs::read(&library).unwrap();
+    // All pages but the first, which is read when a library is opened.
+    damaged[8192..].fill(0xff);
+    fs::write(&library, damaged).unwrap();
+    for arguments in [
+        &["index"][..],
+        &["search", "cat"],
+        &["classes"],
+        &["library", "statistics"],
+        &["library", "verify"],
+    ] {
+        let ended = lorgnette(&[arguments, &["--library", &library]].concat());
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.err);
+        assert!(ended.err.contains("photos.lgn: "), "{arguments:?}: {}", ended.err);
+    }
 }
 
 #[cfg(unix)]

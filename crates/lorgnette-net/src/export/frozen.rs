@@ -130,11 +130,9 @@ mod tests {
         }
     }
 
-    /// A constant of one value that stands for 256 MiB, on a branch that is never taken, stays a
-    /// few bytes: written out it would be the size of all its elements.
-    #[test]
-    fn constants_of_dead_branches_are_written_as_they_are_stored() {
-        let dim = vec![Dim { size: 8192 }; 2];
+    /// A constant of one value that stands for 32 MiB, as much as all constants of a small file may.
+    fn large_constant(name: &str) -> NodeDef {
+        let dim = vec![Dim { size: 2048 }, Dim { size: 4096 }];
         let shape = TensorShapeProto { dim, ..TensorShapeProto::default() };
         let large = TensorProto {
             dtype: FLOAT,
@@ -142,6 +140,13 @@ mod tests {
             float_val: vec![1.0],
             ..TensorProto::default()
         };
+        graph_node(name, "Const", &[], Some(large))
+    }
+
+    /// On a branch that is never taken, constants of one value stay a few bytes: written out they
+    /// would be the size of all their elements.
+    #[test]
+    fn constants_of_dead_branches_are_written_as_they_are_stored() {
         let condition =
             TensorProto { dtype: BOOL, bool_val: vec![false], ..TensorProto::default() };
         let mut nodes = vec![
@@ -152,7 +157,7 @@ mod tests {
         let mut dead = "switch:1".to_owned();
         for number in 0..50 {
             let (constant, product) = (format!("large{number}"), format!("product{number}"));
-            nodes.push(graph_node(&constant, "Const", &[], Some(large.clone())));
+            nodes.push(large_constant(&constant));
             nodes.push(graph_node(&product, "Mul", &[&dead, &constant], None));
             dead = product;
         }
@@ -165,5 +170,23 @@ mod tests {
         assert!(nodes.iter().all(|node| node.value.is_none()));
         let written: usize = nodes.iter().map(|node| node.def.encoded_len()).sum();
         assert!(written <= read, "{written} bytes of {read}");
+    }
+
+    /// What constants of one value stand for is bounded for all of them together.
+    #[test]
+    fn variables_of_one_value_are_bounded_together() {
+        let mut nodes = Vec::new();
+        let mut last = "large0/read".to_owned();
+        for number in 0..5 {
+            let (constant, read) = (format!("large{number}"), format!("large{number}/read"));
+            nodes.push(large_constant(&constant));
+            nodes.push(graph_node(&read, "Identity", &[&constant], None));
+            let sum = format!("sum{number}");
+            nodes.push(graph_node(&sum, "Add", &[&last, &read], None));
+            last = sum;
+        }
+        let graph = crate::proto::GraphDef { node: nodes, versions: None };
+        let graph = GraphDef::from_nodes(graph, Path::new("large.pb")).unwrap();
+        assert_eq!(variables(&graph, &[&last]).unwrap().len(), 1);
     }
 }

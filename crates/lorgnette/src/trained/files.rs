@@ -379,6 +379,30 @@ mod tests {
         assert!(!folder.join(COMMIT).exists());
     }
 
+    /// A file of a newer model is followed by none of an older one.
+    #[test]
+    fn readers_meet_no_older_file_after_a_newer_one() {
+        const MODELS: u32 = 50;
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let write = |model: u32| stage(folder, &model.to_string()).commit().unwrap();
+        write(0);
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| (1..=MODELS).for_each(write));
+            let mut newest = 0;
+            while !writer.is_finished() {
+                for name in NAMES {
+                    // A file that is moved meanwhile is met the next time.
+                    let Ok(content) = fs::read_to_string(path_in(folder, name)) else { continue };
+                    let model: u32 = content.parse().unwrap();
+                    assert!(model >= newest, "{name} is of model {model}, after {newest}");
+                    newest = model;
+                }
+            }
+        });
+        assert_eq!(read(folder), vec![MODELS.to_string(); NAMES.len()]);
+    }
+
     /// Two writers at once, and a reader.
     #[test]
     fn writers_and_readers_meet_whole_models() {
