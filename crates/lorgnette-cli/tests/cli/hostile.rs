@@ -600,10 +600,10 @@ fn errors_about_files_name_them() {
             &[&input[..], &node("a", "Add", &["x", "b"]), &node("b", "Relu", &["a"])].concat(),
         )
         .with("unknown.pb", &[&input[..], &node("a", "Frobnicate", &["x"])].concat())
-        .with("missing.pb", &[&input[..], &node("a", "Relu", &["nowhere"])].concat())
+        .with("missing.pb", &[&input[..], &node("a", "Add", &["x", "nowhere"])].concat())
         .with("library.lgn", b"no library");
     for (name, what) in
-        [("loop.pb", "circle"), ("unknown.pb", "Frobnicate"), ("missing.pb", "nowhere")]
+        [("loop.pb", "as in a loop"), ("unknown.pb", "Frobnicate"), ("missing.pb", "nowhere")]
     {
         let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--model", &folder.text(name)]);
         assert_eq!(ended.code, Some(2), "{}", ended.err);

@@ -130,7 +130,7 @@ mod tests {
         }
     }
 
-    /// A constant of one value that stands for 32 MiB, as much as all constants of a small file may.
+    /// A constant of one value that stands for 32 MiB, all that those of a small file may.
     fn large_constant(name: &str) -> NodeDef {
         let dim = vec![Dim { size: 2048 }, Dim { size: 4096 }];
         let shape = TensorShapeProto { dim, ..TensorShapeProto::default() };
