@@ -320,6 +320,12 @@ impl GraphDef {
         Some(tensor).filter(|tensor| tensor.dtype() != DType::String)
     }
 
+    /// Returns true if a node is a constant that is none of texts, even a damaged one.
+    pub(crate) fn is_numeric_constant(&self, node: &proto::NodeDef) -> bool {
+        let value = attributes::Attributes(node).tensor("value").filter(|_| node.op == "Const");
+        value.is_some_and(|value| value.dtype != DType::String.tensorflow())
+    }
+
     /// Returns the value of a constant of one text.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let node = self.nodes.get(*self.by_name.get(name)?).filter(|node| node.op == "Const")?;

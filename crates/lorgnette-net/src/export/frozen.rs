@@ -65,7 +65,7 @@ fn is_rounding(node: &NodeDef) -> bool {
 /// freezing made of variables; they are still read through the identities that read variables.
 ///
 /// # Errors
-/// If there are no variables.
+/// If there are no variables, or one cannot be written out.
 pub(crate) fn variables(def: &GraphDef, fetches: &[&str]) -> Result<Vec<(String, TensorOrLazy)>> {
     let needed = def.needed(fetches)?;
     let read: HashSet<&str> =
@@ -75,6 +75,14 @@ pub(crate) fn variables(def: &GraphDef, fetches: &[&str]) -> Result<Vec<(String,
         let mut value = def.variable(node).transpose()?;
         if value.is_none() && read.contains(node.name.as_str()) {
             value = def.constant_within(node, &mut expansion).map(TensorOrLazy::Tensor);
+            if value.is_none() && def.is_numeric_constant(node) {
+                let what = format!(
+                    "the variable {} is damaged, or it and those before it have so many elements \
+                     of one value that they take far more memory than the file",
+                    node.name
+                );
+                return Err(Error::Format { path: def.path().into(), what });
+            }
         }
         if let Some(value) = value {
             found.insert(node.name.clone(), value);
@@ -172,7 +180,8 @@ mod tests {
         assert!(written <= read, "{written} bytes of {read}");
     }
 
-    /// What constants of one value stand for is bounded for all of them together.
+    /// What constants of one value stand for is bounded for all of them together; none is left out
+    /// without a word.
     #[test]
     fn variables_of_one_value_are_bounded_together() {
         let mut nodes = Vec::new();
@@ -187,6 +196,8 @@ mod tests {
         }
         let graph = crate::proto::GraphDef { node: nodes, versions: None };
         let graph = GraphDef::from_nodes(graph, Path::new("large.pb")).unwrap();
-        assert_eq!(variables(&graph, &[&last]).unwrap().len(), 1);
+        assert_eq!(variables(&graph, &["large0/read"]).unwrap().len(), 1);
+        let error = variables(&graph, &[&last]).unwrap_err().to_string();
+        assert!(error.starts_with("large.pb: the variable large1 is"), "{error}");
     }
 }

@@ -245,6 +245,10 @@ impl GraphDef {
         if best_inputs.is_empty() && !others.is_empty() {
             return Err(self.unfit_inputs(&others));
         }
+        if others.is_empty() {
+            let what = "no input is among what its output is computed from".into();
+            return Err(Error::Format { path: self.path().into(), what });
+        }
         let what = "it is not clear which input takes the picture";
         Err(self.unclear(Choice::Input, what, &others))
     }
