@@ -96,9 +96,7 @@ impl OnnxModel {
         let inputs: Vec<&Input> = self.inputs.iter().filter(takes_pictures).collect();
         match inputs[..] {
             [one] => Ok(candidate(one)),
-            [] if self.inputs.is_empty() => {
-                Err(Error::Unsupported("the model has no input".into()))
-            }
+            [] if self.inputs.is_empty() => Err(Error::Input("the model has no input".into())),
             _ => Err(Error::Ambiguous {
                 choice: Choice::Input,
                 what: "it is not clear which input takes the picture".into(),
