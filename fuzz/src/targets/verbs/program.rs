@@ -87,10 +87,11 @@ impl Ended {
 /// word of the query, which no class of a damaged library has; the sidecar of a photo whose path in
 /// a damaged library is another.
 fn is_about_others(errors: &str) -> bool {
-    const WORDS: [&str; 5] = [
+    const WORDS: [&str; 6] = [
         "has values that are not finite",
         "the library",
         ": cannot be read: ",
+        "is a folder, not a photo",
         "nothing here is called",
         ".xmp: ",
     ];
