@@ -50,7 +50,7 @@ pub(crate) fn open_ref(
     Ok(model)
 }
 
-/// Adds the file to an error about a graph, its nodes or variables, which know no file.
+/// Adds the file to an error about a graph, its ends, nodes or variables, which know no file.
 pub(crate) fn with_file(error: Error, model_ref: &ModelRef) -> anyhow::Error {
     use lorgnette::net::Error::{Ambiguous, Input, Memory, Missing, Node, Unknown, Unsupported};
     let is_about_parts = matches!(
@@ -63,7 +63,8 @@ pub(crate) fn with_file(error: Error, model_ref: &ModelRef) -> anyhow::Error {
                 | Unknown { .. }
                 | Missing { .. }
                 | Input(_)
-        )
+        ) | Error::UnknownInputSize { .. }
+            | Error::UnsuitableOutput { .. }
     );
     match model_ref {
         ModelRef::File(path) if is_about_parts && !error.to_string().contains(&path_text(path)) => {
