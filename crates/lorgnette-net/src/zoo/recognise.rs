@@ -13,9 +13,8 @@ use crate::weights::{Variables, fits, missing};
 /// Returns the network that can be built from variables of these names and shapes, with or without
 /// its last layer.
 ///
-/// Every network is tried, until its first [`MAX_FIRST_MISSES`] variables are all missing: depth,
-/// width and kind follow from the shapes, and there is no separate list of scopes to maintain. If
-/// several match, the one with the most specific width wins. If none
+/// Every network is tried, until its first variables are all missing: depth, width and kind follow
+/// from the shapes, and there is no separate list of scopes to maintain. If several match, the one with the most specific width wins. If none
 /// matches completely, the result is the network that finds most of its variables, provided that it
 /// uses half of the file; building it then reports the missing variables. Remains of training
 /// (optimiser slots, averages, auxiliary classifiers, counters) do not count.
