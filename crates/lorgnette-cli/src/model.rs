@@ -66,12 +66,7 @@ pub(crate) fn with_file(error: Error, model_ref: &ModelRef) -> anyhow::Error {
         ) | Error::UnknownInputSize { .. }
             | Error::UnsuitableOutput { .. }
     );
-    match model_ref {
-        ModelRef::File(path) if is_about_parts && !error.to_string().contains(&path_text(path)) => {
-            anyhow::Error::from(error).context(path_text(path))
-        }
-        _ => error.into(),
-    }
+    if is_about_parts { with_path(model_ref)(error) } else { error.into() }
 }
 
 /// Builds the architecture of this name with random weights.

@@ -28,9 +28,16 @@ pub(crate) fn to_path(bytes: &[u8]) -> PathBuf {
 /// # Errors
 /// If it is none: of another type, or with a zero byte.
 pub(crate) fn path_at(row: &Row<'_>, column: usize) -> rusqlite::Result<PathBuf> {
-    let bytes = row.get_ref(column)?.as_blob()?;
+    stored_path(row.get_ref(column)?.as_blob()?)
+}
+
+/// Returns the path of bytes from a library.
+///
+/// # Errors
+/// If there is a zero byte among them.
+pub(crate) fn stored_path(bytes: &[u8]) -> rusqlite::Result<PathBuf> {
     if bytes.contains(&0) {
-        return Err(FromSqlError::Other("a path of a photo has a zero byte".into()).into());
+        return Err(FromSqlError::Other("a path has a zero byte".into()).into());
     }
     Ok(to_path(bytes))
 }

@@ -304,7 +304,7 @@ impl Library {
             .map(|matched| to_match(self.connection(), matched))
             .collect::<Result<_>>()?;
         let explanation = scored.as_ref().map(ScoredPhoto::explanation).unwrap_or_default();
-        let (path, taken) = (bytes::to_path(&facts.path), facts.taken);
+        let (path, taken) = (bytes::stored_path(&facts.path)?, facts.taken);
         let (photo, copies) = (facts.photo, Vec::new());
         Ok(Hit { photo, path, width, height, taken, score, matches, explanation, copies })
     }

@@ -241,31 +241,18 @@ impl GraphDef {
         }
         let holders = |op: &str| op.starts_with("Placeholder") || operation::decodes_a_photo(op);
         let others: Vec<usize> =
-            reached.iter().copied().filter(|&i| holders(&self.nodes[i].op)).collect();
+            reached.into_iter().filter(|&i| holders(&self.nodes[i].op)).collect();
         if best_inputs.is_empty() && !others.is_empty() {
             return Err(self.unfit_inputs(&others));
         }
         if others.is_empty() {
-            self.check_inputs(&reached)?;
+            // Its nodes may be in a loop, or read one that is missing: that is said first.
+            self.needed(&[&self.nodes[end].name])?;
             let what = "no input is among what its output is computed from".into();
             return Err(Error::Format { path: self.path().into(), what });
         }
         let what = "it is not clear which input takes the picture";
         Err(self.unclear(Choice::Input, what, &others))
-    }
-
-    /// Fails if one of these nodes reads a node that the graph does not have.
-    fn check_inputs(&self, nodes: &[usize]) -> Result<()> {
-        for node in nodes.iter().map(|&i| &self.nodes[i]) {
-            let mut inputs = node.input.iter().filter(|input| !input.starts_with('^'));
-            if let Some(input) =
-                inputs.find(|input| !self.by_name.contains_key(split_port(input).0))
-            {
-                let what = format!("its input '{input}' is not in the graph");
-                return Err(Error::node(&node.name, &node.op, &what));
-            }
-        }
-        Ok(())
     }
 
     /// Returns the error for inputs of shapes that no picture has.

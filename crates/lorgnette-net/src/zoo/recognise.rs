@@ -14,10 +14,11 @@ use crate::weights::{Variables, fits, missing};
 /// its last layer.
 ///
 /// Every network is tried, until its first variables are all missing: depth, width and kind follow
-/// from the shapes, and there is no separate list of scopes to maintain. If several match, the one with the most specific width wins. If none
-/// matches completely, the result is the network that finds most of its variables, provided that it
-/// uses half of the file; building it then reports the missing variables. Remains of training
-/// (optimiser slots, averages, auxiliary classifiers, counters) do not count.
+/// from the shapes, and there is no separate list of scopes to maintain. If several match, the one
+/// with the most specific width wins. If none matches completely, the result is the network that
+/// finds most of its variables, provided that it uses half of the file; building it then reports
+/// the missing variables. Remains of training (optimiser slots, averages, auxiliary classifiers,
+/// counters) do not count.
 pub fn recognise<'a>(
     variables: impl IntoIterator<Item = (&'a str, &'a [usize])>,
 ) -> Option<&'static Architecture> {
@@ -37,8 +38,8 @@ pub fn recognise<'a>(
     (best.found_count > 0 && best.found_count * 2 >= shapes.count()).then_some(best.net)
 }
 
-/// A network is given up when so many variables are missing and none was found: building all of
-/// them to their ends took a tenth of the time in which a checkpoint of ResNet-50 is opened.
+/// A network is given up when more variables than this are missing and none was found: building
+/// every network to its end took a tenth of the time in which a checkpoint of ResNet-50 is opened.
 const MAX_FIRST_MISSES: usize = 32;
 
 /// The most variables that a classifier reads after the features.
