@@ -4,6 +4,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use bytemuck::Pod;
 
@@ -15,9 +16,8 @@ pub struct Buffer {
     start: NonNull<u8>,
     /// Length in bytes.
     len: usize,
-    /// The allocator's block, which is deallocated on drop.
-    block: NonNull<u8>,
-    layout: Layout,
+    /// The block that the bytes are in.
+    _block: Arc<Block>,
 }
 
 const ALIGNMENT: usize = 64;
@@ -36,20 +36,8 @@ impl Buffer {
     /// # Errors
     /// If the allocator refuses.
     pub fn zeroed(len: usize) -> Result<Self, OutOfMemory> {
-        // For 64-byte alignment the allocator would write the zeros itself. For the alignment of
-        // `calloc` they come from the operating system, so the values are aligned within a slightly
-        // larger block.
-        let refused = OutOfMemory { bytes: len };
-        let bytes = len.checked_add(ALIGNMENT).ok_or(refused)?;
-        let layout = Layout::from_size_align(bytes, align_of::<f32>()).map_err(|_| refused)?;
-        // SAFETY: the layout's size is at least `ALIGNMENT`, so not zero.
-        let block = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(refused)?;
-        advise_huge_pages(block, bytes);
-        let skip = block.as_ptr().align_offset(ALIGNMENT);
-        assert!(skip < ALIGNMENT, "bytes can always be aligned");
-        // SAFETY: `skip` is less than the `ALIGNMENT` bytes the block has beyond its content.
-        let start = unsafe { block.add(skip) };
-        Ok(Self { start, len, block, layout })
+        let (block, start) = Block::zeroed(len)?;
+        Ok(Self { start, len, _block: Arc::new(block) })
     }
 
     /// Returns the content as values of a type.
@@ -69,31 +57,108 @@ impl Buffer {
     }
 }
 
-/// Size in bytes from which a block is worth large pages.
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-const HUGE_PAGE_THRESHOLD: usize = 4 << 20;
+/// Room for several buffers side by side, so that large pages serve small ones too. It is given back
+/// when the last buffer is dropped.
+#[derive(Debug)]
+pub struct BufferRegion {
+    block: Arc<Block>,
+    /// The first byte that no buffer has.
+    free: NonNull<u8>,
+    /// Bytes from there on.
+    len: usize,
+}
 
-/// Asks the system to back a large block by large pages, where it leaves that to programs. Weights
-/// are read from front to back once a run; with small pages a core would look up an address every 4
-/// KiB, and the first touch would fault as often.
+impl BufferRegion {
+    /// Allocates room for buffers of these lengths, in any order.
+    ///
+    /// # Errors
+    /// If the allocator refuses.
+    pub fn for_lengths(lengths: impl IntoIterator<Item = usize>) -> Result<Self, OutOfMemory> {
+        let padded = |len: usize| len.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX);
+        let len = lengths.into_iter().map(padded).fold(0, usize::saturating_add);
+        let (block, free) = Block::zeroed(len)?;
+        Ok(Self { block: Arc::new(block), free, len })
+    }
+
+    /// Takes `len` bytes of zeros; `None` if there is no room for them.
+    pub fn take(&mut self, len: usize) -> Option<Buffer> {
+        let padded =
+            len.checked_next_multiple_of(ALIGNMENT).filter(|&padded| padded <= self.len)?;
+        let buffer = Buffer { start: self.free, len, _block: Arc::clone(&self.block) };
+        // SAFETY: the block has `self.len` bytes from there on.
+        self.free = unsafe { self.free.add(padded) };
+        self.len -= padded;
+        Some(buffer)
+    }
+}
+
+// SAFETY: a region owns the bytes that no buffer has.
+unsafe impl Send for BufferRegion {}
+
+/// A block of the allocator, deallocated on drop.
+#[derive(Debug)]
+struct Block {
+    address: NonNull<u8>,
+    layout: Layout,
+}
+
+impl Block {
+    /// Allocates a block with `len` bytes of zeros in it; returns also the first one, aligned to
+    /// 64, and to a large page where the bytes are worth one.
+    fn zeroed(len: usize) -> Result<(Self, NonNull<u8>), OutOfMemory> {
+        // For an alignment of its own the allocator would write the zeros itself. For that of
+        // `calloc` they come from the operating system, so the bytes are aligned within a larger
+        // block.
+        let alignment = if len >= HUGE_PAGE { HUGE_PAGE } else { ALIGNMENT };
+        let refused = OutOfMemory { bytes: len };
+        let bytes = len.checked_add(alignment).ok_or(refused)?;
+        let layout = Layout::from_size_align(bytes, align_of::<f32>()).map_err(|_| refused)?;
+        // SAFETY: the layout's size is at least `ALIGNMENT`, so not zero.
+        let address = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(refused)?;
+        let block = Self { address, layout };
+        let skip = address.as_ptr().align_offset(alignment);
+        assert!(skip < alignment, "bytes can always be aligned");
+        // SAFETY: `skip` is less than the `alignment` bytes the block has beyond its content.
+        let start = unsafe { address.add(skip) };
+        advise_huge_pages(start, len / HUGE_PAGE * HUGE_PAGE);
+        Ok((block, start))
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: the address came from `alloc_zeroed` with this layout and is freed once.
+        unsafe { dealloc(self.address.as_ptr(), self.layout) }
+    }
+}
+
+// SAFETY: a block is only an address and a layout; the bytes belong to buffers and regions.
+unsafe impl Send for Block {}
+// SAFETY: as above.
+unsafe impl Sync for Block {}
+
+/// Bytes of a large page: of x86-64, and of Arm with small ones of 4 KiB.
+const HUGE_PAGE: usize = 2 << 20;
+
+/// Asks the system to back whole large pages by such, where it leaves that to programs. Weights are
+/// read from front to back once a run; with small pages a core would look up an address every 4
+/// KiB, and the first touch would fault as often. What is less than a large page stays as it is, so
+/// that no memory is taken beyond the bytes.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-fn advise_huge_pages(block: NonNull<u8>, bytes: usize) {
-    const PAGE: usize = 4096;
+fn advise_huge_pages(start: NonNull<u8>, bytes: usize) {
     const MADV_HUGEPAGE: i32 = 14;
     unsafe extern "C" {
         fn madvise(address: *mut std::ffi::c_void, length: usize, advice: i32) -> i32;
     }
-    if bytes >= HUGE_PAGE_THRESHOLD {
-        let skip = block.as_ptr().align_offset(PAGE);
-        let start = block.as_ptr().wrapping_add(skip);
-        // SAFETY: whole pages inside the block; the advice changes nothing that a program can
+    if bytes > 0 {
+        // SAFETY: whole pages inside a block; the advice changes nothing that a program can
         // observe. A refusal changes nothing either.
-        unsafe { madvise(start.cast(), (bytes - skip) / PAGE * PAGE, MADV_HUGEPAGE) };
+        unsafe { madvise(start.as_ptr().cast(), bytes, MADV_HUGEPAGE) };
     }
 }
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-fn advise_huge_pages(_block: NonNull<u8>, _bytes: usize) {}
+fn advise_huge_pages(_start: NonNull<u8>, _bytes: usize) {}
 
 impl Deref for Buffer {
     type Target = [u8];
@@ -114,13 +179,6 @@ impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `deref`, and `self` is borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        // SAFETY: `block` came from `alloc_zeroed` with this layout and is freed once.
-        unsafe { dealloc(self.block.as_ptr(), self.layout) }
     }
 }
 
@@ -167,7 +225,26 @@ mod tests {
     }
 
     #[test]
+    fn buffers_of_a_region_are_side_by_side() {
+        let lengths = [100, 0, 3 << 20, 64];
+        let mut region = BufferRegion::for_lengths(lengths).unwrap();
+        let mut buffers: Vec<Buffer> = lengths.map(|len| region.take(len).unwrap()).into();
+        assert!(region.take(1).is_none());
+        drop(region);
+        for (i, buffer) in buffers.iter_mut().enumerate() {
+            assert!(buffer.len() == lengths[i] && buffer.iter().all(|&byte| byte == 0));
+            assert_eq!(buffer.as_ptr() as usize % ALIGNMENT, 0);
+            buffer.fill(i as u8 + 1);
+        }
+        assert_eq!(buffers[2].as_ptr() as usize - buffers[0].as_ptr() as usize, 128);
+        let last = buffers.pop().unwrap();
+        drop(buffers);
+        assert!(last.iter().all(|&byte| byte == 4));
+    }
+
+    #[test]
     fn refuses_the_impossible() {
+        assert!(BufferRegion::for_lengths([1, usize::MAX]).is_err());
         assert_eq!(Buffer::zeroed(usize::MAX).unwrap_err(), OutOfMemory { bytes: usize::MAX });
         assert!(Buffer::zeroed(usize::MAX / 2).is_err());
         assert!(Buffer::for_values::<f32>(usize::MAX / 2).is_err());

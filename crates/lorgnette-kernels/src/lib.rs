@@ -56,7 +56,7 @@ mod unary;
 pub use affine::{Affine, AffineInPlace, affine, affine_in_place};
 pub use binary::{BinaryInPlace, BinaryOp, Operand, binary, binary_in_place};
 pub use blocks::MAX_BF16_ELEMENTWISE_CHANNELS;
-pub use buffer::{Buffer, OutOfMemory};
+pub use buffer::{Buffer, BufferRegion, OutOfMemory};
 pub use conv::{
     Algorithm, CONV_KERNELS, Conv, ConvKernel, ConvShape, ErrorClass, Filter, PackRows, Residual,
     candidates, choose_conv, preferred_input_storage,

@@ -300,10 +300,11 @@ fn by_packing<T: Byte>(
     if is_depthwise {
         PackedDepthwise::new(level, shape, filter)?.run(input, &mut output, pool);
     } else {
-        let packed = Arc::new(PackedConv::pack(level, shape, filter)?);
+        let mut packed = Buffer::zeroed(PackedConv::packed_len(level, shape)?).unwrap();
+        PackedConv::pack(level, shape, filter, &mut packed)?;
         // Packed weights need no others.
         let filter = IntegerFilter { values: &[], ..*filter };
-        let conv = PackedConv::with_panels::<T>(level, shape, &filter, packed)?;
+        let conv = PackedConv::with_panels::<T>(level, shape, &filter, Arc::new(packed))?;
         let mut scratch = Buffer::zeroed(conv.scratch_len(pool.threads())).unwrap();
         scratch.fill(0xA5);
         conv.run(input, &mut output, &mut scratch, pool);
@@ -546,12 +547,14 @@ fn a_packed_filter_of_another_shape_is_refused() {
     let rescale = Rescaling::Fixed(&factors);
     let filter = IntegerFilter { values: &values, zero_point: 17, bias: &[], rescale };
     for level in levels::levels() {
-        let Some(packed) = PackedConv::pack(level, &shape, &filter) else { continue };
+        let Some(len) = PackedConv::packed_len(level, &shape) else { continue };
+        let mut packed = Buffer::zeroed(len).unwrap();
+        assert!(PackedConv::pack(level, &shape, &filter, &mut packed[1..]).is_none(), "{level}");
+        PackedConv::pack(level, &shape, &filter, &mut packed).unwrap();
         let open = |packed: Vec<u8>| {
             PackedConv::with_panels::<u8>(level, &shape, &filter, Arc::new(packed)).is_some()
         };
         let bytes = packed.to_vec();
-        assert_eq!(Some(bytes.len()), PackedConv::packed_len(level, &shape));
         assert!(open(bytes.clone()), "{level}");
         assert!(!open(bytes[..bytes.len() - 64].to_vec()) && !open(Vec::new()), "{level}");
         // What was subtracted from the weights is behind the sums of 64 channels.

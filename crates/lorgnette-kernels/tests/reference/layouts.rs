@@ -71,7 +71,9 @@ fn integer_filter(level: Level) -> Option<Buffer> {
     let factors = [Multiplier::for_tensor(0.5, 0.25, 1.0); 70];
     let rescale = Rescaling::Fixed(&factors);
     let filter = IntegerFilter { values: &values, zero_point: 3, bias: &[], rescale };
-    PackedConv::pack(level, &shape, &filter)
+    let mut packed = Buffer::zeroed(PackedConv::packed_len(level, &shape)?).unwrap();
+    PackedConv::pack(level, &shape, &filter, &mut packed)?;
+    Some(packed)
 }
 
 /// A filter in a file's order.

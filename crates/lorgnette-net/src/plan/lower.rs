@@ -10,13 +10,13 @@ use std::ops::Range;
 
 use lorgnette_kernels::{Buffer, ImageLayout, Level, NumericOptions, ThreadPool};
 
-use self::contraction::{GemmLike, PackJob, buffer, pack_all};
+use self::contraction::{GemmLike, PackJob, pack_all};
 use super::fused_group::{FusedGroup, Stage};
 use super::kernel::Kernel;
 use super::layout::{Layout, PixelLayout, is_alias};
 use super::row_fusion::FusedGroups;
 use super::row_kernel::RowKernel;
-use super::weight_cache::WeightCache;
+use super::weight_cache::{WeightCache, weight_buffer};
 use super::{BufferRef, PlanOptions, Step, StepKernel};
 use crate::error::{Error, Result, UnsupportedNode};
 use crate::graph::evaluate::rows;
@@ -282,7 +282,7 @@ impl<'a> Lowering<'a> {
     /// Packs the weights on all threads and completes the steps.
     fn finish(self, pool: &ThreadPool) -> Result<Lowered> {
         let packed = pack_all(&self.pack_jobs, self.weight_cache, pool)?;
-        let mut constants = buffer(self.constants.len())?;
+        let mut constants = weight_buffer(self.constants.len())?;
         constants.copy_from_slice(&self.constants);
         let mut lowered = Lowered {
             steps: Vec::with_capacity(self.pending_steps.len()),

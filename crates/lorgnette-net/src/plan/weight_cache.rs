@@ -2,10 +2,26 @@
 //! again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use lorgnette_kernels::{Buffer, PackedLayout};
+use lorgnette_kernels::{Buffer, BufferRegion, PackedLayout};
+
+use crate::error::{Error, Result};
+use crate::memory;
+
+/// Names this storage in errors.
+const WHAT: &str = "the packed weights";
+
+fn out_of_memory(needed: u64) -> Error {
+    Error::Memory { what: WHAT.into(), needed, limit: 0 }
+}
+
+/// Allocates bytes for weights or constants.
+pub(super) fn weight_buffer(len: usize) -> Result<Buffer> {
+    memory::check(WHAT, len as u64)?;
+    Buffer::zeroed(len).map_err(|_| out_of_memory(len as u64))
+}
 
 /// Identifies packed weights.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,9 +82,45 @@ type WeightCell = Arc<OnceLock<Arc<PackedWeights>>>;
 #[derive(Debug, Default)]
 pub struct WeightCache {
     cells: Mutex<HashMap<WeightKey, WeightCell>>,
+    /// Where weights go that are still to be packed.
+    region: Mutex<Option<BufferRegion>>,
 }
 
+/// Bytes of a region for weights whose number is not known.
+const REGION_BYTES: usize = 8 << 20;
+
 impl WeightCache {
+    /// Makes room, side by side, for weights of these lengths in bytes.
+    pub(super) fn reserve(&self, lengths: impl Iterator<Item = usize> + Clone) -> Result<()> {
+        let needed: u64 = lengths.clone().map(|len| len as u64).sum();
+        if needed == 0 {
+            return Ok(());
+        }
+        memory::check(WHAT, needed)?;
+        let region = BufferRegion::for_lengths(lengths).map_err(|_| out_of_memory(needed))?;
+        *self.region() = Some(region);
+        Ok(())
+    }
+
+    /// Takes `len` bytes of zeros for weights.
+    pub(super) fn buffer(&self, len: usize) -> Result<Buffer> {
+        let mut region = self.region();
+        if let Some(buffer) = region.as_mut().and_then(|region| region.take(len)) {
+            return Ok(buffer);
+        }
+        if len > REGION_BYTES {
+            return weight_buffer(len);
+        }
+        memory::check(WHAT, len as u64)?;
+        let room = BufferRegion::for_lengths([REGION_BYTES]);
+        let room = region.insert(room.map_err(|_| out_of_memory(len as u64))?);
+        room.take(len).ok_or_else(|| out_of_memory(len as u64))
+    }
+
+    fn region(&self) -> MutexGuard<'_, Option<BufferRegion>> {
+        self.region.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The cell of these weights, `len` bytes in a kernel's layout, filled or to be filled.
     pub(super) fn cell(&self, key: WeightKey, layout: PackedLayout, len: usize) -> WeightCell {
         let mut cells = self.cells();
@@ -100,7 +152,7 @@ impl WeightCache {
         self.cells().values().filter_map(|cell| cell.get()).map(|packed| packed.bytes().len()).sum()
     }
 
-    fn cells(&self) -> std::sync::MutexGuard<'_, HashMap<WeightKey, WeightCell>> {
+    fn cells(&self) -> MutexGuard<'_, HashMap<WeightKey, WeightCell>> {
         self.cells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

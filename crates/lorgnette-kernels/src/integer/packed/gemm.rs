@@ -187,7 +187,8 @@ impl PackedConv {
         shape: &IntegerConvShape,
         filter: &IntegerFilter<'_, T>,
     ) -> Option<Self> {
-        let packed = Self::pack(level, shape, filter)?;
+        let mut packed = Buffer::zeroed(Self::packed_len(level, shape)?).ok()?;
+        Self::pack(level, shape, filter, &mut packed)?;
         Self::with_panels(level, shape, filter, Arc::new(packed))
     }
 
@@ -238,14 +239,15 @@ impl PackedConv {
         FilterSize::new(Instructions::for_level(level)?, shape)?.bytes()
     }
 
-    /// Packs a filter's weights for any convolution of that depth and number of output channels;
-    /// `None` as of [`PackedConv::new`].
+    /// Packs a filter's weights for any convolution of that depth and number of output channels,
+    /// into zeros of [`PackedConv::packed_len`] bytes; `None` as of [`PackedConv::new`], or if
+    /// there are fewer.
     pub fn pack<T: Byte>(
         level: Level,
         shape: &IntegerConvShape,
         filter: &IntegerFilter<'_, T>,
-    ) -> Option<Buffer> {
-        let len = Self::packed_len(level, shape)?;
+        packed: &mut [u8],
+    ) -> Option<()> {
         let instructions = Instructions::for_level(level)?;
         let (group_len, size) = (instructions.group_len(), FilterSize::new(instructions, shape)?);
         let depth = shape.window.taps() * shape.input_shape[3];
@@ -255,7 +257,7 @@ impl PackedConv {
         }
         let (input, filter_zero) = (shape.input_zero_point, filter.zero_point);
         let zeros = ZeroPoints::new(instructions, input, filter_zero, filter.values)?;
-        let mut packed = Buffer::zeroed(len).ok()?;
+        let packed = packed.get_mut(..size.bytes()?)?;
         let (panels, behind) = packed.split_at_mut(size.panels()?);
         let behind = behind.as_chunks_mut::<4>().0;
         behind[size.channels] = zeros.filter_offset.to_le_bytes();
@@ -272,7 +274,7 @@ impl PackedConv {
             }
             *sum_of_channel = sum.to_le_bytes();
         }
-        Some(packed)
+        Some(())
     }
 
     /// Returns the name in reports.

@@ -15,7 +15,7 @@ use lorgnette_kernels::integer::{
     convolve, convolve_depthwise, copy_rows, dequantize, integer_binary, max_pool, quantize,
     quantize_to_even,
 };
-use lorgnette_kernels::{Buffer, IntegerEpilogue, Level, ThreadPool, Window};
+use lorgnette_kernels::{IntegerEpilogue, Level, ThreadPool, Window};
 
 use self::wide::{IntegerTypes, WideWork};
 use super::{FilterScale, Quantized, QuantizedBinary, QuantizedFunction, QuantizedKind};
@@ -201,8 +201,8 @@ pub(crate) trait StoredFilter {
     fn packed(&self, len: usize, pack: PackFilter<'_>) -> Result<Option<SharedPanels>, String>;
 }
 
-/// Packs a filter; `None` if that cannot be done.
-pub(crate) type PackFilter<'a> = &'a dyn Fn(&Tensor) -> Option<Buffer>;
+/// Packs a filter into zeros; `None` if that cannot be done.
+pub(crate) type PackFilter<'a> = &'a dyn Fn(&Tensor, &mut [u8]) -> Option<()>;
 
 /// A constant in memory, which is packed anew for each kernel.
 impl StoredFilter for Operand<'_> {
@@ -738,9 +738,9 @@ fn kept_packed<T: Byte>(
         return Ok(None);
     }
     let Some(len) = PackedConv::packed_len(level, shape) else { return Ok(None) };
-    let pack = |tensor: &Tensor| {
+    let pack = |tensor: &Tensor, packed: &mut [u8]| {
         let values = parameters.filter::<T>(cast_slice(tensor.bytes()));
-        PackedConv::pack(level, shape, &values)
+        PackedConv::pack(level, shape, &values, packed)
     };
     let packed = filter.packed(len, &pack)?;
     let without_values = parameters.filter::<T>(&[]);

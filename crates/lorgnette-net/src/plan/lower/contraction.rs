@@ -13,13 +13,12 @@ use super::super::kernel::Kernel;
 use super::super::row_kernel::{ConvStep, DepthwiseStep, RowKernel};
 use super::super::weight_cache::{PackedWeights, WeightCache, WeightKey};
 use super::{Lowering, PendingKernel, PendingStep};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::TensorOrLazy;
 use crate::graph::evaluate::conv_window;
 use crate::graph::op::{Conv, Epilogue, MatMul};
 use crate::graph::{Node, NodeId};
 use crate::lazy_tensor::ByteRange;
-use crate::memory;
 use crate::tensor::Tensor;
 
 /// A kernel whose weights are not packed yet.
@@ -256,14 +255,19 @@ enum Pass {
 }
 
 impl PackJob<'_> {
+    /// Returns the bytes of the packed weights.
+    fn bytes(&self) -> usize {
+        self.len * size_of::<f32>()
+    }
+
     /// True if all threads pack these weights together.
     fn is_large(&self) -> bool {
-        self.len * size_of::<f32>() > PIECE_BYTES
+        self.bytes() > PIECE_BYTES
     }
 
     /// Packs the weights directly from their source.
-    fn run(&self, pool: &ThreadPool) -> Result<Buffer> {
-        let mut buffer = buffer(self.len * size_of::<f32>())?;
+    fn run(&self, weight_cache: &WeightCache, pool: &ThreadPool) -> Result<Buffer> {
+        let mut buffer = weight_cache.buffer(self.bytes())?;
         let packed = buffer.values_mut();
         if let Packer::DepthwiseAsDense(kernel, shape) = &self.pack {
             let filter = depthwise_as_dense(&self.filter.tensor()?, shape);
@@ -380,15 +384,14 @@ pub(super) fn pack_all(
 ) -> Result<Vec<Arc<PackedWeights>>> {
     let cells: Vec<_> = pack_jobs
         .iter()
-        .map(|pack_job| {
-            let bytes = pack_job.len * size_of::<f32>();
-            weight_cache.cell(pack_job.key.clone(), pack_job.layout, bytes)
-        })
+        .map(|pack_job| weight_cache.cell(pack_job.key.clone(), pack_job.layout, pack_job.bytes()))
         .collect();
+    let missing = pack_jobs.iter().zip(&cells).filter(|(_, cell)| cell.get().is_none());
+    weight_cache.reserve(missing.map(|(pack_job, _)| pack_job.bytes()))?;
     let failure = Mutex::new(None);
     let pack = |i: usize| {
         if cells[i].get().is_none() {
-            match pack_jobs[i].run(pool) {
+            match pack_jobs[i].run(weight_cache, pool) {
                 // A plan that packed the same weights meanwhile has the same result.
                 Ok(packed) => drop(cells[i].set(Arc::new(PackedWeights::Owned(packed)))),
                 Err(error) => *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
@@ -403,12 +406,4 @@ pub(super) fn pack_all(
         return Err(error);
     }
     Ok(cells.iter().map(|cell| cell.get().expect("packed above").clone()).collect())
-}
-
-/// Allocates bytes for packed weights or constants.
-pub(super) fn buffer(len: usize) -> Result<Buffer> {
-    let out_of_memory =
-        |_| Error::Memory { what: "the packed weights".into(), needed: len as u64, limit: 0 };
-    memory::check("the packed weights", len as u64)?;
-    Buffer::zeroed(len).map_err(out_of_memory)
 }

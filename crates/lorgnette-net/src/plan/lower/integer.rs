@@ -26,17 +26,22 @@ struct KeptFilter<'a> {
     level: Level,
     name: &'a str,
     stored: TensorOrLazy,
-    /// Why the filter could not be read.
+    /// Why the filter could not be read or packed.
     failure: RefCell<Option<Error>>,
+}
+
+impl KeptFilter<'_> {
+    /// Keeps an error as it is, and returns its text.
+    fn fail(&self, error: Error) -> String {
+        let what = error.to_string();
+        *self.failure.borrow_mut() = Some(error);
+        what
+    }
 }
 
 impl StoredFilter for KeptFilter<'_> {
     fn tensor(&self) -> Result<Tensor, String> {
-        self.stored.tensor().map_err(|error| {
-            let what = error.to_string();
-            *self.failure.borrow_mut() = Some(error);
-            what
-        })
+        self.stored.tensor().map_err(|error| self.fail(error))
     }
 
     fn packed(&self, len: usize, pack: PackFilter<'_>) -> Result<Option<SharedPanels>, String> {
@@ -48,7 +53,9 @@ impl StoredFilter for KeptFilter<'_> {
         let key = WeightKey { filter: self.name.to_owned(), layout: name, scale: None };
         let cell = self.cache.cell(key, layout, len);
         if cell.get().is_none() {
-            let Some(packed) = pack(&self.tensor()?) else { return Ok(None) };
+            let tensor = self.tensor()?;
+            let mut packed = self.cache.buffer(len).map_err(|error| self.fail(error))?;
+            let Some(()) = pack(&tensor, &mut packed) else { return Ok(None) };
             // Another plan may have packed the same meanwhile.
             drop(cell.set(Arc::new(PackedWeights::Owned(packed))));
         }
