@@ -307,6 +307,8 @@ macro_rules! kernels {
             #[cfg(target_arch = "x86_64")]
             amx::kernel::<amx::Bf16>(),
             #[cfg(target_arch = "x86_64")]
+            amx::kernel::<amx::Bf16Rows>(),
+            #[cfg(target_arch = "x86_64")]
             bf16::kernel::<Avx512Bf16>(),
             #[cfg(target_arch = "aarch64")]
             bf16::matrix::kernel(),

@@ -26,7 +26,7 @@ pub(crate) use wasm::Simd128;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{
     Avx2, Avx512, Avx512Bf16, BLOCK_COLUMNS, BLOCK_ROWS, ByteFactors, ByteSums, Factors,
-    PixelConversion, Sums, TILE_BYTES, TILE_DEPTH, TILE_FLOATS, Tiles,
+    PixelConversion, Sums, TILE_BYTES, TILE_DEPTH, TILE_FLOATS, Tiles, round_row,
 };
 
 /// A kernel that runs at any level.

@@ -16,11 +16,12 @@ mod expansion;
 mod pack;
 mod planes;
 mod recompute;
+mod taps;
 
 use std::ops::Range;
 
 use self::expansion::Bf16Expansion;
-pub(super) use self::expansion::{Bf16, Bf16x2, Bf16x3};
+pub(super) use self::expansion::{Bf16, Bf16Rows, Bf16x2, Bf16x3};
 use self::planes::{Planes, RowBlock};
 use self::recompute::{OutputPixel, Recompute, needs_recompute};
 use super::task_grid::{TaskGrid, Work};
@@ -72,10 +73,9 @@ fn cost<P: Bf16Expansion>(shape: &ConvShape) -> f64 {
     let vectors = |channels: usize| channels.div_ceil(Avx512Bf16::LANES);
     let planes = Planes::new::<P>(shape);
     let blocks = planes.positions(shape.output.height).div_ceil(BLOCK_ROWS) * pack::panels(shape);
-    let products = P::STEP_COST * (blocks * shape.taps() * pack::steps(shape)) as f64;
+    let products = P::STEP_COST * (blocks * planes.taps.count() * planes.taps.steps()) as f64;
     let fill = if shape.input.storage == StorageType::Bf16 { COPY_COST } else { P::CONVERT_COST };
-    let convert_cost =
-        fill * (planes.pixels(shape.output.height) * vectors(shape.input.channels)) as f64;
+    let convert_cost = fill * planes.converted_vectors() as f64;
     let store_cost = STORE_COST * (shape.output.pixels() * vectors(shape.output.channels)) as f64;
     convert_cost
         + store_cost
@@ -90,6 +90,7 @@ fn run<P: Bf16Expansion>(conv: Conv<'_>, pool: &ThreadPool) {
     conv.check(pack::packed_len::<P>(shape));
     let (job, input, scratch) = Job::new::<Avx512Bf16>(conv);
     let (taps, values) = scratch[..planes.scratch_len()].split_at_mut(planes.taps_len());
+    let values = bytemuck::cast_slice_mut(values);
     for row_block in planes.row_blocks() {
         let taps = planes.offsets(&row_block, taps);
         planes.fill::<P>(&row_block, input, values, pool);
@@ -114,7 +115,7 @@ struct Product<'a> {
     row_block: &'a RowBlock,
     input: &'a [f32],
     taps: &'a [u32],
-    values: &'a [f32],
+    values: &'a [u16],
 }
 
 impl Product<'_> {
@@ -124,8 +125,8 @@ impl Product<'_> {
         let work = Work {
             pixels: positions,
             panels,
-            pixel_bytes: self.planes.step * size_of::<f32>(),
-            panel_bytes: pack::panel_len(self.shape, P::TERMS) * size_of::<f32>(),
+            pixel_bytes: self.planes.step * size_of::<u16>(),
+            panel_bytes: pack::panel_len(self.planes.taps, P::TERMS) * size_of::<f32>(),
         };
         let tasks = TaskGrid::new(work, BLOCK_ROWS, pool.threads());
         pool.run(tasks.tasks(), &|_, index| {
@@ -158,21 +159,22 @@ impl Product<'_> {
         turn: usize,
         sums: &mut Sums,
     ) {
-        let (steps, panel_len) = (pack::steps(self.shape), pack::panel_len(self.shape, P::TERMS));
+        let taps = self.planes.taps;
+        let panel_len = pack::panel_len(taps, P::TERMS);
         let weights = &self.job.packed[panel * panel_len..][..panel_len];
         // Each block prefetches an eighth of the next panel.
         let ahead =
             weights.as_ptr().wrapping_add(panel_len + turn * (panel_len / PREFETCHING_BLOCKS));
         let last = position + BLOCK_ROWS - 1 + self.planes.max_tap_offset(self.row_block);
         assert!(
-            (last + 1) * self.planes.step <= self.values.len(),
+            last * self.planes.step + self.planes.read_len <= self.values.len(),
             "a block has more pixels than there are"
         );
         let factors = Factors {
-            pixels: self.values[position * self.planes.step..].as_ptr(),
-            pixel_bytes: self.planes.step * size_of::<f32>(),
+            pixels: self.values[position * self.planes.step..].as_ptr().cast(),
+            pixel_bytes: self.planes.step * size_of::<u16>(),
             taps: self.taps,
-            steps,
+            steps: taps.steps(),
             weights: weights.as_ptr(),
             ahead,
         };
@@ -205,7 +207,13 @@ impl SimdOp for StoreBlock<'_> {
         for sums in sums.as_chunks_mut().0.iter_mut().take(positions.len()) {
             if x < planes.output.width {
                 let row = row_block.rows.start + y;
-                if terms > 1 && needs_recompute(&sums[..channels]) {
+                let is_exact = match (terms, planes.reads_rows) {
+                    (1, false) => true,
+                    // Numbers that are none, of pixels beyond the window's.
+                    (1, true) => sums[..channels].iter().all(|sum| sum.is_finite()),
+                    _ => !needs_recompute(&sums[..channels]),
+                };
+                if !is_exact {
                     let pixel = OutputPixel { image: row_block.image, y: row, x };
                     product.recompute(pixel, panel, terms, sums);
                 }
@@ -233,15 +241,8 @@ impl Product<'_> {
         terms: usize,
         sums: &mut [f32; BLOCK_COLUMNS],
     ) {
-        let panel_len = pack::panel_len(self.shape, terms);
+        let panel_len = pack::panel_len(self.planes.taps, terms);
         let panel = &self.job.packed[panel * panel_len..][..panel_len];
-        Recompute {
-            planes: self.planes,
-            input: self.input,
-            panel,
-            terms,
-            steps: pack::steps(self.shape),
-        }
-        .sums(pixel, sums);
+        Recompute { planes: self.planes, input: self.input, panel, terms }.sums(pixel, sums);
     }
 }

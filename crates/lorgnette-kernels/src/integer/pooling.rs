@@ -71,15 +71,18 @@ impl<T: Stored, F: Fold> SimdOp for Pixels<'_, T, F> {
             let place = [pixel / columns % rows, pixel % columns];
             let covered =
                 Covered { down: shape.covered(place, 0), across: shape.covered(place, 1) };
-            for (block, output) in output.chunks_mut(BLOCK).enumerate() {
-                let first = n * height * width * channels + block * BLOCK;
-                let values = Values { input, first, width, channels };
+            let image = n * height * width * channels;
+            let values = |channel: usize| Values { input, first: image + channel, width, channels };
+            if channels < BLOCK {
+                values(0).fold(&covered, output, shape.range, fold);
+                continue;
+            }
+            for block in 0..channels.div_ceil(BLOCK) {
+                // The last block may have channels of the one before.
+                let first = (block * BLOCK).min(channels - BLOCK);
                 // The compiler unrolls whole blocks.
-                if output.len() == BLOCK {
-                    values.fold(&covered, &mut output[..BLOCK], shape.range, fold);
-                } else {
-                    values.fold(&covered, output, shape.range, fold);
-                }
+                let output = &mut output[first..][..BLOCK];
+                values(first).fold(&covered, output, shape.range, fold);
             }
         }
     }
@@ -152,9 +155,9 @@ impl Fold for Mean {
 
     #[inline(always)]
     fn finish<T: Stored>(&self, sums: &mut [i32; BLOCK], count: usize) {
-        /// Sums that float32 has exactly, with half the number of their values; then truncating a
-        /// quotient of float32 is an integer division.
-        const EXACT: usize = 1 << 24;
+        /// Sums, with half the number of their values, whose quotients are far enough from the
+        /// next integer: a half is added to them, and what float32 rounds is less than that.
+        const EXACT: usize = 1 << 21;
         let max_exact = EXACT / (T::MAX - T::MIN + 1) as usize;
         let half = (count / 2) as i32;
         for sum in sums.iter_mut() {
@@ -163,9 +166,10 @@ impl Fold for Mean {
         match count {
             0 => *sums = [0; BLOCK],
             _ if count <= max_exact => {
-                let divisor = count as f32;
+                let factor = 1.0 / count as f32;
                 for sum in sums {
-                    let quotient = *sum as f32 / divisor;
+                    let sum_as_float = *sum as f32;
+                    let quotient = (sum_as_float + 0.5f32.copysign(sum_as_float)) * factor;
                     // SAFETY: it is within the range of 16 bits.
                     *sum = unsafe { quotient.to_int_unchecked() };
                 }
@@ -230,4 +234,37 @@ pub fn max_pool<T: Stored>(
     pool: &ThreadPool,
 ) {
     shape.fold(level, input, output, pool, &Max);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checks the means of sums on both sides of every integer, and at the limits.
+    fn check<T: Stored>(count: usize) {
+        let half = count as i32 / 2;
+        let (least, most) = (T::MIN * count as i32, T::MAX * count as i32);
+        let sums = (T::MIN..=T::MAX).flat_map(|mean| {
+            [-1, 0, 1].map(|away| (mean * count as i32 + half + away).clamp(least, most))
+        });
+        let sums: Vec<i32> = sums.collect();
+        for sums in sums.chunks(BLOCK) {
+            let mut means = [0; BLOCK];
+            means[..sums.len()].copy_from_slice(sums);
+            Mean.finish::<T>(&mut means, count);
+            for (mean, sum) in means.iter().zip(sums) {
+                let rounded = if *sum > 0 { sum + half } else { sum - half };
+                assert_eq!(*mean, rounded / count as i32, "{sum} of {count} values");
+            }
+        }
+    }
+
+    #[test]
+    fn means_are_rounded_divisions() {
+        for count in (1..=70).chain([500, 1023, 4099, 8191, 8192, 8193, 20_000]) {
+            check::<i8>(count);
+            check::<u8>(count);
+        }
+        (1..=40).for_each(check::<i16>);
+    }
 }

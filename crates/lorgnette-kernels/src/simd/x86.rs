@@ -88,7 +88,7 @@ pub(crate) use amx::{
     TILE_FLOATS, Tiles,
 };
 pub(crate) use bf16::Avx512Bf16;
-pub(crate) use pixel_conversion::PixelConversion;
+pub(crate) use pixel_conversion::{PixelConversion, round_row};
 
 /// Defines methods that are one intrinsic each.
 macro_rules! intrinsics {

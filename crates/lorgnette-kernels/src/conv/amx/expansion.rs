@@ -1,5 +1,6 @@
 //! Expansions of float32 values into bf16 terms.
 
+use super::taps::Taps;
 use crate::conv::{ConvShape, FLOAT32};
 use crate::numerics::{bf16_to_f32, f32_to_bf16};
 use crate::simd::{Factors, PixelConversion, Sums, Tiles};
@@ -18,6 +19,8 @@ pub(in crate::conv) trait Bf16Expansion {
     const NUMERICS: NumericOptions;
     /// Terms of a value.
     const TERMS: usize;
+    /// True if a row of the window is one tap; see [`Taps`](super::taps::Taps).
+    const READS_ROWS: bool = false;
     /// Cost of a block's sums for each 32 input channels; 2048 vector multiplications are the same
     /// number of products. Measured with a prototype on an Intel Xeon with AMX (Sapphire Rapids):
     /// 23 for each tile product and 30 for each tile load; large layers were about ten times as
@@ -43,6 +46,9 @@ pub(in crate::conv) trait Bf16Expansion {
 
 /// Values rounded to bf16.
 pub(in crate::conv) struct Bf16;
+
+/// Values rounded to bf16, of pixels that are read a row of the window at a time.
+pub(in crate::conv) struct Bf16Rows;
 
 /// Values as the sum of two bf16: 17 of float32's 24 bits of precision, one of them in the second
 /// term's sign.
@@ -73,6 +79,34 @@ impl Bf16Expansion for Bf16 {
 
     fn weight(weight: f32) -> [u16; MAX_TERMS] {
         [f32_to_bf16(weight), 0, 0]
+    }
+
+    unsafe fn multiply(factors: Factors<'_>, tiles: &Tiles, sums: &mut Sums) {
+        // SAFETY: caller guarantees the same.
+        unsafe { factors.multiply(tiles, sums) }
+    }
+}
+
+impl Bf16Expansion for Bf16Rows {
+    const NAME: &'static str = "amx bf16 rows";
+    const LAYOUT: &'static str = "tiles of bf16, of rows of the window";
+    const NUMERICS: NumericOptions = Bf16::NUMERICS;
+    const TERMS: usize = 1;
+    const READS_ROWS: bool = true;
+    const STEP_COST: f64 = Bf16::STEP_COST;
+    const CONVERT_COST: f64 = Bf16::CONVERT_COST;
+
+    fn fits(shape: &ConvShape) -> bool {
+        let saves = Taps::new::<Self>(shape).steps() < shape.window.kernel[1];
+        saves && shape.window.dilation[1] == 1
+    }
+
+    fn convert(_: PixelConversion<'_>) {
+        unreachable!("rows are converted as a whole");
+    }
+
+    fn weight(weight: f32) -> [u16; MAX_TERMS] {
+        Bf16::weight(weight)
     }
 
     unsafe fn multiply(factors: Factors<'_>, tiles: &Tiles, sums: &mut Sums) {

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::Bf16Expansion;
+use super::taps::Taps;
 use crate::ThreadPool;
 use crate::conv::pack::{Source, in_panels};
 use crate::conv::{ConvShape, Filter};
@@ -21,18 +22,13 @@ pub(super) fn panels(shape: &ConvShape) -> usize {
     shape.output.channels.div_ceil(BLOCK_COLUMNS)
 }
 
-/// Returns the number of input tiles of a tap.
-pub(super) fn steps(shape: &ConvShape) -> usize {
-    shape.input.channels.div_ceil(TILE_DEPTH)
-}
-
 /// Returns the words of one panel of weights of `terms` terms.
-pub(super) fn panel_len(shape: &ConvShape, terms: usize) -> usize {
-    shape.taps() * steps(shape) * terms * TERM_WORDS
+pub(super) fn panel_len(taps: Taps, terms: usize) -> usize {
+    taps.count() * taps.steps() * terms * TERM_WORDS
 }
 
 pub(super) fn packed_len<P: Bf16Expansion>(shape: &ConvShape) -> usize {
-    panels(shape) * panel_len(shape, P::TERMS)
+    panels(shape) * panel_len(Taps::new::<P>(shape), P::TERMS)
 }
 
 pub(super) fn pack_rows<P: Bf16Expansion>(
@@ -42,12 +38,13 @@ pub(super) fn pack_rows<P: Bf16Expansion>(
     packed: &mut [f32],
     pool: &ThreadPool,
 ) {
-    let channels = shape.input.channels;
+    let taps = Taps::new::<P>(shape);
+    let channels = taps.channels;
     let source = Source::for_conv(filter, shape);
     let packed = &mut packed[..packed_len::<P>(shape)];
-    in_panels(packed, panel_len(shape, P::TERMS), rows, pool, &|panel, k, values| {
+    in_panels(packed, panel_len(taps, P::TERMS), rows, pool, &|panel, k, values| {
         let (tap, channel) = (k / channels, k % channels);
-        let step = tap * steps(shape) + channel / TILE_DEPTH;
+        let step = tap * taps.steps() + channel / TILE_DEPTH;
         let values = &mut values[step * P::TERMS * TERM_WORDS..][..P::TERMS * TERM_WORDS];
         for (column, weight) in source.row(k, panel, BLOCK_COLUMNS).into_iter().enumerate() {
             let terms = values.chunks_exact_mut(TERM_WORDS);

@@ -11,12 +11,13 @@
 
 use std::ops::Range;
 
-use super::{Bf16Expansion, pack};
+use super::Bf16Expansion;
+use super::taps::Taps;
 use crate::blocks::{SharedSlice, chunk};
 use crate::conv::ConvShape;
 use crate::conv::winograd::{CONFLICT_STRIDE, pad_stride};
 use crate::isa::CACHE_LINE;
-use crate::simd::{BLOCK_ROWS, PixelConversion};
+use crate::simd::{BLOCK_ROWS, PixelConversion, TILE_DEPTH, round_row};
 use crate::{ImageLayout, StorageType, ThreadPool, Window};
 
 /// The planes of a convolution.
@@ -25,13 +26,19 @@ pub(super) struct Planes {
     pub(super) input: ImageLayout,
     pub(super) output: ImageLayout,
     pub(super) window: Window,
+    pub(super) taps: Taps,
+    /// True if planes have the values of a row of pixels side by side, without padding between
+    /// pixels, so that a row of the window can be read as one.
+    pub(super) reads_rows: bool,
+    /// Bf16 that are read from a position on.
+    pub(super) read_len: usize,
     /// Planes along rows and columns: numbers of remainders.
     counts: [usize; 2],
     /// Distance of the last tap from the first, in pixels of a plane.
     reach: [usize; 2],
     /// Columns of a plane.
     pub(super) columns: usize,
-    /// Words from pixel to pixel.
+    /// Bf16 from pixel to pixel.
     pub(super) step: usize,
     /// Output rows of a block.
     block_rows: usize,
@@ -43,8 +50,8 @@ pub(super) struct RowBlock {
     pub(super) rows: Range<usize>,
 }
 
-/// Target words of a block's planes: the L2 of one or two cores.
-const ROW_BLOCK_WORDS: usize = 512 << 10;
+/// Target bf16 of a block's planes: the L2 of one or two cores.
+const ROW_BLOCK_LEN: usize = 1 << 20;
 /// With fewer rows, too many rows would be converted twice.
 const MIN_BLOCK_ROWS: usize = 8;
 
@@ -56,14 +63,36 @@ impl Planes {
                 *layout = ImageLayout { batch: 1, height: layout.batch * layout.height, ..*layout };
             }
         }
-        let counts = [0, 1].map(|axis| phase_count(&window, axis));
-        let reach = [0, 1]
+        let taps = Taps::new::<P>(shape);
+        let read_len = taps.steps() * P::TERMS * TILE_DEPTH;
+        let [rows, columns] = [0, 1].map(|axis| phase_count(&window, axis));
+        let [down, across] = [0, 1]
             .map(|axis| (window.kernel[axis] - 1) * window.dilation[axis] / window.stride[axis]);
+        let (counts, reach, step) = if P::READS_ROWS {
+            // Whole strides for all columns of the last window.
+            let across = window.kernel[1].div_ceil(window.stride[1]) - 1;
+            ([rows, 1], [down, across], window.stride[1] * input.channels)
+        } else {
+            let words = pad_stride(read_len / 2, CONFLICT_STRIDE);
+            ([rows, columns], [down, across], 2 * words)
+        };
         let columns = output.width + reach[1];
-        let step = pad_stride(pack::steps(shape) * P::TERMS * CACHE_LINE, CONFLICT_STRIDE);
         let row = counts[0] * counts[1] * columns * step;
-        let block_rows = (ROW_BLOCK_WORDS / row.max(1)).max(MIN_BLOCK_ROWS).min(output.height);
-        Self { input, output, window, counts, reach, columns, step, block_rows }
+        let block_rows = (ROW_BLOCK_LEN / row.max(1)).max(MIN_BLOCK_ROWS).min(output.height);
+        let reads_rows = P::READS_ROWS;
+        Self {
+            input,
+            output,
+            window,
+            taps,
+            reads_rows,
+            read_len,
+            counts,
+            reach,
+            columns,
+            step,
+            block_rows,
+        }
     }
 
     /// Returns all blocks of rows.
@@ -86,6 +115,16 @@ impl Planes {
         self.counts[0] * self.counts[1] * self.plane(rows)
     }
 
+    /// Returns the vectors of bf16 that all planes of an image have.
+    pub(super) fn converted_vectors(&self) -> usize {
+        let pixels = self.pixels(self.output.height);
+        if self.reads_rows {
+            (pixels * self.step).div_ceil(TILE_DEPTH)
+        } else {
+            pixels * self.input.channels.div_ceil(TILE_DEPTH)
+        }
+    }
+
     /// Returns the number of pixels of a plane.
     fn plane(&self, rows: usize) -> usize {
         (rows + self.reach[0]) * self.columns
@@ -96,19 +135,19 @@ impl Planes {
         (self.window.kernel[0] * self.window.kernel[1]).next_multiple_of(CACHE_LINE)
     }
 
-    /// Returns the words of the planes of a block. A tile at the last position reads pixels beyond
+    /// Returns the bf16 of the planes of a block. A tile at the last position reads pixels beyond
     /// the last one.
     fn planes_len(&self) -> usize {
-        (self.pixels(self.block_rows) + BLOCK_ROWS) * self.step
+        (self.pixels(self.block_rows) + BLOCK_ROWS) * self.step + self.read_len
     }
 
     pub(super) fn scratch_len(&self) -> usize {
-        self.taps_len() + self.planes_len()
+        self.taps_len() + self.planes_len().div_ceil(2)
     }
 
     /// True if 32-bit offsets reach all planes of a block.
     pub(super) fn offsets_fit_u32(&self) -> bool {
-        u32::try_from(self.planes_len() * size_of::<f32>()).is_ok()
+        u32::try_from(self.planes_len() * size_of::<u16>()).is_ok()
     }
 
     /// Returns the distance in pixels from a position to the farthest pixel under a tap.
@@ -119,8 +158,8 @@ impl Planes {
 
     /// Writes, for each tap, the bytes from a position to the pixel under the tap.
     pub(super) fn offsets<'a>(&self, row_block: &RowBlock, buffer: &'a mut [f32]) -> &'a [u32] {
-        let [rows, columns] = self.window.kernel;
-        let buffer = &mut buffer[..rows * columns];
+        let columns = self.taps.grid[1];
+        let buffer = &mut buffer[..self.taps.count()];
         // SAFETY: both types have four bytes and the same alignment, and all bits are valid for
         // both.
         let offsets = unsafe {
@@ -132,7 +171,7 @@ impl Planes {
                 [0, 1].map(|axis| at[axis] * self.window.dilation[axis] / self.window.stride[axis]);
             let plane = at[0] % self.counts[0] * self.counts[1] + at[1] % self.counts[1];
             let pixel = plane * self.plane(row_block.rows.len()) + y * self.columns + x;
-            *offset = (pixel * self.step * size_of::<f32>()) as u32;
+            *offset = (pixel * self.step * size_of::<u16>()) as u32;
         }
         offsets
     }
@@ -142,13 +181,15 @@ impl Planes {
         &self,
         row_block: &RowBlock,
         input: &[f32],
-        values: &mut [f32],
+        values: &mut [u16],
         pool: &ThreadPool,
     ) {
         let rows = self.counts[0] * self.counts[1] * (row_block.rows.len() + self.reach[0]);
         let row_len = self.columns * self.step;
+        // Tiles of the last positions read beyond the last row.
+        values[rows * row_len..][..self.read_len].fill(0);
         let values = SharedSlice::new(values);
-        let tasks = rows.min(1 + rows * row_len / TASK_FLOATS);
+        let tasks = rows.min(1 + rows * row_len / TASK_LEN);
         pool.run(tasks, &|_, task| {
             for row in chunk(rows, tasks, task) {
                 // SAFETY: each row of the planes belongs to one task.
@@ -164,7 +205,7 @@ impl Planes {
         row_block: &RowBlock,
         row: usize,
         input: &[f32],
-        values: &mut [f32],
+        values: &mut [u16],
     ) {
         let (plane, row) = (
             row / (row_block.rows.len() + self.reach[0]),
@@ -172,27 +213,53 @@ impl Planes {
         );
         let layout = &self.input;
         let y = self.padded_index(0, plane / self.counts[1], row_block.rows.start + row);
-        let columns = self.valid_columns(plane % self.counts[1]);
-        let Some(y) = y
-            .checked_sub(self.window.padding.top)
-            .filter(|&y| y < layout.height && !columns.is_empty())
-        else {
-            return values.fill(0.0);
+        let Some(y) = y.checked_sub(self.window.padding.top).filter(|&y| y < layout.height) else {
+            return values.fill(0);
         };
+        let pixel = (row_block.image * layout.height + y) * layout.width;
+        if self.reads_rows {
+            return self.fill_dense_row(&input[pixel * layout.word_stride()..], values);
+        }
+        let columns = self.valid_columns(plane % self.counts[1]);
+        if columns.is_empty() {
+            return values.fill(0);
+        }
         let (before, rest) = values.split_at_mut(columns.start * self.step);
         let (output, after) = rest.split_at_mut(columns.len() * self.step);
-        before.fill(0.0);
-        after.fill(0.0);
+        before.fill(0);
+        after.fill(0);
         let x =
             self.padded_index(1, plane % self.counts[1], columns.start) - self.window.padding.left;
-        let pixel = (row_block.image * layout.height + y) * layout.width + x;
+        let pixel = pixel + x;
         let (input, stride) =
             (&input[pixel * layout.word_stride()..], self.window.stride[1] * layout.word_stride());
-        let pixels =
-            PixelConversion { input, stride, channels: layout.words(), output, step: self.step };
+        let (output, step) = (bytemuck::cast_slice_mut(output), self.step / 2);
+        let pixels = PixelConversion { input, stride, channels: layout.words(), output, step };
         match layout.storage {
             StorageType::Float32 => P::convert(pixels),
             StorageType::Bf16 => pixels.copy(),
+        }
+    }
+
+    /// Writes one row of a plane whose pixels are side by side; `input` begins with that row.
+    fn fill_dense_row(&self, input: &[f32], values: &mut [u16]) {
+        let ImageLayout { width, channels, storage, .. } = self.input;
+        let padding = (self.window.padding.left * channels).min(values.len());
+        let (before, rest) = values.split_at_mut(padding);
+        let (output, after) = rest.split_at_mut((width * channels).min(rest.len()));
+        before.fill(0);
+        after.fill(0);
+        if storage == StorageType::Float32 && self.input.word_stride() == channels {
+            return round_row(&input[..output.len()], output);
+        }
+        let pixels = output.chunks_mut(channels).zip(input.chunks(self.input.word_stride()));
+        for (output, input) in pixels {
+            match storage {
+                StorageType::Float32 => round_row(&input[..output.len()], output),
+                StorageType::Bf16 => {
+                    output.copy_from_slice(&bytemuck::cast_slice(input)[..output.len()]);
+                }
+            }
         }
     }
 
@@ -212,8 +279,8 @@ impl Planes {
     }
 }
 
-/// Target number of words that a task converts.
-const TASK_FLOATS: usize = 16 << 10;
+/// Target number of bf16 that a task converts.
+const TASK_LEN: usize = 32 << 10;
 
 /// Returns the number of different remainders of the taps' distances by the window's stride. Tap
 /// `t` has remainder number `t` modulo that number.

@@ -5,6 +5,7 @@
 
 use super::pack;
 use super::planes::Planes;
+use crate::numerics::{bf16_to_f32, f32_to_bf16};
 use crate::simd::BLOCK_COLUMNS;
 
 /// Sums below this may be inexact: tiles take numbers below 2^-126 for zero, and the least number
@@ -19,8 +20,6 @@ pub(super) struct Recompute<'a> {
     pub(super) panel: &'a [f32],
     /// Terms of a weight.
     pub(super) terms: usize,
-    /// Input tiles of each tap.
-    pub(super) steps: usize,
 }
 
 /// The coordinates of an output pixel.
@@ -54,8 +53,9 @@ impl Recompute<'_> {
         let mut exact = [0.0_f64; BLOCK_COLUMNS];
         for (tap, values) in self.window(pixel) {
             for (channel, value) in values.iter().enumerate() {
+                let value = f64::from(self.as_multiplied(*value));
                 for (column, sum) in exact.iter_mut().enumerate() {
-                    *sum += f64::from(*value) * f64::from(self.weight(tap, channel, column));
+                    *sum += value * f64::from(self.weight(tap, channel, column));
                 }
             }
         }
@@ -79,7 +79,16 @@ impl Recompute<'_> {
         )
     }
 
+    /// Returns a value as tiles multiply it: rounded if it has one term.
+    fn as_multiplied(&self, value: f32) -> f32 {
+        if self.terms == 1 { bf16_to_f32(f32_to_bf16(value)) } else { value }
+    }
+
+    /// Returns a weight of one of the window's taps.
     fn weight(&self, tap: usize, channel: usize, column: usize) -> f32 {
-        pack::weight(self.panel, self.terms, tap * self.steps, channel, column)
+        let taps = self.planes.taps;
+        let k = tap * self.planes.input.channels + channel;
+        let (tap, channel) = (k / taps.channels, k % taps.channels);
+        pack::weight(self.panel, self.terms, tap * taps.steps(), channel, column)
     }
 }

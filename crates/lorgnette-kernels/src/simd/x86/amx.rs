@@ -161,39 +161,64 @@ macro_rules! block {
     };
 }
 
-/// Loads both tiles of pixels, at an offset in bytes into the step.
-macro_rules! pixels {
+/// Loads tiles of pixels and of weights, at offsets in bytes into the step, and adds the products of
+/// both of the one with both of the other. A product begins as soon as its own two are loaded.
+macro_rules! load_both {
+    ($pixels:literal, $weights:literal) => {
+        concat!(
+            "tileloadd tmm6, [{weights} + {line} + ",
+            $weights,
+            "]\n",
+            "tileloadd tmm4, [{upper} + {stride} + ",
+            $pixels,
+            "]\n",
+            "tdpbf16ps tmm0, tmm4, tmm6\n",
+            "tileloadd tmm7, [{weights} + {line} + ",
+            $weights,
+            " + 1024]\n",
+            "tdpbf16ps tmm1, tmm4, tmm7\n",
+            "tileloadd tmm5, [{lower} + {stride} + ",
+            $pixels,
+            "]\n",
+            "tdpbf16ps tmm2, tmm5, tmm6\n",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+        )
+    };
+}
+
+/// The same with the weights that are loaded already.
+macro_rules! load_pixels {
     ($at:literal) => {
         concat!(
             "tileloadd tmm4, [{upper} + {stride} + ",
             $at,
-            "]\ntileloadd tmm5, [{lower} + {stride} + ",
+            "]\n",
+            "tdpbf16ps tmm0, tmm4, tmm6\n",
+            "tdpbf16ps tmm1, tmm4, tmm7\n",
+            "tileloadd tmm5, [{lower} + {stride} + ",
             $at,
-            "]"
+            "]\n",
+            "tdpbf16ps tmm2, tmm5, tmm6\n",
+            "tdpbf16ps tmm3, tmm5, tmm7",
         )
     };
 }
 
-/// Loads both tiles of weights, at an offset in bytes into the step.
-macro_rules! weights {
+/// The same with the pixels that are loaded already.
+macro_rules! load_weights {
     ($at:literal) => {
         concat!(
             "tileloadd tmm6, [{weights} + {line} + ",
             $at,
-            "]\ntileloadd tmm7, [{weights} + {line} + ",
+            "]\n",
+            "tdpbf16ps tmm0, tmm4, tmm6\n",
+            "tdpbf16ps tmm2, tmm5, tmm6\n",
+            "tileloadd tmm7, [{weights} + {line} + ",
             $at,
-            " + 1024]"
+            " + 1024]\n",
+            "tdpbf16ps tmm1, tmm4, tmm7\n",
+            "tdpbf16ps tmm3, tmm5, tmm7",
         )
-    };
-}
-
-/// Adds the products of both tiles of pixels with both of weights.
-macro_rules! products {
-    () => {
-        "tdpbf16ps tmm0, tmm4, tmm6
-         tdpbf16ps tmm1, tmm4, tmm7
-         tdpbf16ps tmm2, tmm5, tmm6
-         tdpbf16ps tmm3, tmm5, tmm7"
     };
 }
 
@@ -213,9 +238,7 @@ impl Factors<'_> {
                 "prefetcht1 [{ahead} + 64]",
                 "prefetcht1 [{ahead} + 128]",
                 "prefetcht1 [{ahead} + 192]",
-                pixels!(0),
-                weights!(0),
-                products!(),
+                load_both!(0, 0),
             );
         }
     }
@@ -241,15 +264,11 @@ impl Factors<'_> {
                 "prefetcht1 [{ahead} + 384]",
                 "prefetcht1 [{ahead} + 448]",
                 // Lower parts of pixels, upper ones of weights.
-                pixels!(64),
-                weights!(0),
-                products!(),
+                load_both!(64, 0),
                 // Upper parts of both.
-                pixels!(0),
-                products!(),
+                load_pixels!(0),
                 // Upper parts of pixels, lower ones of weights.
-                weights!(2048),
-                products!(),
+                load_weights!(2048),
             );
         }
     }
@@ -278,24 +297,17 @@ impl Factors<'_> {
                 "prefetcht1 [{ahead} + 640]",
                 "prefetcht1 [{ahead} + 704]",
                 // Lower parts of pixels, upper ones of weights.
-                pixels!(128),
-                weights!(0),
-                products!(),
+                load_both!(128, 0),
                 // Middle parts of pixels, upper ones of weights.
-                pixels!(64),
-                products!(),
+                load_pixels!(64),
                 // Middle parts of both.
-                weights!(2048),
-                products!(),
+                load_weights!(2048),
                 // Upper parts of pixels, middle ones of weights.
-                pixels!(0),
-                products!(),
+                load_pixels!(0),
                 // Upper parts of pixels, lower ones of weights.
-                weights!(4096),
-                products!(),
+                load_weights!(4096),
                 // Upper parts of both.
-                weights!(0),
-                products!(),
+                load_weights!(0),
             );
         }
     }

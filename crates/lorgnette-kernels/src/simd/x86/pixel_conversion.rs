@@ -85,6 +85,28 @@ impl PixelConversion<'_> {
     }
 }
 
+/// Rounds values as [`PixelConversion::round`] does, to as many bf16 at any place.
+///
+/// # Panics
+/// If the slices' lengths differ, or this CPU does not have AVX-512 BF16.
+pub(crate) fn round_row(input: &[f32], output: &mut [u16]) {
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn with_features(input: &[f32], output: &mut [u16]) {
+        let simd = Avx512(());
+        for (input, output) in input.chunks(2 * LANES).zip(output.chunks_mut(2 * LANES)) {
+            let (first, second) = input.split_at(input.len().min(LANES));
+            let pairs = pairs(simd.load_slice(first), simd.load_slice(second));
+            // SAFETY: both types are 64 bytes for which all bits are valid.
+            let values = unsafe { std::mem::transmute::<__m512i, [u16; 2 * LANES]>(pairs) };
+            output.copy_from_slice(&values[..output.len()]);
+        }
+    }
+    assert!(Avx512Bf16::is_available(), "this CPU does not have AVX-512 BF16");
+    assert_eq!(input.len(), output.len(), "as many values");
+    // SAFETY: the CPU has the features, as just asserted.
+    unsafe { with_features(input, output) }
+}
+
 /// Rounds two vectors to one of pairs.
 #[target_feature(enable = "avx512f,avx512bf16")]
 #[inline]

@@ -43,13 +43,13 @@ impl ByteFactors {
                 "tileloadd tmm2, [{constants} + {none}]",
                 "tileloadd tmm3, [{constants} + {none} + 64]",
                 "2:",
-                "tileloadd tmm4, [{upper} + {stride}]",
-                "tileloadd tmm5, [{lower} + {stride}]",
-                // Rows of weights are two lines.
+                // Rows of weights are two lines. A product begins as soon as its own two are loaded.
                 "tileloadd tmm6, [{weights} + 2*{line}]",
-                "tileloadd tmm7, [{weights} + 2*{line} + 64]",
+                "tileloadd tmm4, [{upper} + {stride}]",
                 "tdpbusd tmm0, tmm4, tmm6",
+                "tileloadd tmm7, [{weights} + 2*{line} + 64]",
                 "tdpbusd tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{lower} + {stride}]",
                 "tdpbusd tmm2, tmm5, tmm6",
                 "tdpbusd tmm3, tmm5, tmm7",
                 "add {upper}, 64",
