@@ -107,6 +107,10 @@ fn run<P: Bf16Expansion>(conv: Conv<'_>, pool: &ThreadPool) {
     }
 }
 
+/// The sums of a block: tiles are stored faster if no row of theirs is in two cache lines.
+#[repr(align(64))]
+struct BlockSums(Sums);
+
 /// The products of one block of rows.
 struct Product<'a> {
     job: &'a Job<'a>,
@@ -131,17 +135,17 @@ impl Product<'_> {
         let tasks = TaskGrid::new(work, BLOCK_ROWS, pool.threads());
         pool.run(tasks.tasks(), &|_, index| {
             let tiles = Tiles::configure();
-            let mut sums = [0.0; BLOCK_ROWS * BLOCK_COLUMNS];
+            let mut sums = BlockSums([0.0; BLOCK_ROWS * BLOCK_COLUMNS]);
             let (blocks, panels) = tasks.task(index);
             for panel in panels {
                 for (turn, block) in blocks.clone().enumerate() {
                     let positions = tasks.pixels(block);
-                    self.multiply::<P>(&tiles, positions.start, panel, turn, &mut sums);
+                    self.multiply::<P>(&tiles, positions.start, panel, turn, &mut sums.0);
                     Avx512Bf16::dispatch(StoreBlock {
                         product: self,
                         positions,
                         panel,
-                        sums: &mut sums,
+                        sums: &mut sums.0,
                         terms: P::TERMS,
                     });
                 }
@@ -197,41 +201,67 @@ struct StoreBlock<'a> {
     terms: usize,
 }
 
+/// Pixels whose results are stored together.
+const STORED_ROWS: usize = 4;
+
 impl SimdOp for StoreBlock<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { product, positions, panel, sums, terms } = self;
-        let Product { job, shape, planes, row_block, .. } = product;
-        let channels = BLOCK_COLUMNS.min(shape.output.channels - panel * BLOCK_COLUMNS);
+        let Product { job, planes, row_block, .. } = product;
         let (mut y, mut x) = (positions.start / planes.columns, positions.start % planes.columns);
-        for sums in sums.as_chunks_mut().0.iter_mut().take(positions.len()) {
-            if x < planes.output.width {
-                let row = row_block.rows.start + y;
-                let is_exact = match (terms, planes.reads_rows) {
-                    (1, false) => true,
-                    // Numbers that are none, of pixels beyond the window's.
-                    (1, true) => sums[..channels].iter().all(|sum| sum.is_finite()),
-                    _ => !needs_recompute(&sums[..channels]),
-                };
-                if !is_exact {
-                    let pixel = OutputPixel { image: row_block.image, y: row, x };
-                    product.recompute(pixel, panel, terms, sums);
-                }
-                let pixel =
-                    (row_block.image * planes.output.height + row) * planes.output.width + x;
-                let (first, second) = sums.split_at(S::LANES);
-                let sums = [[simd.load_slice(first), simd.load_slice(second)]];
+        let mut sums = &mut sums.as_chunks_mut().0[..positions.len()];
+        while !sums.is_empty() {
+            // Up to the end of the row; behind the last output pixel, sums are dropped.
+            let (row, rest) = sums.split_at_mut(sums.len().min(planes.columns - x));
+            let count = row.len().min(planes.output.width.saturating_sub(x));
+            let first = OutputPixel { image: row_block.image, y: row_block.rows.start + y, x };
+            product.make_exact(first, panel, terms, &mut row[..count]);
+            let mut pixel =
+                (first.image * planes.output.height + first.y) * planes.output.width + x;
+            let (tiles, single) = row[..count].as_chunks::<STORED_ROWS>();
+            for tile in tiles {
+                let sums = tile.each_ref().map(|sums| load_sums(simd, sums));
                 job.epilogue.store_tile(simd, pixel, panel, sums);
+                pixel += STORED_ROWS;
             }
-            x += 1;
-            if x == planes.columns {
-                (x, y) = (0, y + 1);
+            for sums in single {
+                job.epilogue.store_tile(simd, pixel, panel, [load_sums(simd, sums)]);
+                pixel += 1;
             }
+            (sums, x, y) = (rest, 0, y + 1);
         }
     }
 }
 
+/// Loads the sums of a pixel.
+#[inline(always)]
+fn load_sums<S: Simd>(simd: S, sums: &[f32; BLOCK_COLUMNS]) -> [S::F; 2] {
+    let (first, second) = sums.split_at(S::LANES);
+    [simd.load_slice(first), simd.load_slice(second)]
+}
+
 impl Product<'_> {
+    /// Recomputes the sums of neighbouring pixels, from `first` on, that may not be exact.
+    #[inline(always)]
+    fn make_exact(
+        &self,
+        first: OutputPixel,
+        panel: usize,
+        terms: usize,
+        row: &mut [[f32; BLOCK_COLUMNS]],
+    ) {
+        if terms == 1 && !self.planes.reads_rows {
+            return;
+        }
+        for (sums, x) in row.iter_mut().zip(first.x..) {
+            // With one term, only numbers that are none count: those of pixels beyond the window's.
+            if needs_recompute(sums, terms > 1) {
+                self.recompute(OutputPixel { x, ..first }, panel, terms, sums);
+            }
+        }
+    }
+
     /// Computes the sums of a pixel and a panel without tiles; weights have `terms` terms.
     #[cold]
     fn recompute(

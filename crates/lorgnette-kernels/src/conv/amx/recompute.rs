@@ -30,10 +30,11 @@ pub(super) struct OutputPixel {
     pub(super) x: usize,
 }
 
-/// True if a pixel's sums must be recomputed.
+/// True if a pixel's sums must be recomputed: if they are not finite, or `if_tiny` and all are very
+/// small.
 #[inline(always)]
-pub(super) fn needs_recompute(sums: &[f32]) -> bool {
-    let (mut finite, mut tiny) = (true, true);
+pub(super) fn needs_recompute(sums: &[f32; BLOCK_COLUMNS], if_tiny: bool) -> bool {
+    let (mut finite, mut tiny) = (true, if_tiny);
     for sum in sums {
         finite &= sum.is_finite();
         tiny &= sum.abs() < TINY;
