@@ -65,8 +65,6 @@ const fn algorithm<P: Bf16Expansion>() -> Algorithm {
 
 /// Cost of copying one vector of bf16 inputs into planes.
 const COPY_COST: f64 = 1.5;
-/// Cost of moving a vector of sums from its tile to the output.
-const STORE_COST: f64 = 6.0;
 
 /// See [`ConvKernel::cost`].
 fn cost<P: Bf16Expansion>(shape: &ConvShape) -> f64 {
@@ -76,7 +74,8 @@ fn cost<P: Bf16Expansion>(shape: &ConvShape) -> f64 {
     let products = P::STEP_COST * (blocks * planes.taps.count() * planes.taps.steps()) as f64;
     let fill = if shape.input.storage == StorageType::Bf16 { COPY_COST } else { P::CONVERT_COST };
     let convert_cost = fill * planes.converted_vectors() as f64;
-    let store_cost = STORE_COST * (shape.output.pixels() * vectors(shape.output.channels)) as f64;
+    let store_cost =
+        P::STORE_COST * (shape.output.pixels() * vectors(shape.output.channels)) as f64;
     convert_cost
         + store_cost
         + with_weight_loads::<Avx512Bf16>(products, pack::packed_len::<P>(shape))

@@ -74,15 +74,14 @@ impl<T: Stored, F: Fold> SimdOp for Pixels<'_, T, F> {
             let image = n * height * width * channels;
             let values = |channel: usize| Values { input, first: image + channel, width, channels };
             if channels < BLOCK {
-                values(0).fold(&covered, output, shape.range, fold);
+                values(0).fold_part(&covered, output, shape.range, fold);
                 continue;
             }
             for block in 0..channels.div_ceil(BLOCK) {
                 // The last block may have channels of the one before.
                 let first = (block * BLOCK).min(channels - BLOCK);
-                // The compiler unrolls whole blocks.
-                let output = &mut output[first..][..BLOCK];
-                values(first).fold(&covered, output, shape.range, fold);
+                let output = output[first..].first_chunk_mut().expect("a whole block");
+                values(first).fold_block(&covered, output, shape.range, fold);
             }
         }
     }
@@ -103,24 +102,59 @@ struct Values<'a, T> {
 }
 
 impl<T: Stored> Values<'_, T> {
-    /// Folds as many channels of a window as there are results.
+    /// Folds a block of channels of a window. Loops of a constant length become vectors.
     #[inline(always)]
-    fn fold<F: Fold>(&self, covered: &Covered, output: &mut [T], range: OutputRange, fold: &F) {
+    #[allow(clippy::needless_range_loop, reason = "a zip is not always inlined here")]
+    fn fold_block<F: Fold>(
+        &self,
+        covered: &Covered,
+        output: &mut [T; BLOCK],
+        range: OutputRange,
+        fold: &F,
+    ) {
         let mut values = [fold.first::<T>(); BLOCK];
-        for y in covered.down.clone() {
-            for x in covered.across.clone() {
-                let from = self.first + (y * self.width + x) * self.channels;
-                let from = &self.input[from..from + output.len()];
-                for (value, from) in values.iter_mut().zip(from) {
-                    *value = fold.add(*value, *from);
-                }
+        for from in self.pixels(covered) {
+            let from: &[T; BLOCK] = from.first_chunk().expect("a whole block");
+            for i in 0..BLOCK {
+                values[i] = fold.add(values[i], from[i]);
+            }
+        }
+        fold.finish(&mut values, covered.down.len() * covered.across.len());
+        for i in 0..BLOCK {
+            output[i] = T::narrow(fold.result::<T>(values[i]).max(range.low).min(range.high));
+        }
+    }
+
+    /// Folds as many channels of a window as there are results, less than a block.
+    #[inline(always)]
+    fn fold_part<F: Fold>(
+        &self,
+        covered: &Covered,
+        output: &mut [T],
+        range: OutputRange,
+        fold: &F,
+    ) {
+        let mut values = [fold.first::<T>(); BLOCK];
+        for from in self.pixels(covered) {
+            for (value, from) in values.iter_mut().zip(&from[..output.len()]) {
+                *value = fold.add(*value, *from);
             }
         }
         fold.finish(&mut values, covered.down.len() * covered.across.len());
         for (to, value) in output.iter_mut().zip(values) {
-            let value = fold.result::<T>(value);
-            *to = T::narrow(value.max(range.low).min(range.high));
+            *to = T::narrow(fold.result::<T>(value).max(range.low).min(range.high));
         }
+    }
+
+    /// Returns the values from the first channel on of each pixel of a window.
+    #[inline(always)]
+    fn pixels(&self, covered: &Covered) -> impl Iterator<Item = &[T]> {
+        let across = covered.across.clone();
+        covered.down.clone().flat_map(move |y| {
+            across
+                .clone()
+                .map(move |x| &self.input[self.first + (y * self.width + x) * self.channels..])
+        })
     }
 }
 

@@ -123,6 +123,8 @@ impl RowCopy<'_> {
 
 /// Rows of the windows whose values are copied in pieces of a fixed length.
 const MAX_SHORT_ROWS: usize = 8;
+/// Maximum bytes of such a piece.
+const MAX_PIECE: usize = 64;
 
 impl RowCopy<'_> {
     /// Copies the values under the windows of neighbouring pixels, whose columns are inside the
@@ -135,7 +137,7 @@ impl RowCopy<'_> {
         let [height, width] = window.kernel;
         let len = width * channels;
         let is_whole = first.down == (0..height) && height <= MAX_SHORT_ROWS;
-        if !is_whole || window.dilation[1] != 1 {
+        if len > MAX_PIECE || !is_whole || window.dilation[1] != 1 {
             return 0;
         }
         let mut starts = [0; MAX_SHORT_ROWS];
@@ -148,8 +150,7 @@ impl RowCopy<'_> {
         match len {
             ..=16 => self.copy_pieces::<16>(&pieces, to),
             17..=32 => self.copy_pieces::<32>(&pieces, to),
-            33..=64 => self.copy_pieces::<64>(&pieces, to),
-            _ => 0,
+            _ => self.copy_pieces::<MAX_PIECE>(&pieces, to),
         }
     }
 
