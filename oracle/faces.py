@@ -5,7 +5,7 @@
     DIR/bin/python oracle/faces.py scene photos/astronaut.jpg photos/rocket.jpg OUT.jpg
     DIR/bin/python oracle/faces.py record OUT.json PHOTO...
     DIR/bin/python oracle/faces.py compare --lorgnette PROGRAM PHOTO... [--min-probability 0.5]
-    DIR/bin/python oracle/faces.py speed --lorgnette PROGRAM PHOTO... [--threads 2]
+    DIR/bin/python oracle/faces.py speed --lorgnette PROGRAM PHOTO... [--threads 2] [--precision bf16]
     DIR/bin/python oracle/faces.py network crates/lorgnette/models/centerface.onnx PHOTO...
 
 `scene` makes crates/lorgnette/tests/faces/scene.jpg, `record` the answers beside it. `compare` runs the program
@@ -96,7 +96,7 @@ def record(arguments):
 
 def run(arguments, paths, *options):
     command = [arguments.lorgnette, 'faces', *paths, '--format', 'json', '--quiet',
-               '--min-probability', str(arguments.min_probability), *options]
+               '--min-probability', str(arguments.min_probability), '--precision', arguments.precision, *options]
     answer = subprocess.run(command, capture_output=True, text=True)
     if answer.returncode:
         sys.exit(answer.stderr)
@@ -217,6 +217,7 @@ if __name__ == '__main__':
     parser.add_argument('--lorgnette')
     parser.add_argument('--min-probability', type=float, default=0.5)
     parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--precision', default='float32', help='of the program')
     arguments = parser.parse_args()
     tasks = {'scene': scene, 'record': record, 'compare': compare, 'network': network, 'speed': speed}
     tasks[arguments.what](arguments)

@@ -6,8 +6,8 @@
 //! it. What real hardware would refuse ends the process with a message: an unconfigured tile,
 //! shapes that do not match, two operands that are the same tile.
 //!
-//! Where the CPU has AMX and Linux permits its use, there is no signal, and the same tests run on the
-//! hardware. Linux on x86-64 only.
+//! Where the CPU has AMX and Linux permits its use, there is no signal, and the same tests run on
+//! the hardware. Linux on x86-64 only.
 
 pub mod decode;
 mod tiles;

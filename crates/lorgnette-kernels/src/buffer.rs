@@ -57,8 +57,8 @@ impl Buffer {
     }
 }
 
-/// Room for several buffers side by side, so that large pages serve small ones too. It is given back
-/// when the last buffer is dropped.
+/// Room for several buffers side by side, so that large pages serve small ones too. It is given
+/// back when the last buffer is dropped.
 #[derive(Debug)]
 pub struct BufferRegion {
     block: Arc<Block>,

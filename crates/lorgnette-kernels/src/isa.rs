@@ -113,8 +113,8 @@ impl Level {
     }
 }
 
-/// Whether one stream of memory is read faster than several: not known of other architectures, whose
-/// vectors are so short that a stream is enough.
+/// Whether one stream of memory is read faster than several: not known of other architectures,
+/// whose vectors are so short that a stream is enough.
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) fn reads_one_stream_faster() -> bool {
     true

@@ -117,8 +117,8 @@ impl Drop for CancelOnDrop {
 }
 
 impl Scheduler {
-    /// Starts `workers` threads, or those that the system gives, with a queue of `capacity` requests
-    /// beyond those that run.
+    /// Starts `workers` threads, or those that the system gives, with a queue of `capacity`
+    /// requests beyond those that run.
     ///
     /// # Errors
     /// If the system gives no threads.

@@ -87,8 +87,8 @@ impl Watch {
     }
 
     /// Runs `work` on another thread, and `look` on this one again and again until it ends. An
-    /// error of `look` cancels the work. Where the system refuses a thread, the work is done on this
-    /// one, without looking. Returns what the work returned, or its panic.
+    /// error of `look` cancels the work. Where the system refuses a thread, the work is done on
+    /// this one, without looking. Returns what the work returned, or its panic.
     ///
     /// # Errors
     /// The error of `look`, when the work has ended.

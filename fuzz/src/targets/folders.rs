@@ -16,7 +16,7 @@ use crate::random::Random;
 
 /// Models that the tests compare with TensorFlow and TensorFlow.js, each in a folder of its own.
 const CORPORA: [&str; 2] = ["teachable.tar.gz", "teachable_js.tar.gz"];
-/// What lies beside them.
+/// Files that lie beside them.
 const NO_MODELS: &str = "pictures";
 
 /// The target.

@@ -134,8 +134,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     Ok(outcome(arguments.assert_accuracy, accuracy, result.left_out(), messages))
 }
 
-/// Names the photos' folder or list in an error about all of them, and the model's path in one about
-/// the model.
+/// Names the photos' folder or list in an error about all of them, and the model's path in one
+/// about the model.
 fn with_path(error: EvaluateError, photos: &Path, model_ref: &ModelRef) -> anyhow::Error {
     match error {
         EvaluateError::NoClass { .. }

@@ -54,8 +54,8 @@ pub(super) fn run<S: Simd, W: Weight>(
         return;
     }
     // Several panels at once: independent sums hide the latency of additions, independent streams
-    // that of memory. Float32 weights of one pixel are so many bytes that two sums suffice, and some
-    // CPUs read one stream faster. The order of additions is the same.
+    // that of memory. Float32 weights of one pixel are so many bytes that two sums suffice, and
+    // some CPUs read one stream faster. The order of additions is the same.
     let is_one_stream =
         W::IS_FLOAT32 && pixels == 1 && S::PANEL_VECTORS == 2 && isa::reads_one_stream_faster();
     let panels_per_call = if pixels == 1 { 8 } else { 4 } / S::PANEL_VECTORS;

@@ -48,7 +48,8 @@ pub(super) static AMX: Isa = Isa {
 };
 
 /// Whether one stream of memory that the hardware reads ahead is read faster than four that code
-/// prefetches: on AMD's cores (Zen 4) by a fifth; on Intel's (Sapphire Rapids) four are, by a quarter.
+/// prefetches: on AMD's cores (Zen 4) by a fifth; on Intel's (Sapphire Rapids) four are, by a
+/// quarter.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn reads_one_stream_faster() -> bool {
     use std::arch::x86_64::__cpuid;

@@ -538,8 +538,8 @@ impl Walk<'_> {
 /// Channels of a colour picture.
 const COLOURS: usize = 3;
 
-/// Returns the one or two channels that a slice of `count` channels from `begin` takes; all channels
-/// if it takes more, as of a picture with alpha.
+/// Returns the one or two channels that a slice of `count` channels from `begin` takes; all
+/// channels if it takes more, as of a picture with alpha.
 fn few_channels(x: &Linear, begin: f64, count: f64) -> Option<Linear> {
     if begin < 0.0 || x.channel.is_some() {
         return Some(x.clone());

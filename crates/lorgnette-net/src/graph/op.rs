@@ -71,8 +71,8 @@ pub enum Op {
     Resize(Resize),
     /// `x, [height, width]`: bicubic interpolation, with this mapping of coordinates.
     ResizeBicubic(lorgnette_kernels::Resize),
-    /// `x, [height, width]`; or `x, boxes ([n, 4]), pictures ([n]), [height, width]`; or `x, factors
-    /// ([2]), shifts ([2]), [height, width]`.
+    /// `x, [height, width]`; or `x, boxes ([n, 4]), pictures ([n]), [height, width]`; or `x,
+    /// factors ([2]), shifts ([2]), [height, width]`.
     Resample(Resample),
     /// `values…, axis`.
     Concat,

@@ -1,5 +1,5 @@
-//! Resizing by area and by kernels, and cropping by boxes: each value of the result is a weighted sum
-//! along rows and columns, in TensorFlow's float32.
+//! Resizing by area and by kernels, and cropping by boxes: each value of the result is a weighted
+//! sum along rows and columns, in TensorFlow's float32.
 
 use super::op::{Resample, ResampleKernel};
 use crate::tensor::Tensor;

@@ -29,9 +29,9 @@ impl Network {
     }
 
     /// Returns whether the last pool that leaves one value of each channel covers just the map that
-    /// it reads, when pictures have `side` rows and columns; a network that was trained with another
-    /// side has a pool of another size. `None` if there is no such pool, or no picture of that side
-    /// can be fed.
+    /// it reads, when pictures have `side` rows and columns; a network that was trained with
+    /// another side has a pool of another size. `None` if there is no such pool, or no picture of
+    /// that side can be fed.
     pub fn last_pool_covers_its_map(&self, side: usize) -> Option<bool> {
         let signature = self.signature().ok()?;
         let typed = self.typed(&signature, &[&signature.logits], 1, [side, side]).ok()?;

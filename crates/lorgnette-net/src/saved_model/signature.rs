@@ -164,8 +164,8 @@ fn default_of(signatures: &[SavedSignature], nodes: &[NodeDef]) -> Option<usize>
     usual.or(only).or(lone)
 }
 
-/// Returns true if a node that decodes pictures leads to the signature's outputs, and none on the way
-/// could be fed with pixels in place of it, which another signature does.
+/// Returns true if a node that decodes pictures leads to the signature's outputs, and none on the
+/// way could be fed with pixels in place of it, which another signature does.
 fn decodes_pictures(signature: &SavedSignature, nodes: &[NodeDef]) -> bool {
     let index: HashMap<&str, usize> =
         nodes.iter().enumerate().map(|(index, node)| (node.name.as_str(), index)).collect();

@@ -116,7 +116,7 @@ impl Style {
     }
 }
 
-/// What tells a preprocessing that the caller does not give.
+/// Sources of a preprocessing that the caller does not give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Evidence {
     /// The model's metadata and nodes, its family's name last.

@@ -161,8 +161,8 @@ macro_rules! block {
     };
 }
 
-/// Loads tiles of pixels and of weights, at offsets in bytes into the step, and adds the products of
-/// both of the one with both of the other. A product begins as soon as its own two are loaded.
+/// Loads tiles of pixels and of weights, at offsets in bytes into the step, and adds the products
+/// of both of the one with both of the other. A product begins as soon as its own two are loaded.
 macro_rules! load_both {
     ($pixels:literal, $weights:literal) => {
         concat!(

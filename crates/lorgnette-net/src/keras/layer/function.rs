@@ -1,5 +1,5 @@
-//! Functions of tensors between layers: arithmetic with constants, activations, parts of tensors and
-//! what puts them together, means, and resizes.
+//! Functions of tensors between layers: arithmetic with constants, activations, parts of tensors
+//! and what puts them together, means, and resizes.
 //!
 //! TensorFlow 2.4 to 2.15 writes them as `TFOpLambda` with a function's name, TensorFlow 2.0 to 2.3
 //! as `TensorFlowOpLayer` with a node, Keras 3 as operations of its own classes.

@@ -43,7 +43,8 @@ impl ByteFactors {
                 "tileloadd tmm2, [{constants} + {none}]",
                 "tileloadd tmm3, [{constants} + {none} + 64]",
                 "2:",
-                // Rows of weights are two lines. A product begins as soon as its own two are loaded.
+                // Rows of weights are two lines. A product begins as soon as its own two are
+                // loaded.
                 "tileloadd tmm6, [{weights} + 2*{line}]",
                 "tileloadd tmm4, [{upper} + {stride}]",
                 "tdpbusd tmm0, tmm4, tmm6",
