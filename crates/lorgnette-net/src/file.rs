@@ -1,4 +1,5 @@
-//! Memory-mapped files. Beside [`crate::memory`], the only module with `unsafe` code.
+//! Memory-mapped files. With [`crate::memory`] and [`crate::program_pages`], the only modules with
+//! `unsafe` code.
 
 #![allow(unsafe_code)]
 

@@ -29,6 +29,7 @@ pub mod passes;
 pub mod plan;
 mod plan_cache;
 mod plan_file;
+mod program_pages;
 mod proto;
 pub mod quantize;
 mod saved_model;

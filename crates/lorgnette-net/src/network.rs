@@ -26,6 +26,7 @@ use crate::options::{LoadOptions, RunOptions};
 use crate::plan::WeightCache;
 use crate::plan_cache::PlanCache;
 use crate::plan_file::{self, Opened, PlanFileIntegrity};
+use crate::program_pages;
 use crate::saved_model::{self, SavedSignature};
 use crate::source::{ModelSource, WithHead, ZooModel, check_no_zoo_options, node_name};
 use crate::tensor::DType;
@@ -185,6 +186,21 @@ impl Network {
             false => ModelSource::Graph(GraphDef::from_bytes(bytes, path)?),
         };
         Ok(Self::new(SharedModel::new(stem(name).to_owned(), None, source), load, run))
+    }
+
+    /// Reads a model that is part of the program, as [`Network::from_bytes`] does. Its pages are
+    /// given back to the system once its weights are packed.
+    ///
+    /// # Errors
+    /// As [`Network::from_bytes`].
+    pub fn from_program(
+        model: &'static [u8],
+        name: &str,
+        load: LoadOptions,
+        run: RunOptions,
+    ) -> Result<Self> {
+        program_pages::register(model);
+        Self::from_bytes(model, name, load, run)
     }
 
     fn new(model: SharedModel, load_options: LoadOptions, run_options: RunOptions) -> Self {

@@ -162,7 +162,7 @@ impl FaceDetector {
     #[cfg(feature = "faces")]
     pub(crate) fn embedded_on(run: RunOptions, options: FaceOptions) -> Result<Self> {
         let load = LoadOptions::default();
-        Self::new(Network::from_bytes(EMBEDDED, EMBEDDED_NAME, load, run)?, options)
+        Self::new(Network::from_program(EMBEDDED, EMBEDDED_NAME, load, run)?, options)
     }
 
     /// Creates a detector with another CenterFace, an ONNX file with the input and outputs of the

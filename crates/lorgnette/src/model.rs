@@ -157,7 +157,7 @@ impl Model {
     #[cfg(feature = "embedded")]
     pub fn embedded(options: &ModelOptions) -> Result<Self> {
         let (load, run) = (load_options(options), run_options(options));
-        let network = Network::from_bytes(EMBEDDED, EMBEDDED_NAME, load, run)?;
+        let network = Network::from_program(EMBEDDED, EMBEDDED_NAME, load, run)?;
         let float = Self::with_evidence(EMBEDDED_NAME.into(), network, Evidence::Family, options)?;
         if options.integers { float.with_integers(EMBEDDED_RANGES, options) } else { Ok(float) }
     }

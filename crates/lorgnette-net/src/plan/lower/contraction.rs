@@ -19,6 +19,7 @@ use crate::graph::evaluate::conv_window;
 use crate::graph::op::{Conv, Epilogue, MatMul};
 use crate::graph::{Node, NodeId};
 use crate::lazy_tensor::ByteRange;
+use crate::program_pages;
 use crate::tensor::Tensor;
 
 /// A kernel whose weights are not packed yet.
@@ -280,7 +281,10 @@ impl PackJob<'_> {
             return Ok(buffer);
         }
         match &self.filter {
-            TensorOrLazy::Tensor(tensor) => self.pack(tensor, packed, pool),
+            TensorOrLazy::Tensor(tensor) => {
+                self.pack(tensor, packed, pool);
+                program_pages::release(tensor.bytes());
+            }
             TensorOrLazy::Lazy(lazy) => match lazy.byte_range()?.filter(|_| !self.transposed) {
                 Some(byte_range) => self.pack_in_pieces(&byte_range, packed, pool)?,
                 None => self.pack(&lazy.read()?, packed, pool),
