@@ -109,7 +109,8 @@ impl Block {
         // For an alignment of its own the allocator would write the zeros itself. For that of
         // `calloc` they come from the operating system, so the bytes are aligned within a larger
         // block.
-        let alignment = if len >= HUGE_PAGE { HUGE_PAGE } else { ALIGNMENT };
+        let is_advised = ADVISES_HUGE_PAGES && len >= HUGE_PAGE;
+        let alignment = if is_advised { HUGE_PAGE } else { ALIGNMENT };
         let refused = OutOfMemory { bytes: len };
         let bytes = len.checked_add(alignment).ok_or(refused)?;
         let layout = Layout::from_size_align(bytes, align_of::<f32>()).map_err(|_| refused)?;
@@ -139,6 +140,9 @@ unsafe impl Sync for Block {}
 
 /// Bytes of a large page: of x86-64, and of Arm with small ones of 4 KiB.
 const HUGE_PAGE: usize = 2 << 20;
+/// True if the system takes such advice. Elsewhere an alignment to large pages would only cost
+/// memory.
+const ADVISES_HUGE_PAGES: bool = cfg!(all(target_os = "linux", target_pointer_width = "64"));
 
 /// Asks the system to back whole large pages by such, where it leaves that to programs. Weights are
 /// read from front to back once a run; with small pages a core would look up an address every 4
