@@ -1,4 +1,4 @@
-//! Memory-mapped files. With [`crate::memory`] and [`crate::program_pages`], the only modules with
+//! Memory-mapped files. With [`crate::memory`] and `program_pages`, the only modules with
 //! `unsafe` code.
 
 #![allow(unsafe_code)]
