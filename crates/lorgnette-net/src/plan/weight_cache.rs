@@ -108,10 +108,11 @@ impl WeightCache {
         if let Some(buffer) = region.as_mut().and_then(|region| region.take(len)) {
             return Ok(buffer);
         }
-        if len > REGION_BYTES {
+        // A region is more than is needed now: not where memory is short.
+        let is_short = memory::check(WHAT, 2 * REGION_BYTES as u64).is_err();
+        if len > REGION_BYTES || is_short {
             return weight_buffer(len);
         }
-        memory::check(WHAT, len as u64)?;
         let room = BufferRegion::for_lengths([REGION_BYTES]);
         let room = region.insert(room.map_err(|_| out_of_memory(len as u64))?);
         room.take(len).ok_or_else(|| out_of_memory(len as u64))
