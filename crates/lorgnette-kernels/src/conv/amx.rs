@@ -63,7 +63,7 @@ const fn algorithm<P: Bf16Expansion>() -> Algorithm {
     }
 }
 
-/// Cost of copying one vector of bf16 inputs into planes.
+/// Cost of copying one vector of 32 bf16 inputs into planes.
 const COPY_COST: f64 = 1.5;
 
 /// See [`ConvKernel::cost`].

@@ -26,7 +26,7 @@ pub(in crate::conv) trait Bf16Expansion {
     /// on an Intel Xeon with AMX, so that the kernels chosen take 1.002 times as long together as
     /// the fastest.
     const STEP_COST: f64;
-    /// Cost of converting one vector of inputs.
+    /// Cost of converting one vector of 32 inputs.
     const CONVERT_COST: f64;
     /// Cost of checking a vector of sums, and moving it from its tile to the output.
     const STORE_COST: f64;
@@ -104,8 +104,8 @@ impl Bf16Expansion for Bf16Rows {
         saves && shape.window.dilation[1] == 1
     }
 
-    fn convert(_: PixelConversion<'_>) {
-        unreachable!("rows are converted as a whole");
+    fn convert(pixels: PixelConversion<'_>) {
+        Bf16::convert(pixels);
     }
 
     fn weight(weight: f32) -> [u16; MAX_TERMS] {
@@ -114,7 +114,7 @@ impl Bf16Expansion for Bf16Rows {
 
     unsafe fn multiply(factors: Factors<'_>, tiles: &Tiles, sums: &mut Sums) {
         // SAFETY: caller guarantees the same.
-        unsafe { factors.multiply(tiles, sums) }
+        unsafe { Bf16::multiply(factors, tiles, sums) }
     }
 }
 
@@ -152,7 +152,7 @@ impl Bf16Expansion for Bf16x3 {
     const NUMERICS: NumericOptions = FLOAT32;
     const TERMS: usize = 3;
     const STEP_COST: f64 = 1070.0;
-    const CONVERT_COST: f64 = 21.0;
+    const CONVERT_COST: f64 = 30.0;
     const STORE_COST: f64 = 12.0;
 
     fn fits(_: &ConvShape) -> bool {
