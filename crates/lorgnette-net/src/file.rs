@@ -142,13 +142,15 @@ impl MappedFile {
         Err(Error::Format { path: mapping.path.clone(), what })
     }
 
-    /// Returns true if `part` is a slice of these bytes and they belong to a mapped file.
+    /// Returns true if the bytes belong to a mapped file.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.mapping.is_some()
+    }
+
+    /// Returns true if `part` is a slice of these bytes.
     pub(crate) fn contains(&self, part: &[u8]) -> bool {
         let (all, part) = (self.bytes.as_ptr_range(), part.as_ptr_range());
-        self.mapping.is_some()
-            && all.start <= part.start
-            && part.end <= all.end
-            && part.start < part.end
+        all.start <= part.start && part.end <= all.end && part.start < part.end
     }
 
     /// Releases the memory of the whole pages in `part`, a slice of these bytes, if the system

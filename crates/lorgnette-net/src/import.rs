@@ -271,6 +271,7 @@ impl GraphDef {
         for id in graph.ids() {
             if let Op::Const(tensor) = &graph.node(id).op
                 && tensor.shape().len() >= 2
+                && self.file.is_mapped()
                 && self.file.contains(tensor.bytes())
             {
                 let contents =
@@ -342,7 +343,7 @@ impl GraphDef {
             return None;
         }
         let tensor = self.constant(node).filter(|tensor| tensor.bytes().len() >= MIN_LAZY_BYTES)?;
-        if !self.file.contains(tensor.bytes()) {
+        if !self.file.is_mapped() || !self.file.contains(tensor.bytes()) {
             return Some(TensorOrLazy::Tensor(tensor));
         }
         let (dtype, shape) = (tensor.dtype(), tensor.shape().to_vec());

@@ -10,7 +10,7 @@ use lorgnette_kernels::{
 
 use super::op::{self, Dequantize, Epilogue, MatMul, Op, Pool};
 use super::quantized::{IntegerArgs, IntegerKernel, Operand, Quantized, Target};
-use super::rearrange::{at_each_index, axis, broadcast_to, rearrangement, strides};
+use super::rearrange::{at_each_index, axis, broadcast_to, index, rearrangement, strides};
 use super::resample::{ResampledShape, Resampling};
 use super::shape::{Fact, TypedGraph, picture, resolve};
 use super::{Node, NodeId};
@@ -235,14 +235,6 @@ pub(crate) fn sources(shape: &[usize], result: &[usize]) -> Result<Vec<u32>, Str
         table.push(index(source.unwrap_or(0))?);
     }
     Ok(table)
-}
-
-/// Converts an index to an entry of an index table.
-pub(crate) fn index(i: usize) -> Result<u32, String> {
-    u32::try_from(i)
-        .ok()
-        .filter(|&i| i != fallback::FILL)
-        .ok_or_else(|| "a tensor of more than 2³² elements".into())
 }
 
 /// Returns, for each element of a reduction over `axes`, the source elements, one group after the

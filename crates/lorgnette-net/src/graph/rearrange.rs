@@ -2,6 +2,8 @@
 //!
 //! One description serves shape inference, constant folding and the plan's fallback kernel.
 
+use lorgnette_kernels::fallback;
+
 use super::op::{Op, PadMode, SliceMasks};
 use super::shape::few_numbers;
 use crate::tensor::Tensor;
@@ -10,21 +12,93 @@ use crate::tensor::Tensor;
 pub struct Rearrangement {
     /// The shape of the result.
     pub shape: Vec<usize>,
-    source: Box<SourceFn>,
+    source: Source,
 }
 
-/// Maps an index of the result to an element of the input.
-type SourceFn = dyn Fn(&[usize]) -> Option<usize>;
+/// Where each element of a result comes from.
+enum Source {
+    View(View),
+    /// Maps an index of the result to an element of the input; `None` stands for the fill value.
+    Function(Box<dyn Fn(&[usize]) -> Option<usize>>),
+}
 
 impl Rearrangement {
     fn new(shape: Vec<usize>, source: impl Fn(&[usize]) -> Option<usize> + 'static) -> Self {
-        Self { shape, source: Box::new(source) }
+        Self { shape, source: Source::Function(Box::new(source)) }
     }
 
     /// Returns the input element for each element of the result in row-major order; `None` stands
     /// for the fill value.
-    pub fn sources(&self) -> impl Iterator<Item = Option<usize>> {
-        at_each_index(&self.shape, |index| (self.source)(index))
+    pub fn sources(&self) -> Box<dyn Iterator<Item = Option<usize>> + '_> {
+        match &self.source {
+            Source::View(view) => Box::new(view.places().map(Some)),
+            Source::Function(source) => Box::new(at_each_index(&self.shape, source)),
+        }
+    }
+
+    /// Returns a number of elements that lie one after the other in the input and in the result,
+    /// and for each such run of the result the first one's index in the input, or
+    /// [`FILL`](fallback::FILL).
+    ///
+    /// # Errors
+    /// If an index is too large for a table.
+    pub fn runs(&self) -> Result<(usize, Vec<u32>), String> {
+        if let Source::View(view) = &self.source {
+            let (run, outer) = view.outer_runs();
+            return Ok((run, outer.places().map(index).collect::<Result<_, _>>()?));
+        }
+        let entry = |source: Option<usize>| source.map_or(Ok(fallback::FILL), index);
+        let sources = self.sources().map(entry).collect::<Result<Vec<u32>, _>>()?;
+        Ok(fallback::runs(&sources))
+    }
+}
+
+/// Elements of a tensor at regular distances: those of a result of this shape, in row-major order.
+struct View {
+    lengths: Vec<usize>,
+    offset: i64,
+    /// For each dimension, the distance in elements of the tensor.
+    steps: Vec<i64>,
+}
+
+impl View {
+    /// Divides into runs of neighbours as long as the last dimensions have them: their length, and
+    /// the view of their first elements.
+    fn outer_runs(&self) -> (usize, Self) {
+        let mut run = 1;
+        let mut outer = self.lengths.len();
+        let is_empty = self.lengths.contains(&0);
+        while let Some(last) = outer.checked_sub(1).filter(|_| !is_empty)
+            && (self.lengths[last] == 1 || self.steps[last] == run as i64)
+        {
+            outer = last;
+            run *= self.lengths[last];
+        }
+        let (lengths, steps) = (self.lengths[..outer].to_vec(), self.steps[..outer].to_vec());
+        (run, Self { lengths, offset: self.offset, steps })
+    }
+
+    /// The indices of the elements.
+    fn places(&self) -> impl Iterator<Item = usize> + use<> {
+        let dimensions: Vec<(usize, i64)> =
+            self.lengths.iter().copied().zip(self.steps.iter().copied()).collect();
+        let count = self.lengths.iter().product();
+        let mut at = vec![0; dimensions.len()];
+        let mut place = self.offset;
+        (0..count).map(move |_| {
+            let here = place;
+            for d in (0..at.len()).rev() {
+                let (length, step) = dimensions[d];
+                at[d] += 1;
+                place += step;
+                if at[d] < length {
+                    break;
+                }
+                place -= step * length as i64;
+                at[d] = 0;
+            }
+            here as usize
+        })
     }
 }
 
@@ -61,24 +135,17 @@ pub fn strides(shape: &[usize]) -> Vec<usize> {
 /// `order[d]` of the source.
 pub(crate) fn places(shape: &[usize], order: &[usize]) -> impl Iterator<Item = usize> {
     let strides = strides(shape);
-    let turned: Vec<(usize, usize)> = order.iter().map(|&d| (shape[d], strides[d])).collect();
-    let count = shape.iter().product();
-    let mut at = vec![0; order.len()];
-    let mut place = 0;
-    (0..count).map(move |_| {
-        let here = place;
-        for d in (0..at.len()).rev() {
-            let (length, stride) = turned[d];
-            at[d] += 1;
-            place += stride;
-            if at[d] < length {
-                break;
-            }
-            place -= stride * length;
-            at[d] = 0;
-        }
-        here
-    })
+    let lengths = order.iter().map(|&d| shape[d]).collect();
+    let steps = order.iter().map(|&d| strides[d] as i64).collect();
+    View { lengths, offset: 0, steps }.places()
+}
+
+/// Converts an index to an entry of an index table.
+pub(crate) fn index(i: usize) -> Result<u32, String> {
+    u32::try_from(i)
+        .ok()
+        .filter(|&i| i != fallback::FILL)
+        .ok_or_else(|| "a tensor of more than 2³² elements".into())
 }
 
 /// Resolves an axis that may count from the end.
@@ -144,10 +211,8 @@ pub fn lengths(numbers: &[i64]) -> Result<Vec<usize>, String> {
 
 /// Creates a view in which each result dimension steps through one input dimension.
 fn view(shape: Vec<usize>, offset: i64, steps: Vec<i64>) -> Rearrangement {
-    Rearrangement::new(shape, move |index| {
-        let walked: i64 = index.iter().zip(&steps).map(|(&i, &step)| i as i64 * step).sum();
-        Some((offset + walked) as usize)
-    })
+    let lengths = shape.clone();
+    Rearrangement { shape, source: Source::View(View { lengths, offset, steps }) }
 }
 
 fn transpose(x: &[usize], permutation: &[i64]) -> Result<Rearrangement, String> {
@@ -489,14 +554,14 @@ fn depth_to_space(
     let channels = depth / area;
     let lengths = [rows.checked_mul(block[0]), columns.checked_mul(block[1])];
     let [Some(height), Some(width)] = lengths else { return Err("the shape overflows".into()) };
-    let steps = strides(x);
-    Ok(Rearrangement::new(vec![batch, height, width, channels], move |index| {
-        let place = index[1] % block[0] * block[1] + index[2] % block[1];
-        let channel =
-            if by_channel { index[3] * area + place } else { place * channels + index[3] };
-        let pixel = index[1] / block[0] * steps[1] + index[2] / block[1] * steps[2];
-        Some(index[0] * steps[0] + pixel + channel)
-    }))
+    let step = strides(x);
+    // Of a place in a block and of a channel.
+    let (place, channel) = if by_channel { (1, area) } else { (channels, 1) };
+    let lengths = vec![batch, rows, block[0], columns, block[1], channels];
+    let steps = [step[0], step[1], block[1] * place, step[2], place, channel];
+    let steps = steps.map(|step| step as i64).to_vec();
+    let shape = vec![batch, height, width, channels];
+    Ok(Rearrangement { shape, source: Source::View(View { lengths, offset: 0, steps }) })
 }
 
 fn space_to_depth(x: &[usize], block: [usize; 2]) -> Result<Rearrangement, String> {
@@ -507,13 +572,11 @@ fn space_to_depth(x: &[usize], block: [usize; 2]) -> Result<Rearrangement, Strin
     let depth = block[0].checked_mul(block[1]).and_then(|area| area.checked_mul(channels));
     let shape =
         vec![batch, rows / block[0], columns / block[1], depth.ok_or("the shape overflows")?];
-    let steps = strides(x);
-    Ok(Rearrangement::new(shape, move |index| {
-        let (place, channel) = (index[3] / channels, index[3] % channels);
-        let row = index[1] * block[0] + place / block[1];
-        let column = index[2] * block[1] + place % block[1];
-        Some(index[0] * steps[0] + row * steps[1] + column * steps[2] + channel)
-    }))
+    let step = strides(x);
+    let lengths = vec![batch, shape[1], shape[2], block[0], block[1], channels];
+    let steps = [step[0], step[1] * block[0], step[2] * block[1], step[1], step[2], 1];
+    let steps = steps.map(|step| step as i64).to_vec();
+    Ok(Rearrangement { shape, source: Source::View(View { lengths, offset: 0, steps }) })
 }
 
 #[cfg(test)]
@@ -528,7 +591,11 @@ mod tests {
 
     fn sources(r: Result<Rearrangement, String>) -> (Vec<usize>, Vec<Option<usize>>) {
         let r = r.unwrap();
-        let sources = r.sources().collect();
+        let sources: Vec<_> = r.sources().collect();
+        let (run, starts) = r.runs().unwrap();
+        let start_of_run = |source: &Option<usize>| source.map_or(fallback::FILL, |at| at as u32);
+        assert!(starts.into_iter().eq(sources.iter().step_by(run).map(start_of_run)));
+        assert_eq!(sources.len() % run, 0);
         (r.shape, sources)
     }
 
@@ -564,6 +631,33 @@ mod tests {
         let there: Vec<_> = there.sources().collect();
         assert_eq!(back.shape, x);
         assert!(back.sources().enumerate().all(|(i, from)| there[from.unwrap()] == Some(i)));
+    }
+
+    #[test]
+    fn blocks_of_pixels_become_channels_and_back() {
+        // Of two rows and four columns with one channel, blocks of two by two.
+        let (shape, depth) = sources(space_to_depth(&[1, 2, 4, 1], [2, 2]));
+        assert_eq!(shape, [1, 1, 2, 4]);
+        assert_eq!(depth, [0, 1, 4, 5, 2, 3, 6, 7].map(Some));
+        let (shape, space) = sources(depth_to_space(&[1, 1, 2, 4], [2, 2], false));
+        assert_eq!(shape, [1, 2, 4, 1]);
+        assert_eq!(space, [0, 1, 4, 5, 2, 3, 6, 7].map(Some));
+        // Two channels, the places of one beside one another.
+        let (_, space) = sources(depth_to_space(&[1, 1, 1, 8], [2, 2], true));
+        assert_eq!(space, [0, 4, 1, 5, 2, 6, 3, 7].map(Some));
+    }
+
+    #[test]
+    fn runs_are_what_lies_together() {
+        let runs = |r: Result<Rearrangement, String>| r.unwrap().runs().unwrap();
+        assert_eq!(runs(slice(&[3, 4], &[1, 0], &[2, 4])), (8, vec![4]));
+        assert_eq!(runs(slice(&[3, 4], &[0, 1], &[3, 2])), (2, vec![1, 5, 9]));
+        assert_eq!(runs(slice(&[3, 4], &[0, 1], &[0, 2])), (1, vec![]));
+        assert_eq!(runs(depth_to_space(&[1, 1, 1, 8], [2, 2], false)), (8, vec![0]));
+        assert_eq!(
+            runs(pad(&[2], &[1, 1], PadMode::Constant)),
+            (1, vec![fallback::FILL, 0, 1, fallback::FILL])
+        );
     }
 
     #[test]

@@ -19,8 +19,9 @@ use lorgnette_kernels::{IntegerEpilogue, Level, ThreadPool, Window};
 
 use self::wide::{IntegerTypes, WideWork};
 use super::{FilterScale, Quantized, QuantizedBinary, QuantizedFunction, QuantizedKind};
-use crate::graph::evaluate::{groups, index, sources};
+use crate::graph::evaluate::{groups, sources};
 use crate::graph::op::{Conv, PoolKind};
+use crate::graph::rearrange::index;
 use crate::graph::shape::{Fact, resolve};
 use crate::tensor::{DType, Tensor};
 

@@ -1,12 +1,10 @@
 //! Operations that only move values: aliases, concatenations, paddings, gathers.
 
-use lorgnette_kernels::fallback::{self, FILL};
 use lorgnette_kernels::{ImageLayout, Padding};
 
 use super::super::concatenation::channel_offsets;
 use super::super::kernel::Kernel;
 use super::{Lowering, PendingKernel, PendingStep};
-use crate::graph::evaluate::index;
 use crate::graph::op::Op;
 use crate::graph::rearrange::{axis, rearrangement};
 use crate::graph::{Node, NodeId};
@@ -180,9 +178,7 @@ impl Lowering<'_> {
         self.reserve(self.fact(id).len())?;
         let moved = rearrangement(&node.op, &shapes, &parameters)
             .ok_or_else(|| format!("it cannot run on {what} values"))??;
-        let entry = |source: Option<usize>| source.map_or(Ok(FILL), index);
-        let sources = moved.sources().map(entry).collect::<Result<Vec<u32>, _>>()?;
-        let (run, sources) = fallback::runs(&sources);
+        let (run, sources) = moved.runs()?;
         let data = Self::input(node, usize::from(matches!(node.op, Op::Split { .. })))?;
         Ok(IndexTable { data, run, sources })
     }
@@ -194,6 +190,6 @@ pub(super) struct IndexTable {
     pub(super) data: NodeId,
     /// Values of a run.
     pub(super) run: usize,
-    /// The index of each run's first value, or [`FILL`].
+    /// The index of each run's first value, or [`FILL`](lorgnette_kernels::fallback::FILL).
     pub(super) sources: Vec<u32>,
 }
