@@ -58,6 +58,8 @@ pub struct CacheModel {
     pub l2_budget: usize,
     /// Upper limit of the same if a single row needs more than the budget.
     pub max_l2_bytes: usize,
+    /// Bytes of weights that stay in L2 beside them from one block of rows to the next.
+    pub l2_weights: usize,
     /// Cost of writing a cache line and reading it again within a core's L2.
     pub l2_line_cost: f64,
     /// Cost of a cache line between the stages of a fused group, where some lines are moved before
@@ -76,6 +78,7 @@ const X86_CACHES: CacheModel = CacheModel {
     l1_conflict_stride: 2048,
     l2_budget: 256 << 10,
     max_l2_bytes: 640 << 10,
+    l2_weights: 768 << 10,
     l2_line_cost: 1.0,
     group_line_cost: 2.0,
     l3_line_cost: 6.0,

@@ -1,10 +1,10 @@
-//! Layers that are computed together, band by band, give the bits of layers that are computed one
+//! Layers that are computed together, block of rows by block, give the bits of layers that are computed one
 //! after the other.
 //!
 //! What is quick runs always. All networks, at their own size, take minutes:
 //!
 //! ```text
-//! cargo test --release -p lorgnette-net --test bands -- --include-ignored --nocapture
+//! cargo test --release -p lorgnette-net --test row_fusion -- --include-ignored --nocapture
 //! ```
 
 use std::collections::HashMap;
@@ -128,40 +128,50 @@ fn small_networks_have_the_same_bits() {
     check("vgg_16", 2, Some([39, 50]), Some("vgg_16/pool2"), &TRIALS[3..]);
 }
 
+/// The layers of a network that are computed together with others, for pictures of a size.
+fn fused_layers(
+    name: &str,
+    size: Option<[usize; 2]>,
+    fetch: Option<&str>,
+    threads: usize,
+) -> Vec<String> {
+    let net = zoo::find(name).unwrap();
+    let options = ZooOptions { size, create_aux_logits: false, ..ZooOptions::default() };
+    let built = net.build(&RandomWeights, &options).unwrap();
+    let graph = built.fetching(&[fetch.or(built.logits.as_deref()).unwrap()], &[]).unwrap();
+    let [height, width] = size.unwrap_or([net.side; 2]);
+    let shape = [1, height, width, net.channels];
+    let sizes = HashMap::from([(built.input, shape.to_vec())]);
+    let typed = optimise(infer_shapes(&graph, &sizes).unwrap());
+    let (cache, pool) = (WeightCache::default(), ThreadPool::new(threads));
+    let plan = Plan::new(&typed, &cache, &PlanOptions::default(), &pool).unwrap();
+    let steps = plan.report(&[]).into_iter();
+    steps.filter(|step| step.group.is_some()).map(|step| step.name).collect()
+}
+
 /// Where it is known to pay, it is done: blocks that widen a picture and narrow it again, and pools
 /// behind convolutions.
 #[test]
 fn layers_go_together_where_it_pays() {
-    let layers = |name: &str, fetch: Option<&str>, threads: usize| {
-        let net = zoo::find(name).unwrap();
-        let options = ZooOptions { create_aux_logits: false, ..ZooOptions::default() };
-        let built = net.build(&RandomWeights, &options).unwrap();
-        let graph = built.fetching(&[fetch.or(built.logits.as_deref()).unwrap()], &[]).unwrap();
-        let shape = [1, net.side, net.side, net.channels];
-        let typed = optimise(
-            infer_shapes(&graph, &HashMap::from([(built.input, shape.to_vec())])).unwrap(),
-        );
-        let plan = Plan::new(
-            &typed,
-            &WeightCache::default(),
-            &PlanOptions::default(),
-            &ThreadPool::new(threads),
-        )
-        .unwrap();
-        plan.report(&[])
-            .into_iter()
-            .filter(|step| step.group.is_some())
-            .map(|step| step.name)
-            .collect::<Vec<_>>()
-    };
     for threads in [1, 2, 4] {
-        let widened = layers("mobilenet_v2", None, threads);
+        let widened = fused_layers("mobilenet_v2", None, None, threads);
         assert!(
             widened.iter().any(|name| name.contains("expanded_conv_1/depthwise")),
             "{threads} threads: {widened:?}"
         );
-        let pooled = layers("vgg_16", Some("vgg_16/pool2"), threads);
+        let pooled = fused_layers("vgg_16", None, Some("vgg_16/pool2"), threads);
         assert!(pooled.iter().any(|name| name.contains("pool1")), "{threads} threads: {pooled:?}");
+    }
+}
+
+/// Weights that do not stay in L2 would be read again for every block of rows.
+#[test]
+fn layers_of_many_weights_go_one_after_the_other() {
+    for threads in [1, 2] {
+        let fused = fused_layers("mobilenet_v2", Some([384, 512]), None, threads);
+        let has = |block: &str| fused.iter().any(|name| name.contains(block));
+        assert!(has("expanded_conv_1/depthwise"), "{threads} threads: {fused:?}");
+        assert!(!has("expanded_conv_15/depthwise"), "{threads} threads: {fused:?}");
     }
 }
 

@@ -11,6 +11,7 @@ const ARM_CACHES: CacheModel = CacheModel {
     l1_conflict_stride: 8192,
     l2_budget: 192 << 10,
     max_l2_bytes: 384 << 10,
+    l2_weights: 320 << 10,
     ..super::X86_CACHES
 };
 
@@ -20,6 +21,7 @@ const APPLE_CACHES: CacheModel = CacheModel {
     l1_conflict_stride: 8192,
     l2_budget: 1 << 20,
     max_l2_bytes: 2 << 20,
+    l2_weights: 2 << 20,
     ..super::X86_CACHES
 };
 

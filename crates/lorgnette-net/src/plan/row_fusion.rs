@@ -88,6 +88,8 @@ struct StageCandidate {
     dependency: RowDependency,
     /// Estimated cost of its kernel alone.
     compute_cost: f64,
+    /// Words of its packed weights.
+    weights: usize,
     /// True if it adds another value.
     reads_addend: bool,
 }
@@ -144,9 +146,10 @@ impl<'a> GroupFinder<'a> {
             Some((
                 RowDependency::new(from, to, window, 1)?,
                 windowed_cost(self.options.level, &to, taps),
+                taps * to.channels,
             ))
         };
-        let (dependency, compute_cost) = match &node.op {
+        let (dependency, compute_cost, weights) = match &node.op {
             Op::Conv2d(conv) => self.conv(ConvShape {
                 input: from,
                 output: to,
@@ -160,10 +163,11 @@ impl<'a> GroupFinder<'a> {
             Op::Affine(_) | Op::Clamp(_) | Op::Unary(_) => windowed(Window::POINTWISE)?,
             _ => return None,
         };
-        Some(StageCandidate { id, dependency, compute_cost, reads_addend: node.inputs.len() > 2 })
+        let reads_addend = node.inputs.len() > 2;
+        Some(StageCandidate { id, dependency, compute_cost, weights, reads_addend })
     }
 
-    fn conv(&self, shape: ConvShape) -> Option<(RowDependency, f64)> {
+    fn conv(&self, shape: ConvShape) -> Option<(RowDependency, f64, usize)> {
         let (level, numerics) = (self.options.level, self.options.numerics);
         let shape = ConvShape {
             input: ImageLayout {
@@ -179,7 +183,7 @@ impl<'a> GroupFinder<'a> {
             shape.window,
             (kernel.row_block)(&shape)?,
         )?;
-        Some((dependency, (kernel.cost)(&shape)))
+        Some((dependency, (kernel.cost)(&shape), (kernel.packed_len)(&shape)))
     }
 }
 
@@ -222,9 +226,8 @@ impl CostModel {
             // A kernel by itself divides its work evenly among threads.
             return outer_cost + last.compute_cost;
         }
-        if stages.iter().filter(|stage| stage.reads_addend).count() >= MAX_INPUTS
-            || self.row_block(stages).is_none()
-        {
+        let Some(row_block) = self.row_block(stages) else { return f64::INFINITY };
+        if stages.iter().filter(|stage| stage.reads_addend).count() >= MAX_INPUTS {
             return f64::INFINITY;
         }
         if matches!(self.row_fusion, RowFusion::Always(_)) {
@@ -234,7 +237,19 @@ impl CostModel {
             .iter()
             .map(|stage| self.caches.group_line_cost * cache_lines(&stage.dependency.to))
             .sum();
-        outer_cost + transfers + self.compute_cost(stages)
+        outer_cost + transfers + self.weights_cost(stages, row_block) + self.compute_cost(stages)
+    }
+
+    /// Cost of reading the weights for every block but each thread's first, if they do not stay in
+    /// L2.
+    fn weights_cost(&self, stages: &[StageCandidate], row_block: usize) -> f64 {
+        let bytes = size_of::<f32>() * stages.iter().map(|stage| stage.weights).sum::<usize>();
+        if bytes <= self.caches.l2_weights {
+            return 0.0;
+        }
+        let rows = stages.last().map_or(0, |last| last.dependency.to.height).div_ceil(self.threads);
+        let repeats = self.threads * (rows.div_ceil(row_block) - 1);
+        self.caches.l3_line_cost * (repeats * bytes.div_ceil(LINE_BYTES)) as f64
     }
 
     /// Estimated cost of the kernels, with one range of rows for each thread and boundary rows
@@ -288,6 +303,8 @@ impl CostModel {
             }
     }
 }
+
+const LINE_BYTES: usize = 64;
 
 /// Cache lines of a value.
 fn cache_lines(map: &ImageLayout) -> f64 {
