@@ -72,6 +72,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// True if an instruction multiplies by a lane of a vector. A tile then loads the input values
     /// of several steps at once.
     const HAS_LANE_PRODUCTS: bool = false;
+    /// Neighbouring windows that a depthwise convolution computes at a time, at most: 8 or 4.
+    const DEPTHWISE_COLUMNS: usize = 8;
     /// A vector.
     type F: Copy;
 

@@ -71,8 +71,8 @@ impl SimdOp for Rows<'_> {
             }
             let mut x = inside.start;
             // With more columns, a wide window with a stride would not fit the registers.
-            let eight = call.shape.window.stride[1] == 1 || call.shape.window.kernel[1] <= 3;
-            while eight && x + 8 <= inside.end {
+            let fits = call.shape.window.stride[1] == 1 || call.shape.window.kernel[1] <= 3;
+            while const { S::DEPTHWISE_COLUMNS >= 8 } && fits && x + 8 <= inside.end {
                 row.columns::<S, 8>(simd, x, all.clone(), output);
                 x += 8;
             }
@@ -119,84 +119,200 @@ impl<'a> Row<'a> {
         kx: Range<usize>,
         output: &mut [f32],
     ) {
-        let layout = &self.call.shape.output;
-        let mut channel = 0;
-        while channel < layout.channels {
-            let count = S::LANES.min(layout.channels - channel);
-            let block = ColumnBlock { x, channel, count };
-            let sums = if count == S::LANES {
-                self.output_values::<S, COLUMNS, true>(simd, block, kx.clone())
-            } else {
-                self.output_values::<S, COLUMNS, false>(simd, block, kx.clone())
-            };
-            for (i, sum) in sums.into_iter().enumerate() {
-                let at = (x + i) * layout.word_stride() + layout.storage.words(channel);
-                let output = &mut output[at..at + layout.storage.words(count)];
-                // SAFETY: the slice has room for `count` values.
-                unsafe { simd.store_typed(layout.storage, output.as_mut_ptr(), sum, count) };
-            }
-            channel += S::LANES;
-        }
-    }
-
-    /// Returns the output values of a block, a whole vector of channels if `FULL_VECTOR`.
-    #[inline(always)]
-    fn output_values<S: Simd, const COLUMNS: usize, const FULL_VECTOR: bool>(
-        &self,
-        simd: S,
-        block: ColumnBlock,
-        kx: Range<usize>,
-    ) -> [S::F; COLUMNS] {
         let window = &self.call.shape.window;
         // The common windows have unrolled loops.
         let unrolled = COLUMNS > 1 && window.dilation[1] == 1;
-        let mut sums = match (window.kernel[1], window.stride[1]) {
-            (3, 1) if unrolled => self.sums_unrolled::<S, COLUMNS, 3, 1, FULL_VECTOR>(simd, block),
-            (3, 2) if unrolled => self.sums_unrolled::<S, COLUMNS, 3, 2, FULL_VECTOR>(simd, block),
-            (5, 1) if unrolled => self.sums_unrolled::<S, COLUMNS, 5, 1, FULL_VECTOR>(simd, block),
-            (5, 2) if unrolled && COLUMNS <= 4 => {
-                self.sums_unrolled::<S, COLUMNS, 5, 2, FULL_VECTOR>(simd, block)
-            }
-            (7, 1) if unrolled => self.sums_unrolled::<S, COLUMNS, 7, 1, FULL_VECTOR>(simd, block),
-            (7, 2) if unrolled && COLUMNS <= 4 => {
-                self.sums_unrolled::<S, COLUMNS, 7, 2, FULL_VECTOR>(simd, block)
-            }
-            _ => self.sums::<S, COLUMNS, FULL_VECTOR>(simd, block, kx),
-        };
-        let Call { bias, clamp, .. } = self.call;
-        let (low, high) = (simd.splat(clamp.low), simd.splat(clamp.high));
-        let (channel, count) = (block.channel, block.count);
-        let bias =
-            bias.map_or(simd.splat(0.0), |bias| simd.load_slice(&bias[channel..channel + count]));
-        for sum in &mut sums {
-            *sum = simd.clamp(low, high, simd.add(*sum, bias));
+        let columns = Columns { row: self, x, kx, output };
+        match (window.kernel[1], window.stride[1]) {
+            (3, 1) if unrolled => columns.run::<S, COLUMNS, 3, 1>(simd),
+            (3, 2) if unrolled => columns.run::<S, COLUMNS, 3, 2>(simd),
+            (5, 1) if unrolled => columns.run::<S, COLUMNS, 5, 1>(simd),
+            (5, 2) if unrolled && COLUMNS <= 4 => columns.run::<S, COLUMNS, 5, 2>(simd),
+            (7, 1) if unrolled => columns.run::<S, COLUMNS, 7, 1>(simd),
+            (7, 2) if unrolled && COLUMNS <= 4 => columns.run::<S, COLUMNS, 7, 2>(simd),
+            _ => columns.run::<S, COLUMNS, 0, 0>(simd),
         }
-        sums
     }
 
-    /// Returns the sums over the window's columns `kx`.
+    /// The first row of the window that is inside the image, from its column `kx` on.
     #[inline(always)]
-    fn sums<S: Simd, const COLUMNS: usize, const FULL_VECTOR: bool>(
-        &self,
-        simd: S,
-        block: ColumnBlock,
-        kx: Range<usize>,
-    ) -> [S::F; COLUMNS] {
-        let window = &self.call.shape.window;
-        let step = window.stride[1] * self.call.shape.input.word_stride();
-        let mut sums = [simd.splat(0.0); COLUMNS];
-        for ky in self.ky.clone() {
-            for kx in kx.clone() {
-                // Both are in bounds: the tap is one of the kernel's, its pixels are inside the
-                // image for all columns (`valid_taps`, `interior_columns`), and `Depthwise::check`
-                // found their channels in the slices.
-                let weights = block.load::<S, FULL_VECTOR>(simd, self.weights(block, ky, kx));
-                let from = self.pixel(block, ky, kx * window.dilation[1]);
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    let value = block.load::<S, FULL_VECTOR>(simd, from.wrapping_add(i * step));
-                    *sum = simd.mul_add(value, weights, *sum);
-                }
+    fn first_window_row(&self, x: usize, kx: usize, channel: usize) -> WindowRow {
+        let Call { shape, input, packed, .. } = self.call;
+        let DepthwiseShape { input: image, output, window, .. } = shape;
+        let ky = self.ky.start;
+        let y = self.y + (ky * window.dilation[0]) as isize;
+        let x = (x * window.stride[1] + kx * window.dilation[1]) as isize;
+        let pixel = y * image.width as isize + x - window.padding.left as isize;
+        let from = input.as_ptr().wrapping_offset(pixel * image.word_stride() as isize);
+        let tap = ky * window.kernel[1] + kx;
+        let weights = packed.as_ptr().wrapping_add(tap * output.channels);
+        WindowRow { from: from.wrapping_add(channel), weights: weights.wrapping_add(channel) }
+    }
+}
+
+/// Some output columns of a row.
+struct Columns<'a, 'b> {
+    row: &'a Row<'a>,
+    /// The first one.
+    x: usize,
+    /// Columns of the window that are inside the image.
+    kx: Range<usize>,
+    output: &'b mut [f32],
+}
+
+impl Columns<'_, '_> {
+    /// Computes `COLUMNS` columns with a window of `TAPS` contiguous columns, `STRIDE` apart; with
+    /// any other one if they are 0.
+    #[inline(always)]
+    fn run<S: Simd, const COLUMNS: usize, const TAPS: usize, const STRIDE: usize>(self, simd: S) {
+        let Self { row, x, kx, output } = self;
+        let channels = row.call.shape.output.channels;
+        let whole = channels / S::LANES * S::LANES;
+        if whole > 0 {
+            let columns = Columns { row, x, kx: kx.clone(), output: &mut *output };
+            let channels = 0..whole;
+            simd.call(ColumnVectors::<COLUMNS, TAPS, STRIDE, true> { columns, channels });
+        }
+        if whole < channels {
+            let columns = Columns { row, x, kx, output };
+            let channels = whole..channels;
+            simd.call(ColumnVectors::<COLUMNS, TAPS, STRIDE, false> { columns, channels });
+        }
+    }
+}
+
+/// Some channels of output columns: whole vectors, or a part of one.
+struct ColumnVectors<
+    'a,
+    'b,
+    const COLUMNS: usize,
+    const TAPS: usize,
+    const STRIDE: usize,
+    const WHOLE: bool,
+> {
+    columns: Columns<'a, 'b>,
+    channels: Range<usize>,
+}
+
+impl<const COLUMNS: usize, const TAPS: usize, const STRIDE: usize, const WHOLE: bool> SimdOp
+    for ColumnVectors<'_, '_, COLUMNS, TAPS, STRIDE, WHOLE>
+{
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { columns: Columns { row, x, kx, output }, channels } = self;
+        let Call { shape, bias, clamp, .. } = row.call;
+        let (steps, layout) = (Steps::new(shape), &shape.output);
+        let (storage, stride, rows) = (layout.storage, layout.word_stride(), row.ky.len());
+        let (low, high) = (simd.splat(clamp.low), simd.splat(clamp.high));
+        let mut window_row = row.first_window_row(x, kx.start, channels.start);
+        let end = (x + COLUMNS - 1) * stride + storage.words(channels.end);
+        assert!(output.len() >= end, "columns of an output that is too short");
+        let first = x * stride + storage.words(channels.start);
+        let mut to = output.as_mut_ptr().wrapping_add(first);
+        let mut channel = channels.start;
+        while channel < channels.end {
+            let count = if WHOLE { S::LANES } else { channels.len() };
+            let vector = Vector::<WHOLE> { count };
+            // In bounds: the taps are the kernel's, their pixels are inside the image for all
+            // columns (`valid_taps`, `interior_columns`), and `Depthwise::check` found their
+            // channels in the slices.
+            let sums = if TAPS > 0 {
+                vector.sums_unrolled::<S, COLUMNS, TAPS, STRIDE>(simd, &steps, window_row, rows)
+            } else {
+                vector.sums::<S, COLUMNS>(simd, &steps, window_row, [rows, kx.len()])
+            };
+            let of_vector = channel..channel + count;
+            let bias = bias.map_or(simd.splat(0.0), |bias| simd.load_slice(&bias[of_vector]));
+            let mut column = to;
+            for sum in sums {
+                let value = simd.clamp(low, high, simd.add(sum, bias));
+                // SAFETY: the output has room for all columns and channels, as asserted above.
+                unsafe { simd.store_typed(storage, column, value, count) };
+                column = column.wrapping_add(stride);
             }
+            to = to.wrapping_add(storage.words(count));
+            window_row = window_row.moved(S::LANES, S::LANES);
+            channel += count;
+        }
+    }
+}
+
+/// Distances in words.
+#[derive(Clone, Copy)]
+struct Steps {
+    /// Between neighbouring pixels.
+    pixel: usize,
+    /// Between the pixels of two output columns, of two taps, and of two rows of a window.
+    column: usize,
+    tap: usize,
+    row: usize,
+    /// Between the weights of two taps, and of two rows of a window.
+    weight: usize,
+    weight_row: usize,
+}
+
+impl Steps {
+    #[inline(always)]
+    fn new(shape: &DepthwiseShape) -> Self {
+        let DepthwiseShape { input, output, window, .. } = shape;
+        let pixel = input.word_stride();
+        Self {
+            pixel,
+            column: window.stride[1] * pixel,
+            tap: window.dilation[1] * pixel,
+            row: window.dilation[0] * input.width * pixel,
+            weight: output.channels,
+            weight_row: window.kernel[1] * output.channels,
+        }
+    }
+}
+
+/// A row of the window over the image.
+#[derive(Clone, Copy)]
+struct WindowRow {
+    /// The values under its first column, of the first output column.
+    from: *const f32,
+    weights: *const f32,
+}
+
+impl WindowRow {
+    /// Returns pointers so many words further on.
+    #[inline(always)]
+    fn moved(self, values: usize, weights: usize) -> Self {
+        Self { from: self.from.wrapping_add(values), weights: self.weights.wrapping_add(weights) }
+    }
+}
+
+/// A vector of channels, or a part of one.
+#[derive(Clone, Copy)]
+struct Vector<const WHOLE: bool> {
+    /// Channels.
+    count: usize,
+}
+
+impl<const WHOLE: bool> Vector<WHOLE> {
+    /// Returns the sums over some rows and columns of a window, of `COLUMNS` output columns.
+    #[inline(always)]
+    fn sums<S: Simd, const COLUMNS: usize>(
+        self,
+        simd: S,
+        steps: &Steps,
+        mut row: WindowRow,
+        [rows, columns]: [usize; 2],
+    ) -> [S::F; COLUMNS] {
+        let mut sums = [simd.splat(0.0); COLUMNS];
+        for _ in 0..rows {
+            let mut tap = row;
+            for _ in 0..columns {
+                let weights = self.load(simd, tap.weights);
+                let mut from = tap.from;
+                for sum in &mut sums {
+                    *sum = simd.mul_add(self.load(simd, from), weights, *sum);
+                    from = from.wrapping_add(steps.column);
+                }
+                tap = tap.moved(steps.tap, steps.weight);
+            }
+            row = row.moved(steps.row, steps.weight_row);
         }
         sums
     }
@@ -208,77 +324,37 @@ impl<'a> Row<'a> {
         clippy::needless_range_loop,
         reason = "constant indices become registers; iterators became memory"
     )]
-    fn sums_unrolled<
-        S: Simd,
-        const COLUMNS: usize,
-        const TAPS: usize,
-        const STRIDE: usize,
-        const FULL_VECTOR: bool,
-    >(
-        &self,
+    fn sums_unrolled<S: Simd, const COLUMNS: usize, const TAPS: usize, const STRIDE: usize>(
+        self,
         simd: S,
-        block: ColumnBlock,
+        steps: &Steps,
+        mut row: WindowRow,
+        rows: usize,
     ) -> [S::F; COLUMNS] {
-        let step = self.call.shape.input.word_stride();
         let mut sums = [simd.splat(0.0); COLUMNS];
-        for ky in self.ky.clone() {
-            // In bounds, as in `sums`.
-            let from = self.pixel(block, ky, 0);
+        for _ in 0..rows {
             let mut values = [simd.splat(0.0); MAX_INPUT_COLUMNS];
             for i in 0..(COLUMNS - 1) * STRIDE + TAPS {
-                values[i] = block.load::<S, FULL_VECTOR>(simd, from.wrapping_add(i * step));
+                values[i] = self.load(simd, row.from.wrapping_add(i * steps.pixel));
             }
             for kx in 0..TAPS {
-                let weights = block.load::<S, FULL_VECTOR>(simd, self.weights(block, ky, kx));
+                let weights = self.load(simd, row.weights.wrapping_add(kx * steps.weight));
                 for i in 0..COLUMNS {
                     sums[i] = simd.mul_add(values[i * STRIDE + kx], weights, sums[i]);
                 }
             }
+            row = row.moved(steps.row, steps.weight_row);
         }
         sums
     }
 
-    /// Returns a pointer to a tap's weights.
+    /// Loads the channels.
     #[inline(always)]
-    fn weights(&self, block: ColumnBlock, ky: usize, kx: usize) -> *const f32 {
-        let DepthwiseShape { output, window, .. } = self.call.shape;
-        let at = (ky * window.kernel[1] + kx) * output.channels + block.channel;
-        self.call.packed.as_ptr().wrapping_add(at)
-    }
-
-    /// Returns a pointer to the values under the first column's window in row `ky`, `column` pixels
-    /// from its left edge.
-    #[inline(always)]
-    fn pixel(&self, block: ColumnBlock, ky: usize, column: usize) -> *const f32 {
-        let DepthwiseShape { input, window, .. } = self.call.shape;
-        let y = self.y + (ky * window.dilation[0]) as isize;
-        let x = (block.x * window.stride[1] + column) as isize - window.padding.left as isize;
-        let pixel = y * input.width as isize + x;
-        self.call
-            .input
-            .as_ptr()
-            .wrapping_offset(pixel * input.word_stride() as isize)
-            .wrapping_add(block.channel)
+    fn load<S: Simd>(self, simd: S, from: *const f32) -> S::F {
+        // SAFETY: callers guarantee `count` values, which are a vector if `WHOLE`.
+        unsafe { if WHOLE { simd.load(from) } else { simd.load_partial(from, self.count) } }
     }
 }
 
 /// Maximum input columns of a block: eight windows of three columns with stride 2.
 const MAX_INPUT_COLUMNS: usize = 17;
-
-/// Some channels of an output column and those to its right.
-#[derive(Clone, Copy)]
-struct ColumnBlock {
-    x: usize,
-    channel: usize,
-    /// Channels, at most a vector.
-    count: usize,
-}
-
-impl ColumnBlock {
-    /// Loads the channels, a whole vector if `FULL_VECTOR`.
-    #[inline(always)]
-    fn load<S: Simd, const FULL_VECTOR: bool>(self, simd: S, from: *const f32) -> S::F {
-        // SAFETY: callers guarantee `count` values, which are a vector if `FULL_VECTOR`.
-        unsafe { if FULL_VECTOR { simd.load(from) } else { simd.load_partial(from, self.count) } }
-    }
-}

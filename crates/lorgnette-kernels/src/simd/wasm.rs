@@ -17,6 +17,9 @@ const LANES: usize = Simd128::LANES;
 
 impl Simd for Simd128 {
     const LEVEL: Level = Level::Simd128;
+    // Engines load all inputs of a row of windows before they multiply: those of eight windows, and
+    // their sums, would be more than registers.
+    const DEPTHWISE_COLUMNS: usize = 4;
     type F = v128;
 
     fn dispatch<K: SimdOp>(kernel: K) {
