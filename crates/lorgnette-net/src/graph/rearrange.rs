@@ -18,9 +18,11 @@ pub struct Rearrangement {
 /// Where each element of a result comes from.
 enum Source {
     View(View),
-    /// Maps an index of the result to an element of the input; `None` stands for the fill value.
-    Function(Box<dyn Fn(&[usize]) -> Option<usize>>),
+    Function(Box<SourceFn>),
 }
+
+/// Maps an index of the result to an element of the input; `None` stands for the fill value.
+type SourceFn = dyn Fn(&[usize]) -> Option<usize>;
 
 impl Rearrangement {
     fn new(shape: Vec<usize>, source: impl Fn(&[usize]) -> Option<usize> + 'static) -> Self {
