@@ -1,5 +1,5 @@
-//! Layers that are computed together, block of rows by block, give the bits of layers that are computed one
-//! after the other.
+//! Layers that are computed together, block of rows by block, give the bits of layers that are
+//! computed one after the other.
 //!
 //! What is quick runs always. All networks, at their own size, take minutes:
 //!

@@ -168,7 +168,7 @@ impl Weight {
         Tensor::from_f32(tensor.shape(), self.values())
     }
 
-    /// The tensor as a node: matrices and larger stay as they are in the file until they are packed.
+    /// The tensor as a node: matrices and larger stay in the file's form until they are packed.
     pub(super) fn operand(&self) -> Op {
         let tensor = &self.tensor;
         let is_real = self.scale.is_some() || tensor.dtype().is_float();

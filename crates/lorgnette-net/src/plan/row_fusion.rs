@@ -304,6 +304,7 @@ impl CostModel {
     }
 }
 
+/// Bytes of a cache line.
 const LINE_BYTES: usize = 64;
 
 /// Cache lines of a value.
