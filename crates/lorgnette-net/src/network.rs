@@ -261,6 +261,14 @@ impl Network {
         }
     }
 
+    /// The program that wrote an ONNX file, as the file calls it.
+    pub fn producer(&self) -> Option<&str> {
+        match &*self.model.source {
+            ModelSource::Onnx(model) => Some(model.producer()).filter(|name| !name.is_empty()),
+            ModelSource::Graph(_) | ModelSource::Zoo(_) | ModelSource::WithHead(_) => None,
+        }
+    }
+
     /// The names of all nodes.
     pub fn node_names(&self) -> impl Iterator<Item = &str> {
         self.model.source.names()
@@ -407,7 +415,13 @@ impl Network {
             return Ok(InputArithmetic::default());
         }
         let signature = self.signature()?;
-        let shape = vec![1; 4];
+        // Where the shape of a value depends on that of the picture, a likely one is as good.
+        const LIKELY: [usize; 4] = [1, 224, 224, 3];
+        let declared = signature.input.shape.as_deref().unwrap_or_default();
+        let shape = LIKELY.iter().enumerate();
+        let shape: Vec<usize> = shape
+            .map(|(axis, &likely)| declared.get(axis).copied().flatten().unwrap_or(likely))
+            .collect();
         let feeds = [(signature.input.name.as_str(), shape.as_slice())];
         let graph = self.model.source.graph(&feeds, &[], &[&signature.logits])?;
         let input = node_name(&signature.input.name);
@@ -419,8 +433,8 @@ impl Network {
         }))
     }
 
-    /// The arithmetic that a graph does on decoded pictures before the node that is fed, if that is
-    /// in the middle of the graph; `None` if it is not, or computes anything else.
+    /// The arithmetic that a graph does on pictures before the node that is fed, if that is in the
+    /// middle of the graph; `None` if it is not, or computes anything else.
     ///
     /// # Errors
     /// As [`Network::signature`].

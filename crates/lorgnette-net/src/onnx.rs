@@ -54,6 +54,8 @@ pub(crate) struct OnnxModel {
     input_by_name: HashMap<String, usize>,
     outputs: Vec<String>,
     opset: i64,
+    /// The program that wrote the file.
+    producer: String,
     metadata: Vec<(String, String)>,
     signature: OnceLock<Signature>,
 }
@@ -147,6 +149,7 @@ impl OnnxModel {
             outputs: graph.output.into_iter().map(|output| output.name).collect(),
             nodes: graph.node,
             opset,
+            producer: model.producer_name,
             metadata,
             signature: OnceLock::new(),
         })
@@ -160,6 +163,11 @@ impl OnnxModel {
     /// The inputs that must be fed, in the file's order.
     pub(crate) fn inputs(&self) -> &[Input] {
         &self.inputs
+    }
+
+    /// The name of the program that wrote the file; empty if it has none.
+    pub(crate) fn producer(&self) -> &str {
+        &self.producer
     }
 
     /// Names and values that the writer of the file left in it.

@@ -1,5 +1,5 @@
-//! Graphs in the forms that other people's programs leave (`oracle/wild_graphs.py`), and the small
-//! inputs of `../shared/cases` that show faults, against what TensorFlow says of them.
+//! Graphs and ONNX files in the forms that other people's programs leave (`oracle/wild_graphs.py`,
+//! `oracle/wild_onnx.py`), and the small inputs of `../shared/cases` that show faults, against what TensorFlow says of them.
 
 use std::path::Path;
 
@@ -67,14 +67,19 @@ fn check(name: &str, found: &[f32], mut wanted: Vec<f32>, is_class: bool, tolera
     assert!(apart <= tolerance, "{name}: {found:?} for {wanted:?}");
 }
 
-/// The graphs of `oracle/wild_graphs.py` in a folder, and their entries: those that are run, and those
-/// that are refused.
-fn wild_graphs() -> (tempfile::TempDir, [Vec<Value>; 2]) {
+/// A packed folder of models, and its entries.
+fn unpacked(packed: &[u8]) -> (tempfile::TempDir, Vec<Value>) {
     let folder = tempfile::tempdir().unwrap();
-    let packed = include_bytes!("wild_graphs.tar.gz").as_slice();
     tar::Archive::new(GzDecoder::new(packed)).unpack(folder.path()).unwrap();
     let cases = json(&folder.path().join("cases.json"));
     let cases = cases.as_array().unwrap().clone();
+    (folder, cases)
+}
+
+/// The graphs of `oracle/wild_graphs.py` in a folder, and their entries: those that are run, and those
+/// that are refused.
+fn wild_graphs() -> (tempfile::TempDir, [Vec<Value>; 2]) {
+    let (folder, cases) = unpacked(include_bytes!("wild_graphs.tar.gz"));
     let (refused, run) = cases.into_iter().partition(|case| case.get("refused").is_some());
     (folder, [run, refused])
 }
@@ -98,15 +103,27 @@ fn decoders_are_honoured_or_refused() {
 fn other_people_s_graphs_give_their_makers_answers() {
     let (folder, [cases, _]) = wild_graphs();
     assert!(cases.len() > 150, "the fixture is whole");
+    check_wild(folder.path(), &cases);
+}
+
+/// The same of ONNX files (`oracle/wild_onnx.py`).
+#[test]
+fn other_people_s_onnx_files_give_their_makers_answers() {
+    let (folder, cases) = unpacked(include_bytes!("wild_onnx.tar.gz"));
+    assert!(cases.len() >= 13, "the fixture is whole");
+    check_wild(folder.path(), &cases);
+}
+
+fn check_wild(folder: &Path, cases: &[Value]) {
     let mut wrong = Vec::new();
-    for case in &cases {
+    for case in cases {
         let name = case["graph"].as_str().unwrap();
         let outcome = std::panic::catch_unwind(|| {
-            let model = open(&folder.path().join(name));
+            let model = open(&folder.join(name));
             let rule = model.preprocess_rule().to_string();
             let expected = case["rule"].as_str().unwrap();
             assert!(rule.contains(expected), "{name}: {rule}, not {expected}");
-            let photo = folder.path().join(case["photo"].as_str().unwrap());
+            let photo = folder.join(case["photo"].as_str().unwrap());
             let picture = Picture::open(photo).unwrap();
             let found = Classifier::new(model).unwrap().outputs(&picture).unwrap().probabilities;
             let tolerance = case["tolerance"].as_f64().unwrap() as f32;

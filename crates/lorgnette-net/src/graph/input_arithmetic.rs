@@ -36,6 +36,8 @@ pub struct InputArithmetic {
     pub resizes_otherwise: Option<String>,
     /// Whether every operation up to the end is known.
     pub is_complete: bool,
+    /// Whether it starts from integers, which are levels.
+    pub starts_from_integers: bool,
 }
 
 /// Follows the picture from `start` through every operation that only moves values, or multiplies
@@ -54,6 +56,8 @@ pub(crate) fn input_arithmetic(
         result: InputArithmetic::default(),
     };
     walk.known[start.index()] = Some(Linear::unchanged());
+    walk.result.starts_from_integers =
+        matches!(&graph.node(start).op, Op::Input { dtype, .. } if !dtype.is_float());
     for (id, node) in graph.iter().skip(start.index() + 1) {
         let linear: Vec<usize> =
             (0..node.inputs.len()).filter(|&i| walk.linear(id, i).is_some()).collect();
@@ -605,6 +609,8 @@ pub(super) fn constant_values(graph: &Graph, id: NodeId, depth: usize) -> Option
         | Op::Squeeze { .. }
         | Op::Tile
         | Op::BroadcastTo => input(0),
+        // One number for each channel, wherever its axis is.
+        Op::Transpose => input(0).filter(|values| values.len() <= MAX_CHANNELS),
         // All alike, as `zeros_like` makes them.
         Op::Fill => input(1),
         Op::Unary(function) => {

@@ -149,11 +149,11 @@ pub(crate) fn choose(
     };
     let mut notes = Vec::new();
     if let PreprocessRule::Maker { maker, .. } = &rule
-        && maker.starts_with(maker::KERAS_NAME)
+        && let Some(sign) = maker::sign_of_guess(maker)
     {
         notes.push(format!(
-            "{name}: preprocessing {} is a guess by the names of its layers, {maker}: the file \
-             does not say how it was trained",
+            "{name}: preprocessing {} is a guess by {sign}, {maker}: the file does not say how it \
+             was trained",
             style.preprocessing
         ));
     }
@@ -193,7 +193,9 @@ fn style(
         let rule = PreprocessRule::DecodesPictures(input.name.clone());
         return Ok((Style::new(Preprocessing::Raw), rule));
     }
-    if let Some((style, before)) = before.and_then(|before| Some((range::linear(before)?, before)))
+    if input.dtype.is_float()
+        && let Some((style, before)) =
+            before.and_then(|before| Some((range::linear(before)?, before)))
     {
         let last = before.nodes.last().unwrap_or(&input.name).clone();
         return Ok((style, PreprocessRule::NodesBefore(last)));
@@ -232,7 +234,9 @@ fn style(
         };
         return Ok((Style { order, ..Style::new(range.preprocessing()) }, rule));
     }
-    let made = maker::retrained(network, signature).or_else(|| maker::keras(network));
+    let made = maker::retrained(network, signature)
+        .or_else(|| maker::keras(network))
+        .or_else(|| maker::pytorch(network, input));
     Ok(made.unwrap_or_else(|| by_family(family)))
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lorgnette_net::Network;
 use lorgnette_net::file::read_regular_text;
-use lorgnette_net::import::Signature;
+use lorgnette_net::import::{InputCandidate, Signature};
 
 use super::super::{ChannelOrder, Preprocessing};
 use super::{PreprocessRule, Style};
@@ -117,7 +117,19 @@ pub(super) fn retrained(
 }
 
 /// Beginning of the makers of [`KERAS`].
-pub(super) const KERAS_NAME: &str = "Keras";
+const KERAS_NAME: &str = "Keras";
+const PYTORCH: &str = "PyTorch";
+
+/// Returns the sign by which a maker is known, if its networks are not all trained alike.
+pub(super) fn sign_of_guess(maker: &str) -> Option<&'static str> {
+    if maker.starts_with(KERAS_NAME) {
+        Some("the names of its layers")
+    } else if maker == PYTORCH {
+        Some("the program that wrote it")
+    } else {
+        None
+    }
+}
 
 /// Names of layers by which networks of `keras.applications` are known, and how they want pictures.
 /// The first sign that fits counts, so longer ones come first.
@@ -142,4 +154,17 @@ pub(super) fn keras(network: &Network) -> Option<(Style, PreprocessRule)> {
         let node = network.node_names().find(|name| has_scope(name, sign))?;
         Some(made(Style::new(preprocessing), maker, node))
     })
+}
+
+/// ONNX files that PyTorch wrote: most of its networks for colour pictures are trained as
+/// Torchvision's and timm's.
+pub(super) fn pytorch(
+    network: &Network,
+    input: &InputCandidate,
+) -> Option<(Style, PreprocessRule)> {
+    /// What `torch.onnx` calls itself, with both of its exporters.
+    const PRODUCER: &str = "pytorch";
+    let producer = network.producer().filter(|producer| *producer == PRODUCER)?;
+    let channels = input.shape.as_ref().and_then(|shape| shape.last().copied().flatten());
+    (channels != Some(1)).then(|| made(Style::new(Preprocessing::Torch), PYTORCH, producer))
 }

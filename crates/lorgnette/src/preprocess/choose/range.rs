@@ -139,9 +139,18 @@ pub(super) fn order(arithmetic: &InputArithmetic) -> ChannelOrder {
 }
 
 /// Returns the preprocessing that does on levels what nodes before the input would do; `None` if
-/// none does.
+/// none does, or if the range that these nodes take is not known.
 pub(super) fn linear(arithmetic: &InputArithmetic) -> Option<Style> {
-    let (factors, summands) = (&arithmetic.factors, &arithmetic.summands);
+    let range = match arithmetic.starts_from_integers {
+        true => InputRange::Levels,
+        false => InputRange::of(arithmetic)?,
+    };
+    let (low, high) = range.limits();
+    let step = (high - low) / 255.0;
+    let factors: Vec<f64> = arithmetic.factors.iter().map(|factor| factor * step).collect();
+    let on_low = |(factor, summand): (&f64, &f64)| factor * low + summand;
+    let summands: Vec<f64> =
+        arithmetic.factors.iter().zip(&arithmetic.summands).map(on_low).collect();
     let factor = *factors.first()?;
     if factors.iter().any(|&other| other != factor) || factor == 0.0 {
         return None;
@@ -212,6 +221,23 @@ mod tests {
         for (factor, summand) in [(1.0, 0.0), (2.0, 0.0), (1.0, 7.0), (0.0, 1.0)] {
             assert_eq!(range(factor, summand), None, "{factor} {summand}");
         }
+    }
+
+    #[test]
+    fn nodes_before_the_input_are_done_on_levels() {
+        let done = |factor, summand, starts_from_integers| {
+            let before = arithmetic(&[factor], &[summand]);
+            linear(&InputArithmetic { starts_from_integers, ..before })
+        };
+        let named = |preprocessing| Some(Style::new(preprocessing));
+        assert_eq!(done(1.0, 0.0, true), named(Preprocessing::Raw));
+        assert_eq!(done(1.0 / 127.5, -1.0, true), named(Preprocessing::Symmetric));
+        // What takes floats says their range by what it does with them.
+        assert_eq!(done(1.0 / 127.5, -1.0, false), named(Preprocessing::Symmetric));
+        assert_eq!(done(2.0, -1.0, false), named(Preprocessing::Symmetric));
+        assert_eq!(done(0.5, 0.5, false), named(Preprocessing::Unit));
+        // A transposition says nothing of it.
+        assert_eq!(done(1.0, 0.0, false), None);
     }
 
     #[test]
