@@ -3,7 +3,7 @@ says in their middle, and how well outlines follow them.
 
     python3 oracle/pasted.py cut PHOTOS CUTOUTS
     python3 oracle/pasted.py show CUTOUTS WORK --lorgnette PROGRAM [--earlier PROGRAM] --ground PHOTO... [--half judge]
-        [--things SYNSET...] [--sizes 60,120,...] [--scene 4000x3000] [--outlines] [--seed N]
+        [--things SYNSET...] [--sizes 60,120,...] [--scene 4000x3000] [--every-ground] [--outlines | --blur-only] [--seed N]
 
 `cut` needs OpenCV: it cuts the things of THINGS out of photos named SYNSET_name, as ../shared/photos has, by GrabCut from
 the boxes below, and writes SYNSET.png with an alpha channel. `show` pastes each at each size into a scene made of a ground
@@ -12,6 +12,7 @@ the half `choose` and judged on `judge`, with other grounds and seeds. Answers a
 stopped run goes on.
 
     hidden  mean share of the thing that `blur` hides          rest   mean share of everything else that it hides
+    whole   things of which it hides at least 95 %             time   its mean time, of seconds
     map     things with their own class in the middle of `map`
     alone   the same by `classify`, cut out at this size, on grey
     cells   intersection over union of the thing and the cells of its class in `map`
@@ -26,6 +27,7 @@ import pathlib
 import random
 import subprocess
 import sys
+import time
 
 import numpy as np
 from PIL import Image
@@ -135,10 +137,18 @@ def overlap(found, inside):
     return float((found & inside).sum() / max(1, (found | inside).sum()))
 
 
-def ask(program, scene, path, work, thing, outlines):
+def ask(program, scene, path, work, thing, outlines, blur_only):
     """The program's answers about a scene."""
     synset, name = thing
+    started = time.monotonic()
     covered = hidden(program, path, work / 'out.png', name)
+    found = {
+        'time': time.monotonic() - started,
+        'hidden': float(covered[scene.inside].mean()),
+        'rest': float(covered[~scene.inside].mean()),
+    }
+    if blur_only:
+        return found
     coco = work / 'regions.json'
     options = ['--coco', coco, '--refine', 'yes'] if outlines else []
     answer = json.loads(run(program, 'map', path, '--format', 'json', *options))
@@ -147,11 +157,7 @@ def ask(program, scene, path, work, thing, outlines):
                for length, first, side in zip(scene.inside.shape, answer['first'], sides)]
     row, column = (cells[at] for cells, at in zip(nearest, scene.middle()))
     classes = {entry['index']: entry['synset'] for entry in answer['legend']}
-    found = {
-        'hidden': float(covered[scene.inside].mean()),
-        'rest': float(covered[~scene.inside].mean()),
-        'map': classes.get(answer['cells'][row][column]) == synset,
-    }
+    found['map'] = classes.get(answer['cells'][row][column]) == synset
     if outlines:
         shape = scene.inside.shape
         is_class = np.array([[classes.get(cell) == synset for cell in row] for row in answer['cells']])
@@ -174,22 +180,24 @@ def show(arguments):
             if arguments.things and synset not in arguments.things:
                 continue
             number += 1
-            ground = arguments.ground[number % len(arguments.ground)]
-            key = (synset, size, arguments.scene, ground, arguments.seed)
-            if key in known:
-                continue
-            scene = Scene(arguments.cutouts / f'{synset}.png', ground, size, shape, f'{arguments.seed}-{synset}-{size}')
-            path = arguments.work / 'scene.png'
-            scene.alone().save(path)
-            top = json.loads(run(arguments.lorgnette, 'classify', path, '--top', 1, '--format', 'json'))['predictions'][0]
-            scene.picture.save(path, compress_level=1)
-            line = {'key': key, 'alone': top['synset'] == synset}
-            for label, program in programs.items():
-                line[label] = ask(program, scene, path, arguments.work, (synset, name), arguments.outlines and label == 'now')
-            known[key] = line
-            with kept.open('a') as file:
-                print(json.dumps(line), file=file)
-            print(synset, name, size, {label: line[label] for label in programs}, flush=True)
+            grounds = arguments.ground if arguments.every_ground else [arguments.ground[number % len(arguments.ground)]]
+            for ground in grounds:
+                key = (synset, size, arguments.scene, ground, arguments.seed)
+                if key in known:
+                    continue
+                scene = Scene(arguments.cutouts / f'{synset}.png', ground, size, shape, f'{arguments.seed}-{synset}-{size}')
+                path = arguments.work / 'scene.png'
+                scene.alone().save(path)
+                top = json.loads(run(arguments.lorgnette, 'classify', path, '--top', 1, '--format', 'json'))['predictions'][0]
+                scene.picture.save(path, compress_level=1)
+                line = {'key': key, 'alone': top['synset'] == synset}
+                for label, program in programs.items():
+                    outlines = arguments.outlines and label == 'now'
+                    line[label] = ask(program, scene, path, arguments.work, (synset, name), outlines, arguments.blur_only)
+                known[key] = line
+                with kept.open('a') as file:
+                    print(json.dumps(line), file=file)
+                print(synset, name, size, pathlib.Path(ground).name, {label: line[label] for label in programs}, flush=True)
     table(known.values(), programs)
 
 
@@ -198,13 +206,16 @@ def table(lines, programs):
     by_size = collections.defaultdict(list)
     for line in lines:
         by_size[line['key'][1]].append(line)
-    print('\n| longer side | things | alone |' + ''.join(f' {label}: hidden | rest | map |' for label in programs) + ' cells | outline |')
-    print('|--:|--:|--:|' + '--:|--:|--:|' * len(programs) + '--:|--:|')
+    print('\n| longer side | things | alone |' + ''.join(f' {label}: hidden | whole | rest | time | map |' for label in programs) + ' cells | outline |')
+    print('|--:|--:|--:|' + '--:|--:|--:|--:|--:|' * len(programs) + '--:|--:|')
     percent = lambda values: f'{100 * np.mean(values):.1f} %' if len(values) else ''
     for size, found in sorted(by_size.items()):
         row = [size, len(found), percent([line['alone'] for line in found])]
         for label in programs:
-            row += [percent([line[label][what] for line in found if label in line]) for what in ('hidden', 'rest', 'map')]
+            answers = [line[label] for line in found if label in line]
+            values = lambda what: [answer[what] for answer in answers if what in answer]
+            row += [percent(values('hidden')), percent([share >= .95 for share in values('hidden')]), percent(values('rest')),
+                    f"{np.mean(values('time') or [0]):.1f} s", percent(values('map'))]
         row += [percent([line['now'][what] for line in found if what in line['now']]) for what in ('cells', 'outline')]
         print('| ' + ' | '.join(map(str, row)) + ' |')
 
@@ -226,7 +237,9 @@ def main():
     step.add_argument('--sizes', default='60,120,240,480,960,1920,3000')
     step.add_argument('--scene', default='4000x3000')
     step.add_argument('--seed', type=int, default=1)
+    step.add_argument('--every-ground', action='store_true', help='each thing in each ground, not in one of them')
     step.add_argument('--outlines', action='store_true')
+    step.add_argument('--blur-only', action='store_true', help='ask `blur` alone')
     arguments = parser.parse_args()
     if arguments.step == 'cut':
         cut(arguments.photos, arguments.cutouts)

@@ -33,6 +33,18 @@ pub struct DenseOptions {
     pub padding: MapPadding,
     /// Maximum distance between cells in pixels, a power of two; the network's stride if not given.
     pub output_stride: Option<usize>,
+    /// Maximum side of the mean over the features, in cells of the network's own stride; default:
+    /// the side that the network was trained with, 7 for MobileNet V1. A narrower mean answers for
+    /// smaller things, and less surely.
+    pub max_mean_side: Option<usize>,
+}
+
+impl DenseOptions {
+    /// The network's own stride and mean.
+    #[must_use]
+    pub const fn new(padding: MapPadding) -> Self {
+        Self { padding, output_stride: None, max_mean_side: None }
+    }
 }
 
 /// The values that the classification layers read beyond the edge of the features.
@@ -267,8 +279,9 @@ impl Rewriter<'_> {
         if self.collapses(id, node, pool.kernel, pool.border) {
             self.states[id.index()].collapsed = true;
             self.averages |= pool.kind == PoolKind::Average;
-            let border = self.head_border();
-            return PoolForm::Window(Pool { stride: [1, 1], dilation, border, ..pool.clone() });
+            let (kernel, border) = (self.head_window(pool.kind, pool.kernel), self.head_border());
+            let (kind, stride) = (pool.kind, [1, 1]);
+            return PoolForm::Window(Pool { kind, kernel, stride, dilation, border });
         }
         // A pool over the whole map on a branch weights channels (squeeze and excitation); it stays
         // global.
@@ -295,6 +308,12 @@ impl Rewriter<'_> {
             }
             stride[axis]
         })
+    }
+
+    /// Rows and columns of the pool over the features.
+    fn head_window(&self, kind: PoolKind, trained: [usize; 2]) -> [usize; 2] {
+        let max_side = self.dense.max_mean_side.filter(|_| kind == PoolKind::Average);
+        trained.map(|side| side.min(max_side.unwrap_or(side).max(1)))
     }
 
     fn head_border(&self) -> Border {
@@ -338,7 +357,7 @@ impl Rewriter<'_> {
             }
         };
         let from = &self.typed.fact(node.inputs[0]).shape;
-        let kernel = [from[1], from[2]];
+        let kernel = self.head_window(kind, [from[1], from[2]]);
         self.states[id.index()].collapsed = true;
         self.averages |= kind == PoolKind::Average;
         let dilation = self.states[id.index()].rate;

@@ -43,8 +43,8 @@ fn map(
     (found, Tensor::from_f32(&shape, scores))
 }
 
-const VALID: DenseOptions = DenseOptions { padding: MapPadding::Valid, output_stride: None };
-const SAME: DenseOptions = DenseOptions { padding: MapPadding::Same, output_stride: None };
+const VALID: DenseOptions = DenseOptions::new(MapPadding::Valid);
+const SAME: DenseOptions = DenseOptions::new(MapPadding::Same);
 
 /// One window, nothing around it: the map's only cell is the network's answer. A larger picture
 /// gives a larger map.
@@ -72,6 +72,32 @@ fn a_map_of_one_window_is_the_answer_of_the_network() {
         "nasnet_cifar",
     ] {
         check_network(zoo::find(name).unwrap());
+    }
+}
+
+/// Scores are linear in the mean over the features: those of single positions have the scores of
+/// the mean as their mean.
+#[test]
+fn a_narrow_mean_answers_for_a_part_of_the_window() {
+    for (name, cells) in [("mobilenet_v1_025", 7), ("resnet_v1_50", 7)] {
+        let net = zoo::find(name).unwrap();
+        let (network, side) = (network(net), [net.side; 2]);
+        let scores = |max_mean_side| {
+            let (_, map) = map(&network, net, DenseOptions { max_mean_side, ..VALID }, side);
+            (map.shape()[1], map.to_f32())
+        };
+        let (one, whole) = scores(None);
+        let (all, each) = scores(Some(1));
+        assert_eq!((one, all, scores(Some(3)).0), (1, cells, cells - 2), "{name}");
+        let classes = whole.len();
+        let mean = |class: usize| {
+            each.iter().skip(class).step_by(classes).sum::<f32>() / (cells * cells) as f32
+        };
+        let means: Vec<f32> = (0..classes).map(mean).collect();
+        let off = relative_error(&whole, &means);
+        assert!(off <= ACTIVATION, "{name}: {off}");
+        assert_ne!(each[..classes], each[classes..2 * classes], "{name}: each cell has its own");
+        assert_eq!(scores(Some(99)), (one, whole), "{name}: no wider than it was trained with");
     }
 }
 

@@ -93,7 +93,7 @@ fn check(net: &str, end_point: Option<&str>, hidden: Option<usize>, answer: Outp
 
 /// A map of one window is the network's answer.
 fn check_map(headed: &Network, side: usize, logits: &Tensor) {
-    let dense = DenseOptions { padding: MapPadding::Valid, output_stride: None };
+    let dense = DenseOptions::new(MapPadding::Valid);
     let DenseSession { mut session, .. } =
         headed.dense_session(dense, [side; 2], [side; 2]).unwrap();
     let input = session.inputs()[0].name.clone();

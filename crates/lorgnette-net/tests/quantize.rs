@@ -280,7 +280,7 @@ fn map(
     picture: &[f32],
     size: [usize; 2],
 ) -> (Vec<usize>, Vec<f32>) {
-    let dense = DenseOptions { padding, output_stride: None };
+    let dense = DenseOptions::new(padding);
     let mut dense = network.dense_session(dense, [SIDE; 2], size).unwrap();
     let input = dense.session.inputs()[0].name.clone();
     dense.session.input_mut(&input).unwrap().copy_from_slice(picture);

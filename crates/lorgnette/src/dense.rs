@@ -8,6 +8,8 @@
 //! The photo is normalised, but neither resized nor cropped, so a cell's receptive field equals the
 //! size of the training images. Scaling the photo finds objects of other sizes.
 
+use std::ops::Range;
+
 use lorgnette_net::DenseSession;
 use lorgnette_net::scores::softmax;
 use lorgnette_net::{DenseOptions, MapPadding, ReceptiveField};
@@ -18,6 +20,7 @@ pub use self::region::{Region, RegionOptions};
 pub use self::segmentation_map::{LegendEntry, SegmentationMap};
 
 pub(crate) use self::connected::{GridSize, connected};
+pub(crate) use self::pyramid::MIN_FINE_SCALE;
 pub(crate) use self::refine::{Window, WindowGrid};
 use self::scale_level::{EveryCell, MapLevels};
 pub(crate) use self::scale_level::{ScaleLevel, ScaleVisitor, WantedCells};
@@ -50,6 +53,9 @@ pub const UNKNOWN_BELOW: f32 = 0.3;
 
 /// Scale below which a scale of a pyramid is coarse.
 const MAX_COARSE_SCALE: f64 = 0.75;
+/// Side of the mean over the features with which small things are screened for, in cells of the
+/// network's own stride.
+const SCREENING_MEAN_SIDE: usize = 3;
 /// Bytes of activations above which a photo is split into tiles.
 const MAX_TILE_BYTES: u64 = 768 << 20;
 /// Bytes of scores above which only each cell's best classes are stored.
@@ -97,10 +103,9 @@ pub struct Segmenter {
     model: Model,
     options: SegmentationOptions,
     tile_budget: TileBudget,
-    /// Output stride at the coarse scales of a pyramid, where the options give none.
+    /// Output stride at the coarse scales of a pyramid, where the options give none; `None` if it
+    /// is not for a search.
     coarse_stride: Option<usize>,
-    /// Maximum pixels at one scale of a pyramid.
-    max_pixels: f64,
 }
 
 /// Stride, receptive field and memory per pixel, measured on a plan for an input of the network's
@@ -132,7 +137,7 @@ pub struct WholeMap {
 #[derive(Clone, Copy)]
 struct Look<'a> {
     scale: f64,
-    output_stride: Option<usize>,
+    dense: DenseOptions,
     visitor: &'a dyn ScaleVisitor,
 }
 
@@ -144,7 +149,7 @@ struct Tiles {
     spans: [Vec<TileSpan>; 2],
     /// The cells of the whole map that are wanted; `None` for all.
     wanted: Option<WantedCells>,
-    output_stride: Option<usize>,
+    options: DenseOptions,
 }
 
 impl Tiles {
@@ -153,17 +158,27 @@ impl Tiles {
         self.wanted.as_ref().is_some_and(WantedCells::is_empty)
     }
 
-    /// The part of a tile, vertical and horizontal, that has its wanted cells, in a picture of
-    /// `size`. `None` if none of them is wanted.
-    fn crop(&self, tile: [&TileSpan; 2], size: [usize; 2]) -> Option<(TileSpan, TileSpan)> {
-        let [down, across] = tile;
-        let Some(wanted) = &self.wanted else { return Some((down.clone(), across.clone())) };
-        let (rows, columns) = wanted.bounds(&down.cells, &across.cells)?;
+    /// The parts of a tile, vertical and horizontal, that have its wanted cells, in a picture of
+    /// `size`.
+    fn crops(&self, tile: [&TileSpan; 2], size: [usize; 2]) -> Vec<[TileSpan; 2]> {
+        let [down, across] = tile.map(Clone::clone);
+        let Some(wanted) = &self.wanted else { return vec![[down, across]] };
         let axis = |field, length| CropAxis { field, length };
-        Some((
-            down.cropped(rows, axis(self.dense.rows, size[0])),
-            across.cropped(columns, axis(self.dense.columns, size[1])),
-        ))
+        let crop = |cells: &[Range<usize>; 2]| {
+            let [rows, columns] = cells.clone();
+            [
+                down.cropped(rows, axis(self.dense.rows, size[0])),
+                across.cropped(columns, axis(self.dense.columns, size[1])),
+            ]
+        };
+        let pixels = |cells: &[Range<usize>; 2]| {
+            crop(cells).iter().map(|span| span.pixels.len()).product::<usize>()
+        };
+        let blocks = wanted.blocks(&down.cells, &across.cells, pixels);
+        let mut crops: Vec<[TileSpan; 2]> = blocks.iter().map(crop).collect();
+        // Those of one size share a session.
+        crops.sort_by_key(|crop| crop.each_ref().map(|span| span.pixels.len()));
+        crops
     }
 }
 
@@ -182,8 +197,8 @@ impl Segmenter {
             return Err(model.no_class_scores_error());
         }
         let window = window(&model);
-        let dense =
-            DenseOptions { padding: MapPadding::Same, output_stride: options.output_stride };
+        let output_stride = options.output_stride;
+        let dense = DenseOptions { output_stride, ..DenseOptions::new(MapPadding::Same) };
         let measured = model.network().dense_session(dense, window, window)?;
         let threads = model.threads();
         let bytes = measured.session.plan().activation_bytes(threads);
@@ -194,17 +209,16 @@ impl Segmenter {
             has_global_context: measured.has_global_context,
             averages: measured.averages,
         };
-        let max_pixels = pyramid::MAX_PIXELS;
-        Ok(Self { model, options, tile_budget, coarse_stride: None, max_pixels })
+        Ok(Self { model, options, tile_budget, coarse_stride: None })
     }
 
     /// Returns the same segmenter for a search for some classes: with a pyramid of finer scales,
-    /// few places of which a visitor wants, and another output stride at the coarse scales, unless
-    /// the options give one for all. Large things are then bounded more exactly, in little time.
+    /// few places of which a visitor wants, a [screening](Segmenter::screening_scale) before them,
+    /// and another output stride at the coarse scales, unless the options give one for all. Large
+    /// things are then bounded more exactly, in little time.
     #[must_use]
     pub(crate) fn for_search(self, coarse_stride: usize) -> Self {
-        let max_pixels = pyramid::MAX_SEARCH_PIXELS;
-        Self { coarse_stride: Some(coarse_stride), max_pixels, ..self }
+        Self { coarse_stride: Some(coarse_stride), ..self }
     }
 
     /// The output stride at a scale.
@@ -321,8 +335,7 @@ impl Segmenter {
         width: usize,
     ) -> Result<WholeMap> {
         let resized = picture.resized(width, height);
-        let SegmentationOptions { padding, output_stride, .. } = self.options;
-        let (network, options) = (self.model.network(), DenseOptions { padding, output_stride });
+        let (network, options) = (self.model.network(), self.dense_options());
         let window = window(&self.model);
         let mut dense = network.dense_session_with_features(options, window, [height, width])?;
         let session = &mut dense.session;
@@ -384,9 +397,24 @@ impl Segmenter {
             true => MAX_TILE_BYTES as f64 / self.tile_budget.bytes_per_pixel,
             false => f64::INFINITY,
         };
-        let max_pixels = max_pixels.min(self.max_pixels);
+        let purpose = match self.coarse_stride {
+            Some(_) => pyramid::Purpose::Search,
+            None => pyramid::Purpose::Map,
+        };
         let (window, padding) = (window(&self.model), self.options.padding);
-        pyramid::scales(width, height, pyramid::Limits { window, padding, max_pixels })
+        let limits = pyramid::Limits { window, padding, max_pixels };
+        pyramid::scales(width, height, purpose, limits)
+    }
+
+    /// The scale of a pyramid for a search at which small things are screened for: one that is
+    /// looked at everywhere, with a narrow mean over the features, so that a thing far smaller than
+    /// the network's input counts. `None` if the network reads no mean, or no scale is fine.
+    fn screening_scale(&self, scales: &[f64]) -> Option<f64> {
+        let TileBudget { has_global_context, averages, .. } = self.tile_budget;
+        let is_search = self.coarse_stride.is_some() && self.options.scales.is_empty();
+        (is_search && averages && !has_global_context)
+            .then(|| pyramid::screening_scale(scales))
+            .flatten()
     }
 
     /// Maps the photo at each scale, in ascending order, and passes each map to `visitor`. Of
@@ -406,17 +434,26 @@ impl Segmenter {
             visitor.visit(scale, level);
             return Ok(());
         }
-        let all: f64 = scales.iter().map(|scale| scale * scale).sum();
+        let mut screening = self.screening_scale(&scales);
+        let all = scales.iter().chain(&screening).map(|scale| scale * scale).sum::<f64>();
         let mut before = 0.0;
         for scale in scales {
-            let share = scale * scale / all;
-            let mut in_hundredths = |tiles: &Progress| {
+            let mut observe = |scale: f64, tiles: &Progress| {
+                let share = scale * scale / all;
                 let done = before + share * tiles.done as f64 / tiles.total.max(1) as f64;
+                if tiles.done == tiles.total {
+                    before += share;
+                }
                 observer.event(&Progress { done: (100.0 * done) as usize, total: 100 })
             };
+            if let Some(screened) = screening.take_if(|screened| *screened < scale) {
+                let look = self.screening_look(screened);
+                let mut in_hundredths = |tiles: &Progress| observe(screened, tiles);
+                visitor.screen(self.look(picture, look, &mut in_hundredths)?);
+            }
+            let mut in_hundredths = |tiles: &Progress| observe(scale, tiles);
             let level = self.scale_level(picture, scale, visitor, &mut in_hundredths)?;
             visitor.visit(scale, level);
-            before += share;
         }
         Ok(())
     }
@@ -428,14 +465,38 @@ impl Segmenter {
         visitor: &dyn ScaleVisitor,
         observer: &mut dyn Observer,
     ) -> Result<ScaleLevel> {
-        let look = Look { scale, output_stride: self.output_stride(scale), visitor };
-        let size = [picture.height(), picture.width()].map(|side| scaled_side(side, scale));
+        let dense =
+            DenseOptions { output_stride: self.output_stride(scale), ..self.dense_options() };
+        self.look(picture, Look { scale, dense, visitor }, observer)
+    }
+
+    /// The map of a picture at one scale.
+    fn look(
+        &self,
+        picture: &Picture,
+        look: Look<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<ScaleLevel> {
+        let size = [picture.height(), picture.width()].map(|side| scaled_side(side, look.scale));
         self.resized_level(picture, size, look, observer)
     }
 
     /// A look at every cell, as the options say.
     fn output_look(&self) -> Look<'static> {
-        Look { scale: 1.0, output_stride: self.options.output_stride, visitor: &EveryCell }
+        Look { scale: 1.0, dense: self.dense_options(), visitor: &EveryCell }
+    }
+
+    /// A look at every cell, in which small things count.
+    fn screening_look(&self, scale: f64) -> Look<'static> {
+        let max_mean_side = Some(SCREENING_MEAN_SIDE);
+        let dense = DenseOptions { max_mean_side, ..self.dense_options() };
+        Look { scale, dense, visitor: &EveryCell }
+    }
+
+    /// The options of a map.
+    fn dense_options(&self) -> DenseOptions {
+        let SegmentationOptions { padding, output_stride, .. } = self.options;
+        DenseOptions { output_stride, ..DenseOptions::new(padding) }
     }
 
     /// The map, over the picture, of the picture at `size`, height and width.
@@ -446,7 +507,7 @@ impl Segmenter {
         look: Look<'_>,
         observer: &mut dyn Observer,
     ) -> Result<ScaleLevel> {
-        let (dense, spans) = self.tiles(size, look.output_stride)?;
+        let (dense, spans) = self.tiles(size, look.dense)?;
         let own_size = [picture.height(), picture.width()];
         let axis = |axis: usize, field: ReceptiveField, spans: &[TileSpan]| {
             let scale = size[axis] as f64 / own_size[axis] as f64;
@@ -457,7 +518,7 @@ impl Segmenter {
             true => None,
             false => look.visitor.wanted(look.scale, &rows, &columns),
         };
-        let tiles = Tiles { dense, spans, wanted, output_stride: look.output_stride };
+        let tiles = Tiles { dense, spans, wanted, options: look.dense };
         let scores = if size == own_size || tiles.are_unwanted() {
             self.scores(picture, size, tiles, observer)?
         } else {
@@ -471,14 +532,14 @@ impl Segmenter {
     fn tiles(
         &self,
         size: [usize; 2],
-        output_stride: Option<usize>,
+        options: DenseOptions,
     ) -> Result<(DenseSession, [Vec<TileSpan>; 2])> {
         let mut max_tile = self.max_tile_side(size);
         loop {
             let tile = std::array::from_fn(|axis| {
                 tiles::tile_length(size[axis], self.tile_budget.stride[axis], max_tile)
             });
-            let dense = self.session(tile, size, output_stride)?;
+            let dense = self.session(tile, size, options)?;
             let shape = &dense.session.outputs()[0].fact.shape;
             let spans_of = |axis: usize, field| {
                 tiles::tile_spans(size[axis], tile[axis], shape[axis + 1], field)
@@ -514,12 +575,10 @@ impl Segmenter {
         &self,
         tile: [usize; 2],
         size: [usize; 2],
-        output_stride: Option<usize>,
+        options: DenseOptions,
     ) -> Result<DenseSession> {
-        let padding = self.options.padding;
         let window = window(&self.model);
-        let dense = DenseOptions { padding, output_stride };
-        let session = self.model.network().dense_session(dense, window, tile);
+        let session = self.model.network().dense_session(options, window, tile);
         let is_small = size[0] < window[0] || size[1] < window[1];
         session.map_err(|error| match error {
             lorgnette_net::Error::Memory { .. } if self.tile_budget.has_global_context => {
@@ -560,7 +619,7 @@ impl Segmenter {
         for (number, (down, across)) in
             rows.iter().flat_map(|row| columns.iter().map(move |c| (row, c))).enumerate()
         {
-            if let Some((down, across)) = tiles.crop([down, across], size) {
+            for [down, across] in tiles.crops([down, across], size) {
                 self.fit_session(&mut tiles, [down.pixels.len(), across.pixels.len()], size)?;
                 let session = &mut tiles.dense.session;
                 let pixels = session.input_mut(&input)?;
@@ -585,7 +644,7 @@ impl Segmenter {
     fn fit_session(&self, tiles: &mut Tiles, tile: [usize; 2], size: [usize; 2]) -> Result<()> {
         let shape = &tiles.dense.session.inputs()[0].fact.shape;
         if shape[1..3] != tile {
-            tiles.dense = self.session(tile, size, tiles.output_stride)?;
+            tiles.dense = self.session(tile, size, tiles.options)?;
         }
         Ok(())
     }

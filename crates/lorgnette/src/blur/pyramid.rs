@@ -14,7 +14,8 @@ use super::BlurOptions;
 use super::area::{self, Area};
 use super::mask::{Mask, dilated, erode, level};
 use crate::dense::{
-    Axis, GridSize, ScaleLevel, ScaleVisitor, SegmentationMap, WantedCells, connected,
+    Axis, GridSize, MIN_FINE_SCALE, ScaleLevel, ScaleVisitor, SegmentationMap, WantedCells,
+    connected,
 };
 use crate::picture::Picture;
 
@@ -31,6 +32,10 @@ const MIN_EXTENT_OF_SEVERAL: f32 = 0.1;
 /// somewhere in the region otherwise.
 const MIN_LONE_PEAK: f32 = 0.9;
 const MIN_SUPPORT: f32 = 0.1;
+/// Probability that is enough of one class at one scale above 1 if another above 1 has
+/// [`MIN_SUPPORT`] in the region: enlarged textures are hardly ever taken for one thing, but often
+/// for one of several.
+const MIN_FINE_PEAK: f32 = 0.15;
 /// Pixels of the scaled photo by which a region is too large that no finer scale saw.
 const EROSION: f64 = 8.0;
 /// The same for a region that finer scales saw some of, and for one over a large share of the
@@ -45,11 +50,11 @@ const WINDOW_REACH: f64 = 64.0;
 /// Share of its longer side by which what finer scales saw may grow.
 const GROWTH: f64 = 0.05;
 
-/// Scale from which only places are looked at where the next coarser one makes the classes likely.
-const MIN_FINE_SCALE: f64 = 1.0;
-/// Probability of the classes together at such places.
+/// Probability of one class from which a place is looked at at the fine scales: at the next coarser
+/// scale, and where small things were screened for.
 const MIN_LIKELY: f32 = 0.02;
-/// Distance from such a place, in pixels of the coarser scale, up to which is looked.
+const MIN_SCREENED: f32 = 0.01;
+/// Distance from such a place, in pixels of the scale below the fine ones, up to which is looked.
 const REACH: f64 = 64.0;
 
 /// The maps of a pyramid, as far as they concern some classes, on a grid over the photo.
@@ -60,8 +65,12 @@ pub(super) struct PyramidMask<'a> {
     classes: &'a [usize],
     min_peak: f32,
     min_lone_peak: f32,
+    min_fine_peak: f32,
+    min_fine_support: f32,
     min_extent: f32,
     scales: Vec<ScaleGrid>,
+    /// The probability of the classes together where small things count.
+    screened: Option<Vec<f32>>,
     /// Number of classes of the maps.
     class_count: usize,
 }
@@ -102,8 +111,14 @@ impl<'a> PyramidMask<'a> {
             0.0 => (MIN_PEAK, MIN_EXTENT),
             given => (given.max(MIN_PEAK), given),
         };
-        let min_lone_peak = peak_of_several(MIN_LONE_PEAK, classes.len()).max(min_peak);
-        let (scales, class_count) = (Vec::new(), 0);
+        let of_these = |peak| peak_of_several(peak, classes.len());
+        let min_lone_peak = of_these(MIN_LONE_PEAK).max(min_peak);
+        let min_fine_peak = match classes.len() {
+            1 => MIN_FINE_PEAK.max(options.min_probability),
+            _ => min_peak,
+        };
+        let min_fine_support = of_these(MIN_SUPPORT);
+        let (scales, screened, class_count) = (Vec::new(), None, 0);
         Self {
             width,
             height,
@@ -111,8 +126,11 @@ impl<'a> PyramidMask<'a> {
             classes,
             min_peak,
             min_lone_peak,
+            min_fine_peak,
+            min_fine_support,
             min_extent,
             scales,
+            screened,
             class_count,
         }
     }
@@ -120,12 +138,14 @@ impl<'a> PyramidMask<'a> {
     /// Adds the map of one scale.
     fn add(&mut self, scale: f64, map: &SegmentationMap) {
         self.class_count = map.classes();
-        let size = [self.grid.height, self.grid.width];
-        self.scales.push(ScaleGrid {
-            scale,
-            probabilities: map.probability_grid(self.classes, size),
-            labels: map.class_grid(self.classes, size),
-        });
+        let probabilities = self.probabilities(map);
+        let labels = map.class_grid(self.classes, [self.grid.height, self.grid.width]);
+        self.scales.push(ScaleGrid { scale, probabilities, labels });
+    }
+
+    /// The probability of the classes together at each point of the grid.
+    fn probabilities(&self, map: &SegmentationMap) -> Vec<f32> {
+        map.probability_grid(self.classes, [self.grid.height, self.grid.width])
     }
 
     /// The mask of what the scales select together.
@@ -220,9 +240,18 @@ impl<'a> PyramidMask<'a> {
             region.iter().map(|&at| scale.probabilities[at]).fold(0.0_f32, f32::max)
         };
         let own = peak(scale);
-        let mut others = self.scales.iter().filter(|other| other.scale != scale.scale);
-        own >= self.min_peak
-            && (own >= self.min_lone_peak || others.any(|other| peak(other) >= MIN_SUPPORT))
+        let support = |is_other: &dyn Fn(f64) -> bool| {
+            let others = self.scales.iter().filter(|other| other.scale != scale.scale);
+            others.filter(|other| is_other(other.scale)).map(peak).fold(0.0_f32, f32::max)
+        };
+        let is_fine = |scale: f64| scale > MIN_FINE_SCALE;
+        if !is_fine(scale.scale) {
+            return own >= self.min_peak
+                && (own >= self.min_lone_peak || support(&|_| true) >= MIN_SUPPORT);
+        }
+        own >= self.min_lone_peak
+            || own >= self.min_peak && support(&|_| true) >= self.min_fine_support
+            || own >= self.min_fine_peak && support(&is_fine) >= self.min_fine_support
     }
 
     /// True if the classes are probable in a region farther from what finer scales saw than a
@@ -299,14 +328,20 @@ impl<'a> PyramidMask<'a> {
 }
 
 impl ScaleVisitor for PyramidMask<'_> {
-    /// Fine scales take most of the time, and a thing that they would find is likely before.
+    /// Fine scales take most of the time, and a thing that they would find is likely before: the
+    /// first of them looks where the next coarser one or the screening makes the classes likely,
+    /// the next where the first does.
     fn wanted(&self, scale: f64, rows: &Axis, columns: &Axis) -> Option<WantedCells> {
         let coarser = self.scales.last().filter(|_| scale > MIN_FINE_SCALE)?;
-        let likely: Vec<u8> = coarser
-            .probabilities
-            .iter()
-            .map(|&probability| u8::from(probability >= MIN_LIKELY))
-            .collect();
+        let screened = self.screened.as_ref().filter(|_| coarser.scale <= MIN_FINE_SCALE);
+        let min_likely = peak_of_several(MIN_LIKELY, self.classes.len());
+        let min_screened = peak_of_several(MIN_SCREENED, self.classes.len());
+        let is_likely = |at: usize| {
+            coarser.probabilities[at] >= min_likely
+                || screened.is_some_and(|screened| screened[at] >= min_screened)
+        };
+        let likely: Vec<u8> =
+            (0..coarser.probabilities.len()).map(|at| u8::from(is_likely(at))).collect();
         let radius = (REACH / coarser.scale / self.grid.step).ceil() as usize;
         let near = dilated(&likely, self.grid.width, radius);
         let point =
@@ -318,6 +353,10 @@ impl ScaleVisitor for PyramidMask<'_> {
 
     fn visit(&mut self, scale: f64, level: ScaleLevel) {
         self.add(scale, &level.into_map());
+    }
+
+    fn screen(&mut self, level: ScaleLevel) {
+        self.screened = Some(self.probabilities(&level.into_map()));
     }
 }
 
@@ -367,6 +406,8 @@ fn range_of(positions: impl Iterator<Item = usize>) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
+    use lorgnette_net::ReceptiveField;
+
     use super::*;
 
     const SIDE: usize = 100;
@@ -379,14 +420,14 @@ mod tests {
         let mask = PyramidMask::new(SIDE, SIDE, &[0], &BlurOptions::default());
         let mut accepted = vec![false; SIDE * SIDE];
         for (scale, probability) in scales {
-            let points = (0..SIDE * SIDE).map(|at| probability(at % SIDE, at / SIDE));
-            let labels = vec![0; SIDE * SIDE];
-            mask.accept(
-                &ScaleGrid { scale: *scale, probabilities: points.collect(), labels },
-                &mut accepted,
-            );
+            mask.accept(&grid(*scale, probability), &mut accepted);
         }
         accepted
+    }
+
+    fn grid(scale: f64, probability: Probability<'_>) -> ScaleGrid {
+        let points = (0..SIDE * SIDE).map(|at| probability(at % SIDE, at / SIDE));
+        ScaleGrid { scale, probabilities: points.collect(), labels: vec![0; SIDE * SIDE] }
     }
 
     fn square(x: usize, y: usize, from: usize, to: usize) -> f32 {
@@ -433,11 +474,6 @@ mod tests {
     fn what_one_scale_alone_sees_must_be_surer() {
         let chance = |x, y| square(x, y, 40, 60) * 0.8;
         let mut mask = PyramidMask::new(SIDE, SIDE, &[0], &BlurOptions::default());
-        let grid = |scale, probability: Probability<'_>| ScaleGrid {
-            scale,
-            probabilities: (0..SIDE * SIDE).map(|at| probability(at % SIDE, at / SIDE)).collect(),
-            labels: vec![0; SIDE * SIDE],
-        };
         let taken = |mask: &PyramidMask<'_>| {
             let mut accepted = vec![false; SIDE * SIDE];
             mask.accept(&mask.scales[0], &mut accepted);
@@ -449,6 +485,43 @@ mod tests {
         assert!(taken(&mask) > 15);
         mask.scales = vec![grid(8.0, &|x, y| square(x, y, 40, 60)), grid(4.0, &|_, _| 0.0)];
         assert!(taken(&mask) > 15);
+    }
+
+    #[test]
+    fn enlarged_less_is_enough_at_two_scales() {
+        let thing = |x, y| square(x, y, 40, 60) * 0.3;
+        let part = |x, y| square(x, y, 45, 55) * 0.2;
+        let taken = |scales: [f64; 2], classes: &[usize]| {
+            let mut mask = PyramidMask::new(SIDE, SIDE, classes, &BlurOptions::default());
+            mask.scales = vec![grid(scales[0], &thing), grid(scales[1], &part)];
+            let mut accepted = vec![false; SIDE * SIDE];
+            mask.accept(&mask.scales[0], &mut accepted);
+            side(&accepted)
+        };
+        assert!(taken([2.26, 1.6], &[0]) > 0);
+        assert_eq!(taken([2.26, 0.8], &[0]), 0, "the other is not enlarged");
+        assert_eq!(taken([0.8, 1.6], &[0]), 0, "this one is not enlarged");
+        assert_eq!(taken([2.26, 1.6], &[0; 118]), 0, "a dog is one of many");
+    }
+
+    #[test]
+    fn fine_scales_look_where_something_is_likely() {
+        let field = ReceptiveField { stride: 4, start: 0, size: 4 };
+        let axis = Axis::new(field, SIDE / 4, 1.0, SIDE);
+        let mut mask = PyramidMask::new(SIDE, SIDE, &[0], &BlurOptions::default());
+        let looks = |mask: &PyramidMask<'_>, scale| {
+            let wanted = mask.wanted(scale, &axis, &axis);
+            wanted.map(|wanted| !wanted.is_empty())
+        };
+        let faint = |probability: f32| move |x, y| square(x, y, 40, 60) / 0.9 * probability;
+        mask.scales = vec![grid(0.8, &faint(0.015))];
+        assert_eq!((looks(&mask, 0.9), looks(&mask, 1.6)), (None, Some(false)));
+        mask.screened = Some(grid(1.1, &faint(0.015)).probabilities);
+        assert_eq!(looks(&mask, 1.6), Some(true), "small things are screened for");
+        mask.scales.push(grid(1.6, &faint(0.015)));
+        assert_eq!(looks(&mask, 2.2), Some(false), "only what the finer scale sees counts then");
+        mask.scales[1] = grid(1.6, &faint(0.03));
+        assert_eq!(looks(&mask, 2.2), Some(true));
     }
 
     #[test]

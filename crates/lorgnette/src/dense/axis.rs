@@ -35,7 +35,7 @@ impl Interpolation {
 impl Axis {
     /// The axis of a map over a photo of `length` pixels that was scaled by `scale` before the
     /// network.
-    pub(super) fn new(field: ReceptiveField, cells: usize, scale: f64, length: usize) -> Self {
+    pub(crate) fn new(field: ReceptiveField, cells: usize, scale: f64, length: usize) -> Self {
         Self {
             cells,
             stride: field.stride as f64 / scale,

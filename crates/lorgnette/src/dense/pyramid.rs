@@ -19,9 +19,23 @@ const COARSEST_SIDE: f64 = std::f64::consts::SQRT_2;
 /// The same at the smallest halving of the finest scale.
 const SMALLEST_SIDE: f64 = 1.6;
 /// Maximum pixels of a photo at one scale of a map.
-pub(super) const MAX_PIXELS: f64 = 16e6;
-/// The same where only some classes are looked for, and few places at the finest scale.
-pub(super) const MAX_SEARCH_PIXELS: f64 = 40e6;
+const MAX_PIXELS: f64 = 16e6;
+/// The same where only some classes are looked for, but for scales above 1, at which few places are
+/// looked at.
+const MAX_SEARCH_PIXELS: f64 = 40e6;
+/// Scale above which a search looks at few places.
+pub(crate) const MIN_FINE_SCALE: f64 = 1.0;
+/// From a fine scale of a search to the next, and from the one at which all is screened.
+const FINE_STEP: f64 = std::f64::consts::SQRT_2;
+
+/// The purpose of a pyramid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A map of all classes.
+    Map,
+    /// A search for some classes, at few places of the fine scales.
+    Search,
+}
 
 /// Limits of a pyramid.
 #[derive(Clone, Copy, Debug)]
@@ -29,15 +43,19 @@ pub(super) struct Limits {
     /// Height and width of the network's own input.
     pub(super) window: [usize; 2],
     pub(super) padding: MapPadding,
-    /// Maximum pixels at one scale.
+    /// Maximum pixels at one scale that the network can take.
     pub(super) max_pixels: f64,
 }
 
 /// Chooses the scales for a photo, ascending.
-pub(super) fn scales(width: usize, height: usize, limits: Limits) -> Vec<f64> {
+pub(super) fn scales(width: usize, height: usize, purpose: Purpose, limits: Limits) -> Vec<f64> {
     let (longer, shorter) = (width.max(height) as f64, width.min(height) as f64);
     let window = limits.window[0].max(limits.window[1]) as f64;
-    let finest = FINEST.min((limits.max_pixels / (longer * shorter)).sqrt());
+    let max_pixels = limits.max_pixels.min(match purpose {
+        Purpose::Map => MAX_PIXELS,
+        Purpose::Search => MAX_SEARCH_PIXELS,
+    });
+    let finest = FINEST.min((max_pixels / (longer * shorter)).sqrt());
     let coarsest = (COARSEST_SIDE * window / longer).min(finest);
     let mut scales = Vec::new();
     let mut scale = finest;
@@ -47,6 +65,12 @@ pub(super) fn scales(width: usize, height: usize, limits: Limits) -> Vec<f64> {
     }
     scales.push(coarsest);
     scales.reverse();
+    // Small things are known at more than one scale, textures by chance at one.
+    let finer = finest * FINE_STEP;
+    let fits = finer * finer * longer * shorter <= limits.max_pixels;
+    if purpose == Purpose::Search && finer > MIN_FINE_SCALE && fits {
+        scales.push(finer);
+    }
     if limits.padding == MapPadding::Valid {
         // Each window has to lie in the photo.
         scales.retain(|scale| (scale * shorter).round() >= window);
@@ -55,6 +79,13 @@ pub(super) fn scales(width: usize, height: usize, limits: Limits) -> Vec<f64> {
         }
     }
     scales
+}
+
+/// The scale, below the fine ones among `scales`, at which all of a photo is screened for what is
+/// looked at closer; `None` if there are no fine ones.
+pub(super) fn screening_scale(scales: &[f64]) -> Option<f64> {
+    let finest = scales.iter().copied().find(|&scale| scale > MIN_FINE_SCALE)?;
+    Some(finest / FINE_STEP)
 }
 
 /// The map of all scales on the grid of `rows` and `columns`: each cell has the probabilities of
@@ -81,30 +112,35 @@ mod tests {
     use super::*;
 
     fn limits(padding: MapPadding) -> Limits {
-        Limits { window: [224, 224], padding, max_pixels: MAX_SEARCH_PIXELS }
+        Limits { window: [224, 224], padding, max_pixels: f64::INFINITY }
     }
 
     #[test]
     fn a_pyramid_goes_from_the_whole_photo_to_small_things() {
         for (width, height) in [(100, 80), (500, 375), (2400, 1600), (4000, 3000), (300, 9000)] {
-            let scales = scales(width, height, limits(MapPadding::Same));
+            let scales = scales(width, height, Purpose::Search, limits(MapPadding::Same));
             let longer = width.max(height) as f64;
             assert!(scales.is_sorted() && scales[0] * longer < 320.0, "{width}: {scales:?}");
-            assert!(scales[scales.len() - 1] <= FINEST, "{scales:?}");
+            assert!(scales[scales.len() - 1] <= FINEST * FINE_STEP, "{scales:?}");
             for pair in scales.windows(2) {
                 assert!(pair[1] / pair[0] <= 2.3, "{width}: {scales:?} has a gap");
             }
             let area = (width * height) as f64;
-            assert!(scales.iter().all(|scale| area * scale * scale <= 1.01 * MAX_SEARCH_PIXELS));
+            let is_small = |scale: &f64| area * scale * scale <= 1.01 * MAX_SEARCH_PIXELS;
+            assert!(scales[..scales.len() - 1].iter().all(is_small));
+            let screening = screening_scale(&scales).unwrap();
+            assert!(screening < FINEST && is_small(&screening), "{scales:?}: {screening}");
         }
-        assert_eq!(scales(4000, 3000, limits(MapPadding::Same)).len(), 6);
+        let camera = |purpose| scales(4000, 3000, purpose, limits(MapPadding::Same));
+        assert_eq!(camera(Purpose::Search).len(), 7);
+        assert_eq!(camera(Purpose::Map).len(), 5);
     }
 
     #[test]
     fn without_padding_every_window_is_in_the_photo() {
-        let found = scales(500, 375, limits(MapPadding::Valid));
+        let found = scales(500, 375, Purpose::Map, limits(MapPadding::Valid));
         assert_eq!(found[1..], [0.8, 1.6]);
         assert!(found[0] * 375.0 >= 224.0 && found[0] < 0.64, "{found:?}");
-        assert_eq!(scales(100, 80, limits(MapPadding::Valid)), [1.0]);
+        assert_eq!(scales(100, 80, Purpose::Map, limits(MapPadding::Valid)), [1.0]);
     }
 }

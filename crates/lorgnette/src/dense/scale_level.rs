@@ -1,8 +1,9 @@
 //! The maps of single scales, and what of the next scale is looked at.
 
-use std::ops::Range;
+use std::ops::{Div, Range};
 
 use super::axis::Axis;
+use super::connected::{GridSize, connected};
 use super::scores::Scores;
 use super::segmentation_map::SegmentationMap;
 
@@ -30,6 +31,9 @@ pub(crate) trait ScaleVisitor {
 
     /// Receives the map of a scale.
     fn visit(&mut self, scale: f64, level: ScaleLevel);
+
+    /// Receives a map in which small things count, before the fine scales of a search.
+    fn screen(&mut self, _: ScaleLevel) {}
 }
 
 /// Looks at every cell, and keeps nothing.
@@ -68,29 +72,57 @@ impl WantedCells {
     }
 
     /// True if none is wanted.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         !self.is_wanted.contains(&true)
     }
 
-    /// The smallest ranges of rows and columns that hold the wanted ones among some cells; `None`
-    /// if there are none.
-    pub(super) fn bounds(
+    /// Blocks of rows and columns that together hold the wanted ones among some cells: one for each
+    /// connected group, but for those that cost no more as one block.
+    pub(super) fn blocks(
         &self,
         rows: &Range<usize>,
         columns: &Range<usize>,
-    ) -> Option<(Range<usize>, Range<usize>)> {
-        let (mut top, mut bottom) = (usize::MAX, 0);
-        let (mut left, mut right) = (usize::MAX, 0);
-        for row in rows.clone() {
-            let cells = &self.is_wanted[row * self.columns..][columns.clone()];
-            let Some(first) = cells.iter().position(|&wanted| wanted) else { continue };
-            let last = cells.iter().rposition(|&wanted| wanted).unwrap_or(first);
-            (top, bottom) = (top.min(row), row + 1);
-            left = left.min(columns.start + first);
-            right = right.max(columns.start + last + 1);
+        cost: impl Fn(&[Range<usize>; 2]) -> usize,
+    ) -> Vec<[Range<usize>; 2]> {
+        let mut is_waiting: Vec<bool> = rows
+            .clone()
+            .flat_map(|row| &self.is_wanted[row * self.columns..][columns.clone()])
+            .copied()
+            .collect();
+        let size = GridSize { columns: columns.len(), cells: is_waiting.len() };
+        let mut blocks: Vec<[Range<usize>; 2]> = Vec::new();
+        for start in 0..size.cells {
+            if !std::mem::take(&mut is_waiting[start]) {
+                continue;
+            }
+            let group = connected(vec![start], size, |at| std::mem::take(&mut is_waiting[at]));
+            let along = |from: usize, cell: fn(usize, usize) -> usize| {
+                let positions = group.iter().map(|&at| from + cell(at, size.columns));
+                positions.map(|at| at..at + 1).reduce(hull).unwrap_or_default()
+            };
+            let mut block =
+                [along(rows.start, usize::div), along(columns.start, |at, width| at % width)];
+            // A larger block may take in another one in turn.
+            while let Some(at) = blocks
+                .iter()
+                .position(|other| cost(&joined(&block, other)) <= cost(&block) + cost(other))
+            {
+                block = joined(&block, &blocks.swap_remove(at));
+            }
+            blocks.push(block);
         }
-        (top < bottom).then_some((top..bottom, left..right))
+        blocks
     }
+}
+
+/// The smallest range that holds two.
+fn hull(a: Range<usize>, b: Range<usize>) -> Range<usize> {
+    a.start.min(b.start)..a.end.max(b.end)
+}
+
+/// The smallest block that holds two.
+fn joined(a: &[Range<usize>; 2], b: &[Range<usize>; 2]) -> [Range<usize>; 2] {
+    std::array::from_fn(|axis| hull(a[axis].clone(), b[axis].clone()))
 }
 
 impl ScaleVisitor for EveryCell {
@@ -127,6 +159,34 @@ impl ScaleVisitor for MapLevels {
 
     fn visit(&mut self, _: f64, level: ScaleLevel) {
         self.levels.push(level);
+    }
+}
+
+#[cfg(test)]
+mod block_tests {
+    use super::*;
+
+    #[test]
+    fn groups_of_wanted_cells_are_blocks_of_their_own_unless_one_is_as_cheap() {
+        const SIDE: usize = 20;
+        let rows_of = |cells: &[(usize, usize)]| {
+            let is_wanted = (0..SIDE * SIDE).map(|at| cells.contains(&(at / SIDE, at % SIDE)));
+            WantedCells { columns: SIDE, is_wanted: is_wanted.collect() }
+        };
+        // Two neighbours, one three cells away, one far away, one outside of what is asked for.
+        let wanted = rows_of(&[(3, 4), (4, 4), (4, 8), (15, 15), (19, 0)]);
+        let blocks = |around: usize| {
+            let cost = |block: &[Range<usize>; 2]| {
+                block.iter().map(|range| range.len() + around).product::<usize>()
+            };
+            let mut blocks = wanted.blocks(&(1..18), &(2..20), cost);
+            blocks.sort_by_key(|[rows, _]| rows.start);
+            blocks
+        };
+        assert_eq!(blocks(0), [[3..5, 4..5], [4..5, 8..9], [15..16, 15..16]]);
+        assert_eq!(blocks(8), [[3..5, 4..9], [15..16, 15..16]]);
+        assert_eq!(blocks(1000), [[3..16, 4..16]]);
+        assert!(rows_of(&[(19, 0)]).blocks(&(0..19), &(0..20), |_| 1).is_empty());
     }
 }
 

@@ -162,7 +162,7 @@ pub(super) fn pytorch(
     network: &Network,
     input: &InputCandidate,
 ) -> Option<(Style, PreprocessRule)> {
-    /// What `torch.onnx` calls itself, with both of its exporters.
+    /// The name that both exporters of `torch.onnx` give themselves.
     const PRODUCER: &str = "pytorch";
     let producer = network.producer().filter(|producer| *producer == PRODUCER)?;
     let channels = input.shape.as_ref().and_then(|shape| shape.last().copied().flatten());
