@@ -56,8 +56,9 @@ const MAX_COARSE_SCALE: f64 = 0.75;
 /// Side of the mean over the features with which small things are screened for, in cells of the
 /// network's own stride.
 const SCREENING_MEAN_SIDE: usize = 3;
-/// Bytes of activations above which a photo is split into tiles.
-const MAX_TILE_BYTES: u64 = 768 << 20;
+/// Bytes of activations above which a photo is split into tiles. More would save little of what
+/// tiles see twice, and the system's clearing of memory takes longer than that.
+const MAX_TILE_BYTES: u64 = 448 << 20;
 /// Bytes of scores above which only each cell's best classes are stored.
 const MAX_SCORE_BYTES: u64 = 1 << 30;
 

@@ -50,10 +50,11 @@ const WINDOW_REACH: f64 = 64.0;
 /// Share of its longer side by which what finer scales saw may grow.
 const GROWTH: f64 = 0.05;
 
-/// Probability of one class from which a place is looked at at the fine scales: at the next coarser
-/// scale, and where small things were screened for.
+/// Probability of one class from which a place is looked at at the first fine scale: at the next
+/// coarser scale, and where small things were screened for. Of several classes, for one of them.
 const MIN_LIKELY: f32 = 0.02;
 const MIN_SCREENED: f32 = 0.01;
+const MIN_LIKELY_OF_SEVERAL: f32 = 0.05;
 /// Distance from such a place, in pixels of the scale below the fine ones, up to which is looked.
 const REACH: f64 = 64.0;
 
@@ -330,12 +331,19 @@ impl<'a> PyramidMask<'a> {
 impl ScaleVisitor for PyramidMask<'_> {
     /// Fine scales take most of the time, and a thing that they would find is likely before: the
     /// first of them looks where the next coarser one or the screening makes the classes likely,
-    /// the next where the first does.
+    /// the second where the first would do for it.
     fn wanted(&self, scale: f64, rows: &Axis, columns: &Axis) -> Option<WantedCells> {
         let coarser = self.scales.last().filter(|_| scale > MIN_FINE_SCALE)?;
-        let screened = self.screened.as_ref().filter(|_| coarser.scale <= MIN_FINE_SCALE);
-        let min_likely = peak_of_several(MIN_LIKELY, self.classes.len());
-        let min_screened = peak_of_several(MIN_SCREENED, self.classes.len());
+        let is_first = coarser.scale <= MIN_FINE_SCALE;
+        let screened = self.screened.as_ref().filter(|_| is_first);
+        let (min_likely, min_screened) = match self.classes.len() {
+            _ if !is_first => (self.min_fine_support, self.min_fine_support),
+            1 => (MIN_LIKELY, MIN_SCREENED),
+            count => {
+                let likely = peak_of_several(MIN_LIKELY_OF_SEVERAL, count);
+                (likely, likely)
+            }
+        };
         let is_likely = |at: usize| {
             coarser.probabilities[at] >= min_likely
                 || screened.is_some_and(|screened| screened[at] >= min_screened)
@@ -518,9 +526,9 @@ mod tests {
         assert_eq!((looks(&mask, 0.9), looks(&mask, 1.6)), (None, Some(false)));
         mask.screened = Some(grid(1.1, &faint(0.015)).probabilities);
         assert_eq!(looks(&mask, 1.6), Some(true), "small things are screened for");
-        mask.scales.push(grid(1.6, &faint(0.015)));
-        assert_eq!(looks(&mask, 2.2), Some(false), "only what the finer scale sees counts then");
-        mask.scales[1] = grid(1.6, &faint(0.03));
+        mask.scales.push(grid(1.6, &faint(0.05)));
+        assert_eq!(looks(&mask, 2.2), Some(false), "it would not do for the other");
+        mask.scales[1] = grid(1.6, &faint(0.12));
         assert_eq!(looks(&mask, 2.2), Some(true));
     }
 
