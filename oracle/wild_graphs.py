@@ -7,9 +7,7 @@ Every graph takes `photo.png` (or `photo.jpg`) the way its maker's code feeds it
 graph: its file, the photo, the labels, the answer, and the rule that tells how the graph wants its picture.
 """
 import io
-import json
 import os
-import pathlib
 import struct
 import sys
 
@@ -18,6 +16,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from wild import Cases
+
 tf1 = tf.compat.v1
 tf1.disable_control_flow_v2()
 SIDE = 32
@@ -25,22 +25,11 @@ CLASSES = 4
 VGG_MEANS = np.array([123.68, 116.779, 103.939], np.float32)
 
 
-def photo():
-    """A picture whose frame, colours and sides all differ."""
-    rows, columns = np.mgrid[0:40, 0:48]
-    picture = np.stack([rows * 5, columns * 3 + 60, (rows * columns) % 200], 2)
-    picture[:4], picture[-4:], picture[:, :5], picture[:, -5:] = (250, 20, 10), (10, 240, 30), (20, 30, 230), 128
-    return picture.astype(np.uint8)
-
-
-class Folder:
+class Folder(Cases):
     """The graphs written so far."""
 
     def __init__(self, path):
-        self.path = pathlib.Path(path)
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.cases = []
-        self.pixels = photo()
+        super().__init__(path, 40, 48)
         (self.path / 'photo.png').write_bytes(tf.io.encode_png(self.pixels).numpy())
         self.jpeg = tf.io.encode_jpeg(self.pixels, quality=95).numpy()
         (self.path / 'photo.jpg').write_bytes(self.jpeg)
@@ -67,7 +56,7 @@ class Folder:
                     session, graph.as_graph_def(), [answer.op.name]) if build.__name__ != 'training' \
                     else graph.as_graph_def()
         (self.path / f'{name}.pb').write_bytes(frozen.SerializeToString(deterministic=True))
-        self.note(name, value, rule, what, photo_file, tolerance)
+        self.note(f'{name}.pb', value, rule, what, photo_file, tolerance)
 
     def begins(self, name, begin, feed, rule, what, scale=1.0, tolerance=1e-4, **kinds):
         """Builds a graph that begins with arithmetic of its own."""
@@ -92,19 +81,6 @@ class Folder:
             tf.nn.softmax(logits(features(x, channels=x.shape[-1] or 3)), name='prob')
         (self.path / f'{name}.pb').write_bytes(graph.as_graph_def().SerializeToString(deterministic=True))
         self.cases.append({'graph': f'{name}.pb', 'refused': said})
-
-    def note(self, name, value, rule, what, photo_file, tolerance):
-        """Notes an answer."""
-        self.cases.append({
-            'graph': f'{name}.pb', 'photo': photo_file, 'what': what, 'rule': rule,
-            'answer': np.ravel(value).astype(float).tolist(), 'is_class': value.dtype.kind == 'i',
-            'tolerance': tolerance})
-        print(name, np.round(np.ravel(value), 4))
-
-    def write(self):
-        """Writes `cases.json`, one line a graph."""
-        lines = ',\n'.join(json.dumps(case) for case in self.cases)
-        (self.path / 'cases.json').write_text(f'[\n{lines}\n]\n')
 
 
 def weights(label, *shape, scale=1.0):
@@ -656,7 +632,7 @@ def maps(folder):
         tf1.disable_control_flow_v2()
         graph = convert_variables_to_constants_v2(function, lower_control_flow=lower).graph.as_graph_def()
         (folder.path / f'{name}.pb').write_bytes(graph.SerializeToString(deterministic=True))
-        folder.note(name, function(tf.constant(feed)).numpy(), rule, what, photo_file, 1e-4)
+        folder.note(f'{name}.pb', function(tf.constant(feed)).numpy(), rule, what, photo_file)
     texts = tf.TensorSpec([None], tf.string)
     pictures = tf.TensorSpec([None, None, None, 3], tf.float32)
     for lower in [True, False]:

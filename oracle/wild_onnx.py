@@ -7,8 +7,6 @@ maker's code prepares.
 `cases.json` has one entry a file, as that of wild_graphs.py. The picture is as large as the networks take it, or its
 middle is, so that nothing is resized.
 """
-import json
-import pathlib
 import sys
 
 import numpy as np
@@ -16,6 +14,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+
+from wild import Cases
 
 SIDE = 32
 # The side of Inception's central 87.5 % of the picture.
@@ -27,32 +27,21 @@ CAFFE_MEANS = np.array([103.939, 116.779, 123.68], np.float32)
 GREY = np.array([0.2989, 0.5870, 0.1140], np.float32)
 
 
-def photo():
-    """A picture whose frame, colours and sides all differ."""
-    rows, columns = np.mgrid[0:SIDE, 0:SIDE]
-    picture = np.stack([rows * 6, columns * 4 + 60, (rows * columns) % 200], 2)
-    picture[:3], picture[-3:], picture[:, :4], picture[:, -4:] = (250, 20, 10), (10, 240, 30), (20, 30, 230), 128
-    return picture.astype(np.uint8)
-
-
 def each(values):
     """One number a channel, channels first."""
     return np.asarray(values, np.float32).reshape(1, -1, 1, 1)
 
 
-class Folder:
+class Folder(Cases):
     """The files written so far."""
 
     def __init__(self, path):
-        self.path = pathlib.Path(path)
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.cases = []
-        self.pixels = photo()
+        super().__init__(path, SIDE, SIDE)
         Image.fromarray(self.pixels).save(self.path / 'photo.png')
 
     def add(self, name, feed, rule, what, begin=(), constants=(), kind=TensorProto.FLOAT, last=False, scale=1.0,
-            producer='', metadata=(), scope='features', middle='x'):
-        """One network: `begin` makes the value `middle` of `input`, then a convolution, a mean and a dense layer.
+            producer='', metadata=(), scope='features'):
+        """One network: `begin` makes the value `x` of `input`, then a convolution, a mean and a dense layer.
 
         `feed` is the prepared picture `[rows, columns, channels]`; `last` for an input with channels last.
         """
@@ -65,7 +54,7 @@ class Folder:
             **dict(constants)}
         nodes = [
             *begin,
-            helper.make_node('Conv', [middle if begin else 'input', f'{scope}/weights'], [f'{scope}/Conv2D'], strides=[2, 2]),
+            helper.make_node('Conv', ['x' if begin else 'input', f'{scope}/weights'], [f'{scope}/Conv2D'], strides=[2, 2]),
             helper.make_node('Relu', [f'{scope}/Conv2D'], [f'{scope}/Relu']),
             helper.make_node('GlobalAveragePool', [f'{scope}/Relu'], ['pool']),
             helper.make_node('Flatten', ['pool'], ['flat']),
@@ -82,15 +71,7 @@ class Folder:
         (self.path / f'{name}.onnx').write_bytes(content)
         answer, = onnxruntime.InferenceSession(content).run(None, {'input': np.ascontiguousarray(feed)})
         assert answer.max() < 0.99, (name, answer)
-        self.cases.append({
-            'graph': f'{name}.onnx', 'photo': 'photo.png', 'what': what, 'rule': rule,
-            'answer': np.ravel(answer).astype(float).tolist(), 'is_class': False, 'tolerance': 1e-4})
-        print(name, np.round(np.ravel(answer), 4))
-
-    def write(self):
-        """Writes `cases.json`, one line a file."""
-        lines = ',\n'.join(json.dumps(case) for case in self.cases)
-        (self.path / 'cases.json').write_text(f'[\n{lines}\n]\n')
+        self.note(f'{name}.onnx', answer, rule, what)
 
 
 def node(op, *inputs, to, **attributes):

@@ -418,10 +418,9 @@ impl Network {
         // Where the shape of a value depends on that of the picture, a likely one is as good.
         const LIKELY: [usize; 4] = [1, 224, 224, 3];
         let declared = signature.input.shape.as_deref().unwrap_or_default();
-        let shape = LIKELY.iter().enumerate();
-        let shape: Vec<usize> = shape
-            .map(|(axis, &likely)| declared.get(axis).copied().flatten().unwrap_or(likely))
-            .collect();
+        let shape: [usize; 4] = std::array::from_fn(|axis| {
+            declared.get(axis).copied().flatten().unwrap_or(LIKELY[axis])
+        });
         let feeds = [(signature.input.name.as_str(), shape.as_slice())];
         let graph = self.model.source.graph(&feeds, &[], &[&signature.logits])?;
         let input = node_name(&signature.input.name);

@@ -1,5 +1,6 @@
 //! Graphs and ONNX files in the forms that other people's programs leave (`oracle/wild_graphs.py`,
-//! `oracle/wild_onnx.py`), and the small inputs of `../shared/cases` that show faults, against what TensorFlow says of them.
+//! `oracle/wild_onnx.py`), and the small inputs of `../shared/cases` that show faults, against what
+//! TensorFlow and ONNX Runtime say of them.
 
 use std::path::Path;
 
@@ -76,8 +77,8 @@ fn unpacked(packed: &[u8]) -> (tempfile::TempDir, Vec<Value>) {
     (folder, cases)
 }
 
-/// The graphs of `oracle/wild_graphs.py` in a folder, and their entries: those that are run, and those
-/// that are refused.
+/// The graphs of `oracle/wild_graphs.py` in a folder, and their entries: those that are run, and
+/// those that are refused.
 fn wild_graphs() -> (tempfile::TempDir, [Vec<Value>; 2]) {
     let (folder, cases) = unpacked(include_bytes!("wild_graphs.tar.gz"));
     let (refused, run) = cases.into_iter().partition(|case| case.get("refused").is_some());

@@ -18,24 +18,13 @@ use crate::dense::{
     connected,
 };
 use crate::picture::Picture;
+use limits::{Limits, MIN_PEAK, MIN_SUPPORT};
 
 mod growth;
+mod limits;
 
 /// Maximum side of the grid on which scales are combined.
 const MAX_GRID_SIDE: usize = 1024;
-/// Minimum probability of one class at a region's surest place, and of several classes together
-/// down to which it extends, unless the options give one for both.
-const MIN_PEAK: f32 = 0.5;
-const MIN_EXTENT: f32 = 0.05;
-const MIN_EXTENT_OF_SEVERAL: f32 = 0.1;
-/// Probability of one class from which one scale alone is believed, and that another must have
-/// somewhere in the region otherwise.
-const MIN_LONE_PEAK: f32 = 0.9;
-const MIN_SUPPORT: f32 = 0.1;
-/// Probability that is enough of one class at one scale above 1 if another above 1 has
-/// [`MIN_SUPPORT`] in the region: enlarged textures are hardly ever taken for one thing, but often
-/// for one of several.
-const MIN_FINE_PEAK: f32 = 0.15;
 /// Pixels of the scaled photo by which a region is too large that no finer scale saw.
 const EROSION: f64 = 8.0;
 /// The same for a region that finer scales saw some of, and for one over a large share of the
@@ -50,12 +39,7 @@ const WINDOW_REACH: f64 = 64.0;
 /// Share of its longer side by which what finer scales saw may grow.
 const GROWTH: f64 = 0.05;
 
-/// Probability of one class from which a place is looked at at the first fine scale: at the next
-/// coarser scale, and where small things were screened for. Of several classes, for one of them.
-const MIN_LIKELY: f32 = 0.02;
-const MIN_SCREENED: f32 = 0.01;
-const MIN_LIKELY_OF_SEVERAL: f32 = 0.05;
-/// Distance from such a place, in pixels of the scale below the fine ones, up to which is looked.
+/// Distance from a likely place, in pixels of the scale below the fine ones, up to which is looked.
 const REACH: f64 = 64.0;
 
 /// The maps of a pyramid, as far as they concern some classes, on a grid over the photo.
@@ -64,11 +48,7 @@ pub(super) struct PyramidMask<'a> {
     height: usize,
     grid: Grid,
     classes: &'a [usize],
-    min_peak: f32,
-    min_lone_peak: f32,
-    min_fine_peak: f32,
-    min_fine_support: f32,
-    min_extent: f32,
+    limits: Limits,
     scales: Vec<ScaleGrid>,
     /// The probability of the classes together where small things count.
     screened: Option<Vec<f32>>,
@@ -105,35 +85,9 @@ impl<'a> PyramidMask<'a> {
         let step = (width.max(height) as f64 / MAX_GRID_SIDE as f64).max(1.0);
         let side = |length: usize| ((length as f64 / step).round() as usize).max(1);
         let grid = Grid { width: side(width), height: side(height), step };
-        let (min_peak, min_extent) = match options.min_probability {
-            0.0 if classes.len() > 1 => {
-                (peak_of_several(MIN_PEAK, classes.len()), MIN_EXTENT_OF_SEVERAL)
-            }
-            0.0 => (MIN_PEAK, MIN_EXTENT),
-            given => (given.max(MIN_PEAK), given),
-        };
-        let of_these = |peak| peak_of_several(peak, classes.len());
-        let min_lone_peak = of_these(MIN_LONE_PEAK).max(min_peak);
-        let min_fine_peak = match classes.len() {
-            1 => MIN_FINE_PEAK.max(options.min_probability),
-            _ => min_peak,
-        };
-        let min_fine_support = of_these(MIN_SUPPORT);
+        let limits = Limits::new(classes.len(), options);
         let (scales, screened, class_count) = (Vec::new(), None, 0);
-        Self {
-            width,
-            height,
-            grid,
-            classes,
-            min_peak,
-            min_lone_peak,
-            min_fine_peak,
-            min_fine_support,
-            min_extent,
-            scales,
-            screened,
-            class_count,
-        }
+        Self { width, height, grid, classes, limits, scales, screened, class_count }
     }
 
     /// Adds the map of one scale.
@@ -178,7 +132,7 @@ impl<'a> PyramidMask<'a> {
         let is_inside: Vec<u8> = scale
             .probabilities
             .iter()
-            .map(|&probability| u8::from(probability >= self.min_extent))
+            .map(|&probability| u8::from(probability >= self.limits.extent))
             .collect();
         if is_inside.iter().all(|&inside| inside == 0) {
             return;
@@ -246,13 +200,23 @@ impl<'a> PyramidMask<'a> {
             others.filter(|other| is_other(other.scale)).map(peak).fold(0.0_f32, f32::max)
         };
         let is_fine = |scale: f64| scale > MIN_FINE_SCALE;
+        let Limits { peak, lone_peak, fine_peak, fine_support, .. } = self.limits;
         if !is_fine(scale.scale) {
-            return own >= self.min_peak
-                && (own >= self.min_lone_peak || support(&|_| true) >= MIN_SUPPORT);
+            return own >= peak && (own >= lone_peak || support(&|_| true) >= MIN_SUPPORT);
         }
-        own >= self.min_lone_peak
-            || own >= self.min_peak && support(&|_| true) >= self.min_fine_support
-            || own >= self.min_fine_peak && support(&is_fine) >= self.min_fine_support
+        own >= lone_peak
+            || own >= peak && support(&|_| true) >= fine_support
+            || own >= fine_peak && support(&is_fine) >= fine_support
+    }
+
+    /// True if a finer scale than `scale` looks at a point.
+    fn is_likely(&self, scale: &ScaleGrid, at: usize) -> bool {
+        let probability = scale.probabilities[at];
+        if scale.scale > MIN_FINE_SCALE {
+            return probability >= self.limits.fine_support;
+        }
+        let screened = self.screened.as_ref().map_or(0.0, |screened| screened[at]);
+        probability >= self.limits.likely || screened >= self.limits.screened
     }
 
     /// True if the classes are probable in a region farther from what finer scales saw than a
@@ -260,7 +224,7 @@ impl<'a> PyramidMask<'a> {
     fn sees_more(&self, scale: &ScaleGrid, region: &[usize], seen_part: &[usize]) -> bool {
         let reach = (WINDOW_REACH / scale.scale / self.grid.step).ceil() as usize;
         let (columns, rows) = self.grown_box(seen_part, |_| reach);
-        let min_peak = self.min_extent.max(MIN_PEAK);
+        let min_peak = self.limits.extent.max(MIN_PEAK);
         region.iter().any(|&at| {
             let (x, y) = (at % self.grid.width, at / self.grid.width);
             scale.probabilities[at] >= min_peak && !(columns.contains(&x) && rows.contains(&y))
@@ -334,22 +298,9 @@ impl ScaleVisitor for PyramidMask<'_> {
     /// the second where the first would do for it.
     fn wanted(&self, scale: f64, rows: &Axis, columns: &Axis) -> Option<WantedCells> {
         let coarser = self.scales.last().filter(|_| scale > MIN_FINE_SCALE)?;
-        let is_first = coarser.scale <= MIN_FINE_SCALE;
-        let screened = self.screened.as_ref().filter(|_| is_first);
-        let (min_likely, min_screened) = match self.classes.len() {
-            _ if !is_first => (self.min_fine_support, self.min_fine_support),
-            1 => (MIN_LIKELY, MIN_SCREENED),
-            count => {
-                let likely = peak_of_several(MIN_LIKELY_OF_SEVERAL, count);
-                (likely, likely)
-            }
-        };
-        let is_likely = |at: usize| {
-            coarser.probabilities[at] >= min_likely
-                || screened.is_some_and(|screened| screened[at] >= min_screened)
-        };
-        let likely: Vec<u8> =
-            (0..coarser.probabilities.len()).map(|at| u8::from(is_likely(at))).collect();
+        let likely: Vec<u8> = (0..coarser.probabilities.len())
+            .map(|at| u8::from(self.is_likely(coarser, at)))
+            .collect();
         let radius = (REACH / coarser.scale / self.grid.step).ceil() as usize;
         let near = dilated(&likely, self.grid.width, radius);
         let point =
@@ -366,13 +317,6 @@ impl ScaleVisitor for PyramidMask<'_> {
     fn screen(&mut self, level: ScaleLevel) {
         self.screened = Some(self.probabilities(&level.into_map()));
     }
-}
-
-/// A minimum probability of one class as one of several classes together, which are likelier by
-/// chance: the odds grow with the root of their number.
-fn peak_of_several(peak: f32, classes: usize) -> f32 {
-    let odds = peak / (1.0 - peak) * (classes.max(1) as f32).sqrt();
-    odds / (1.0 + odds)
 }
 
 /// The points that are not 0 and farther than `radius` from one that is, or from the grid's edge.
@@ -556,13 +500,6 @@ mod tests {
         let mut large = ring(20, 22);
         mask.fill_holes(&mut large);
         assert_eq!(large, ring(20, 22));
-    }
-
-    #[test]
-    fn many_classes_must_be_surer_together() {
-        assert!((peak_of_several(0.5, 1) - 0.5).abs() < 1e-6);
-        assert!((peak_of_several(0.5, 118) - 0.916).abs() < 1e-3);
-        assert!((peak_of_several(0.9, 118) - 0.990).abs() < 1e-3);
     }
 
     #[test]
