@@ -15,6 +15,7 @@ mod quantized;
 pub use geometry::ReceptiveField;
 pub(crate) use geometry::fields;
 
+use std::collections::HashMap;
 use std::str::FromStr;
 
 use lorgnette_kernels::Padding;
@@ -37,13 +38,16 @@ pub struct DenseOptions {
     /// the side that the network was trained with, 7 for MobileNet V1. A narrower mean answers for
     /// smaller things, and less surely.
     pub max_mean_side: Option<usize>,
+    /// Maximum side of a second mean over the features, whose scores are another output. Only with
+    /// [`MapPadding::Same`], where its cells are those of the first.
+    pub second_mean_side: Option<usize>,
 }
 
 impl DenseOptions {
     /// The network's own stride and mean.
     #[must_use]
     pub const fn new(padding: MapPadding) -> Self {
-        Self { padding, output_stride: None, max_mean_side: None }
+        Self { padding, output_stride: None, max_mean_side: None, second_mean_side: None }
     }
 }
 
@@ -98,6 +102,7 @@ pub(crate) fn rewrite(
         states: vec![MapState::default(); graph.nodes().len()],
         has_global_context: false,
         averages: false,
+        second: HashMap::new(),
         out: Graph::new(),
         rewritten: Vec::with_capacity(graph.nodes().len()),
     };
@@ -107,10 +112,13 @@ pub(crate) fn rewrite(
             .map_err(|what| Error::node(&node.name, node.op.name(), what))?;
         rewriter.rewritten.push(rewritten);
     }
-    let outputs = graph.outputs().iter().map(|id| rewriter.rewritten[id.index()]).collect();
+    let mut outputs: Vec<NodeId> =
+        graph.outputs().iter().map(|id| rewriter.rewritten[id.index()]).collect();
     let input = rewriter.rewritten[start.index()];
-    rewriter.out.set_outputs(outputs);
-    let Rewriter { out: graph, has_global_context, averages, .. } = rewriter;
+    let Rewriter { out: mut graph, has_global_context, averages, second, .. } = rewriter;
+    let second = outputs.first().and_then(|scores| second.get(scores)).copied();
+    outputs.extend(second);
+    graph.set_outputs(outputs);
     Ok(DenseGraph { graph, input, has_global_context, averages })
 }
 
@@ -141,6 +149,9 @@ struct Rewriter<'a> {
     states: Vec<MapState>,
     has_global_context: bool,
     averages: bool,
+    /// For each node of `out` that depends on the mean over the features, the node that does so on
+    /// the second mean.
+    second: HashMap<NodeId, NodeId>,
     out: Graph,
     /// The rewritten form of each original node.
     rewritten: Vec<NodeId>,
@@ -162,8 +173,31 @@ impl Rewriter<'_> {
             return Ok(self.out.add(node.name.clone(), node.op.clone(), &inputs));
         }
         self.states[id.index()] = self.merge_states(node);
+        let was_collapsed = self.states[id.index()].collapsed;
         let (op, inputs) = self.rewrite_node(id, node, inputs)?;
-        Ok(self.out.add(node.name.clone(), op, &inputs))
+        let added = self.out.add(node.name.clone(), op.clone(), &inputs);
+        let is_head = self.states[id.index()].collapsed && !was_collapsed;
+        if let Some(op) = self.second_op(op, is_head, &inputs) {
+            let inputs: Vec<NodeId> =
+                inputs.iter().map(|input| *self.second.get(input).unwrap_or(input)).collect();
+            let second = self.out.add(format!("{}/second", node.name), op, &inputs);
+            self.second.insert(added, second);
+        }
+        Ok(added)
+    }
+
+    /// The operation on the second mean, or that second mean, of one that reads `inputs`; `None` if
+    /// there is none. `is_head` says that it made one position of the map and slides now.
+    fn second_op(&self, op: Op, is_head: bool, inputs: &[NodeId]) -> Option<Op> {
+        let DenseOptions { padding, second_mean_side, .. } = self.dense;
+        let side = second_mean_side.filter(|_| padding == MapPadding::Same)?;
+        match op {
+            Op::Pool(pool) if is_head && pool.kind == PoolKind::Average => {
+                let kernel = pool.kernel.map(|trained| trained.min(side.max(1)));
+                Some(Op::Pool(Pool { kernel, ..pool }))
+            }
+            op => inputs.iter().any(|input| self.second.contains_key(input)).then_some(op),
+        }
     }
 
     /// The form of a node that changes nothing.

@@ -50,26 +50,13 @@ struct Entry {
     planning: Mutex<()>,
 }
 
-impl Entry {
-    fn is_of(&self, planned: &Arc<PlannedRun>) -> bool {
-        self.planned.get().is_some_and(|own| Arc::ptr_eq(own, planned))
-    }
-}
-
-/// Activations that no session uses.
-#[derive(Debug)]
-struct Idle {
-    planned: Arc<PlannedRun>,
-    activations: Activations,
-}
-
 /// The plans of a network.
 #[derive(Debug, Default)]
 pub(crate) struct PlanCache {
     /// The most recently used one first.
     entries: Mutex<Vec<Arc<Entry>>>,
-    /// The most recently used ones first.
-    idle: Mutex<Vec<Idle>>,
+    /// Activations that no session uses, the most recently used ones first.
+    idle: Mutex<Vec<Activations>>,
 }
 
 impl PlanCache {
@@ -116,59 +103,51 @@ impl PlanCache {
             None => {
                 let (planned, planning) = (OnceLock::new(), Mutex::default());
                 entries.insert(0, Arc::new(Entry { key, planned, planning }));
-                let kept = entries.len().min(MAX_PLANS);
-                let dropped = entries.split_off(kept);
-                lock(&self.idle)
-                    .retain(|idle| !dropped.iter().any(|entry| entry.is_of(&idle.planned)));
+                entries.truncate(MAX_PLANS);
             }
         }
         entries[0].clone()
     }
 
-    /// Returns idle activations for at least `threads` threads, or new ones.
+    /// Returns idle activations for at least `threads` threads, or new ones. Those of another plan
+    /// serve if they are large enough: the system clears memory that it gives, which for photos of
+    /// ever new sizes would take as long as the network.
     ///
     /// # Errors
     /// [`Error::Memory`](crate::Error::Memory) if the system has no more.
     pub(crate) fn activations(&self, planned: &PlannedRun, threads: usize) -> Result<Activations> {
-        let mut all_idle = lock(&self.idle);
-        let fitting = all_idle.iter().position(|idle| {
-            idle.activations.is_for(&planned.plan) && idle.activations.threads() >= threads
+        let plan = &planned.plan;
+        let mut idle = lock(&self.idle);
+        let own = idle.iter().position(|idle| idle.is_for(plan) && idle.threads() >= threads);
+        let fitting = own.or_else(|| {
+            let fits = |(_, idle): &(usize, &Activations)| idle.can_serve(plan, threads);
+            let smallest =
+                idle.iter().enumerate().filter(fits).min_by_key(|(_, idle)| idle.bytes());
+            smallest.map(|(at, _)| at)
         });
-        match fitting {
-            Some(at) => Ok(all_idle.remove(at).activations),
-            None => {
-                drop(all_idle);
-                planned.plan.activations(threads).or_else(|_| {
-                    // Those of other sizes may have the room.
-                    self.release_idle();
-                    planned.plan.activations(threads)
-                })
-            }
+        if let Some(at) = fitting {
+            return Ok(idle.remove(at).serving(plan));
         }
+        drop(idle);
+        plan.activations(threads).or_else(|_| {
+            // Those of other sizes may have the room.
+            self.release_idle();
+            plan.activations(threads)
+        })
     }
 
-    /// Keeps activations for a later session: up to `max_bytes` of all plans, but always these.
-    /// Those of a plan that is cached no more are dropped.
-    pub(crate) fn keep_idle(
-        &self,
-        planned: &Arc<PlannedRun>,
-        activations: Activations,
-        max_bytes: u64,
-    ) {
-        let is_cached = lock(&self.entries).iter().any(|entry| entry.is_of(planned));
-        if !is_cached {
-            return;
-        }
+    /// Keeps activations for a later session: up to `max_bytes` of all, but always these.
+    pub(crate) fn keep_idle(&self, activations: Activations, max_bytes: u64) {
         let dropped = {
-            let mut all_idle = lock(&self.idle);
-            all_idle.insert(0, Idle { planned: planned.clone(), activations });
+            let mut idle = lock(&self.idle);
+            idle.insert(0, activations);
             let mut total = 0;
-            let kept = all_idle.iter().take_while(|idle| {
-                total += idle.activations.bytes();
+            let kept = idle.iter().take_while(|idle| {
+                total += idle.bytes();
                 total <= max_bytes
             });
             let kept = kept.count().max(1);
-            all_idle.split_off(kept)
+            idle.split_off(kept)
         };
         // Memory is unmapped after the lock is released.
         drop(dropped);
@@ -181,7 +160,7 @@ impl PlanCache {
 
     /// Bytes of activations that no session uses.
     pub(crate) fn idle_bytes(&self) -> u64 {
-        lock(&self.idle).iter().map(|idle| idle.activations.bytes()).sum()
+        lock(&self.idle).iter().map(Activations::bytes).sum()
     }
 }
 

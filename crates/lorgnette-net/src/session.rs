@@ -249,7 +249,7 @@ impl Clone for Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(activations) = self.activations.take() {
-            self.cache.keep_idle(&self.planned, activations, self.max_idle_bytes);
+            self.cache.keep_idle(activations, self.max_idle_bytes);
         }
     }
 }

@@ -102,6 +102,29 @@ fn a_narrow_mean_answers_for_a_part_of_the_window() {
 }
 
 #[test]
+fn a_second_mean_has_the_scores_of_a_narrow_one() {
+    for (name, has_mean) in [("mobilenet_v1_025", true), ("resnet_v1_50", true), ("lenet", false)] {
+        let net = zoo::find(name).unwrap();
+        let (network, size) = (network(net), [net.side + 32, net.side + 65]);
+        let second_mean_side = Some(3);
+        let (both, first) = map(&network, net, DenseOptions { second_mean_side, ..SAME }, size);
+        let (_, wide) = map(&network, net, SAME, size);
+        assert_eq!(first.to_f32(), wide.to_f32(), "{name}: the first output stays");
+        assert_eq!(both.session.outputs().len(), 1 + usize::from(has_mean), "{name}");
+        if has_mean {
+            let max_mean_side = second_mean_side;
+            let (_, narrow) = map(&network, net, DenseOptions { max_mean_side, ..SAME }, size);
+            let second = both.session.output_at(1).unwrap();
+            let off = relative_error(&narrow.to_f32(), second);
+            assert!(off <= ACTIVATION, "{name}: {off}");
+            assert_ne!(second, first.to_f32(), "{name}");
+        }
+        let (valid, _) = map(&network, net, DenseOptions { second_mean_side, ..VALID }, size);
+        assert_eq!(valid.session.outputs().len(), 1, "{name}: its cells would be others");
+    }
+}
+
+#[test]
 #[ignore = "minutes; .ci/run does it"]
 fn a_map_of_one_window_is_the_answer_of_every_network() {
     ARCHITECTURES.iter().for_each(check_network);

@@ -20,8 +20,9 @@ use crate::tensor::Tensor;
 /// A session that computes a map: scores for every position of a picture.
 #[derive(Clone, Debug)]
 pub struct DenseSession {
-    /// One input, the picture, and one output, the scores, `[1, rows, columns, classes]`; a second
-    /// one, the features, `[1, rows, columns, channels]`, if they were asked for.
+    /// One input, the picture, and one output, the scores, `[1, rows, columns, classes]`; then
+    /// those of the second mean, if it was asked for and the network reads one; last the features,
+    /// `[1, rows, columns, channels]`, if they were asked for.
     pub session: Session,
     /// The receptive fields of the map's rows.
     pub rows: ReceptiveField,

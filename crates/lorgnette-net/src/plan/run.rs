@@ -10,10 +10,14 @@ use super::step_args::{MAX_INPUTS, StepArgs};
 use super::{BufferRef, ExternalMemory, Plan, Port, Step, StepKernel};
 use crate::graph::quantized::{IntegerArgs, IntegerKernel};
 
+/// Size of activations over that of what they serve. Larger ones would be missing where they are
+/// needed, and kept for something small.
+const MAX_EXCESS: u64 = 8;
+
 /// The memory of one run: inputs, outputs and all values between them.
 #[derive(Debug)]
 pub struct Activations {
-    /// The plan that made them.
+    /// The plan that they serve.
     pub(super) plan_id: u64,
     /// Total size in bytes.
     pub(super) bytes: u64,
@@ -36,9 +40,25 @@ impl Activations {
         self.bytes
     }
 
-    /// True if `plan` made them.
+    /// True if `plan` made them, or they serve it.
     pub fn is_for(&self, plan: &Plan) -> bool {
         self.plan_id == plan.id
+    }
+
+    /// True if they are large enough for runs of `plan` on up to `threads` threads, and not far too
+    /// large. What is in them does not count: no kernel reads what none has written.
+    pub(crate) fn can_serve(&self, plan: &Plan, threads: usize) -> bool {
+        let is_whole = self.per_sample.is_empty() && plan.per_sample.is_none();
+        is_whole
+            && self.bytes <= MAX_EXCESS * plan.activation_bytes(threads) as u64
+            && self.threads >= threads
+            && self.arena.len() >= plan.arena_len
+            && self.scratch.len() >= plan.scratch_len(self.threads)
+    }
+
+    /// Returns them for runs of `plan`, which they [can serve](Self::can_serve).
+    pub(crate) fn serving(self, plan: &Plan) -> Self {
+        Self { plan_id: plan.id, ..self }
     }
 
     /// The values of an input. They have to be written before each run, since a run may reuse their
