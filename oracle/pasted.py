@@ -3,13 +3,15 @@ says in their middle, and how well outlines follow them.
 
     python3 oracle/pasted.py cut PHOTOS CUTOUTS
     python3 oracle/pasted.py show CUTOUTS WORK --lorgnette PROGRAM [--earlier PROGRAM] --ground PHOTO... [--half judge]
-        [--things SYNSET...] [--sizes 60,120,...] [--scene 4000x3000] [--every-ground] [--outlines | --blur-only] [--seed N]
+        [--things SYNSET...] [--sizes 60,120,...] [--scene 4000x3000] [--every-ground] [--known]
+        [--outlines | --blur-only | --map-only] [--seed N]
 
-`cut` needs OpenCV: it cuts the things of THINGS out of photos named SYNSET_name, as ../shared/photos has, by GrabCut from
-the boxes below, and writes SYNSET.png with an alpha channel. `show` pastes each at each size into a scene made of a ground
-photo and asks the program, and an earlier one beside it, with its default options. Constants of `blur` are to be chosen on
-the half `choose` and judged on `judge`, with other grounds and seeds. Answers are kept in WORK/answers.jsonl, so that a
-stopped run goes on.
+`cut` needs OpenCV: it cuts the things out of photos named SYNSET_name, as ../shared/photos has, by GrabCut from the boxes
+below, or from all but the border, and writes SYNSET.png with an alpha channel. `show` pastes each at each size into a scene
+made of a ground photo and asks the program, and an earlier one beside it, with its default options. Constants of `blur` are
+to be chosen on the half `choose` and judged on `judge`, with other grounds and seeds; `others` are all other cutouts.
+`--known` leaves out things that `classify` does not know alone at that size. Answers are kept in WORK/answers.jsonl, so
+that a stopped run goes on.
 
     hidden  mean share of the thing that `blur` hides          rest   mean share of everything else that it hides
     whole   things of which it hides at least 95 %             time   its mean time, of seconds
@@ -35,6 +37,8 @@ from PIL import Image
 Image.MAX_IMAGE_PIXELS = None
 # A colour that no photo has much of.
 HIDDEN = (1, 255, 3)
+# Shares of a photo between which what was cut out is taken for the thing.
+MIN_SHARE, MAX_SHARE = .1, .8
 # Synset, the name that `blur` is given, and a box around the thing as shares: left, top, right, bottom.
 THINGS = {
     'choose': {
@@ -56,8 +60,11 @@ def cut(photos, out):
     """Cuts the things out along their outlines."""
     import cv2
     out.mkdir(parents=True, exist_ok=True)
-    for synset, (_, box) in sorted({**THINGS['choose'], **THINGS['judge']}.items()):
-        picture = cv2.imread(str(next(photos.glob(f'{synset}_*'))))
+    boxes = {synset: box for half in THINGS.values() for synset, (_, box) in half.items()}
+    for photo in sorted(photos.glob('n*_*')):
+        synset = photo.name.split('_')[0]
+        box = boxes.get(synset, (.05, .05, .95, .95))
+        picture = cv2.imread(str(photo))
         height, width = picture.shape[:2]
         left, top, right, bottom = (round(share * side) for share, side in zip(box, (width, height) * 2))
         mask = np.zeros((height, width), np.uint8)
@@ -68,8 +75,11 @@ def cut(photos, out):
         inside = cv2.morphologyEx(inside, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
         inside = cv2.morphologyEx(inside, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
         _, parts, statistics, _ = cv2.connectedComponentsWithStats(inside)
-        largest = 1 + statistics[1:, cv2.CC_STAT_AREA].argmax()
-        alpha = np.where(parts == largest, 255, 0).astype(np.uint8)
+        areas = statistics[1:, cv2.CC_STAT_AREA]
+        alpha = np.where(parts == 1 + areas.argmax(), 255, 0).astype(np.uint8) if len(areas) else inside
+        if not MIN_SHARE <= (alpha > 0).mean() <= MAX_SHARE:
+            print(synset, 'has no outline')
+            continue
         Image.fromarray(np.dstack([picture[..., ::-1], alpha])).save(out / f'{synset}.png')
         print(synset, f'{(alpha > 0).mean():.0%} of the photo')
 
@@ -137,21 +147,25 @@ def overlap(found, inside):
     return float((found & inside).sum() / max(1, (found | inside).sum()))
 
 
-def ask(program, scene, path, work, thing, outlines, blur_only):
+def ask(program, scene, path, arguments, thing, outlines):
     """The program's answers about a scene."""
-    synset, name = thing
+    (synset, name), work = thing, arguments.work
     started = time.monotonic()
-    covered = hidden(program, path, work / 'out.png', name)
-    found = {
-        'time': time.monotonic() - started,
-        'hidden': float(covered[scene.inside].mean()),
-        'rest': float(covered[~scene.inside].mean()),
-    }
-    if blur_only:
+    found = {}
+    if not arguments.map_only:
+        covered = hidden(program, path, work / 'out.png', name)
+        found = {
+            'time': time.monotonic() - started,
+            'hidden': float(covered[scene.inside].mean()),
+            'rest': float(covered[~scene.inside].mean()),
+        }
+    if arguments.blur_only:
         return found
     coco = work / 'regions.json'
     options = ['--coco', coco, '--refine', 'yes'] if outlines else []
+    started = time.monotonic()
     answer = json.loads(run(program, 'map', path, '--format', 'json', *options))
+    found.setdefault('time', time.monotonic() - started)
     sides = [answer['rows'], answer['columns']]
     nearest = [np.clip(np.round((np.arange(length) + .5 - first) / answer['stride']).astype(int), 0, side - 1)
                for length, first, side in zip(scene.inside.shape, answer['first'], sides)]
@@ -166,6 +180,14 @@ def ask(program, scene, path, work, thing, outlines, blur_only):
     return found
 
 
+def things(arguments):
+    """The synsets of the half, and the name of each."""
+    named = {synset: name for half in THINGS.values() for synset, (name, _) in half.items()}
+    if arguments.half == 'others':
+        return {path.stem: path.stem for path in arguments.cutouts.glob('*.png') if path.stem not in named}
+    return {synset: named[synset] for synset in THINGS[arguments.half]}
+
+
 def show(arguments):
     arguments.work.mkdir(parents=True, exist_ok=True)
     shape = tuple(int(side) for side in arguments.scene.split('x'))
@@ -176,7 +198,7 @@ def show(arguments):
     known = {tuple(line['key']): line for line in map(json.loads, kept.read_text().splitlines())} if kept.exists() else {}
     number = 0
     for size in map(int, arguments.sizes.split(',')):
-        for synset, (name, _) in sorted(THINGS[arguments.half].items()):
+        for synset, name in sorted(things(arguments).items()):
             if arguments.things and synset not in arguments.things:
                 continue
             number += 1
@@ -191,9 +213,11 @@ def show(arguments):
                 top = json.loads(run(arguments.lorgnette, 'classify', path, '--top', 1, '--format', 'json'))['predictions'][0]
                 scene.picture.save(path, compress_level=1)
                 line = {'key': key, 'alone': top['synset'] == synset}
+                if arguments.known and not line['alone']:
+                    continue
                 for label, program in programs.items():
                     outlines = arguments.outlines and label == 'now'
-                    line[label] = ask(program, scene, path, arguments.work, (synset, name), outlines, arguments.blur_only)
+                    line[label] = ask(program, scene, path, arguments, (synset, name), outlines)
                 known[key] = line
                 with kept.open('a') as file:
                     print(json.dumps(line), file=file)
@@ -232,7 +256,7 @@ def main():
     step.add_argument('--lorgnette', required=True)
     step.add_argument('--earlier', help='a build of before, asked with its own default options')
     step.add_argument('--ground', nargs='+', required=True)
-    step.add_argument('--half', choices=list(THINGS), default='judge')
+    step.add_argument('--half', choices=[*THINGS, 'others'], default='judge')
     step.add_argument('--things', nargs='+', help='only these of the half')
     step.add_argument('--sizes', default='60,120,240,480,960,1920,3000')
     step.add_argument('--scene', default='4000x3000')
@@ -240,6 +264,8 @@ def main():
     step.add_argument('--every-ground', action='store_true', help='each thing in each ground, not in one of them')
     step.add_argument('--outlines', action='store_true')
     step.add_argument('--blur-only', action='store_true', help='ask `blur` alone')
+    step.add_argument('--map-only', action='store_true', help='ask `map` alone')
+    step.add_argument('--known', action='store_true', help='only things that `classify` knows alone at that size')
     arguments = parser.parse_args()
     if arguments.step == 'cut':
         cut(arguments.photos, arguments.cutouts)

@@ -1,8 +1,8 @@
 //! Segmentation: a classification network run fully convolutionally over a photo of any size.
 //!
 //! ```text
-//! Picture ─▶ scaled ─▶ tiles ─▶ session ─▶ scores ─▶ SegmentationMap ─▶ legend, regions, pixels
-//!            picture   tiles    net        scores   segmentation_map    region, upsample
+//! Picture ─▶ scaled ─▶ tiles ─▶ session ─▶ scores ─▶ all scales ─▶ SegmentationMap ─▶ regions, …
+//!            picture   tiles    net        scores   neighbours     segmentation_map   region
 //! ```
 //!
 //! The photo is normalised, but neither resized nor cropped, so a cell's receptive field equals the
@@ -10,6 +10,7 @@
 
 use std::ops::Range;
 
+use lorgnette_kernels::ThreadPool;
 use lorgnette_net::DenseSession;
 use lorgnette_net::scores::softmax;
 use lorgnette_net::{DenseOptions, MapPadding, ReceptiveField};
@@ -20,9 +21,10 @@ pub use self::region::{Region, RegionOptions};
 pub use self::segmentation_map::{LegendEntry, SegmentationMap};
 
 pub(crate) use self::connected::{GridSize, connected};
+use self::neighbours::NeighbouringScales;
 pub(crate) use self::pyramid::MIN_FINE_SCALE;
 pub(crate) use self::refine::{Window, WindowGrid};
-use self::scale_level::{EveryCell, MapLevels};
+use self::scale_level::{EveryCell, EveryLevel};
 pub(crate) use self::scale_level::{ScaleLevel, ScaleVisitor, WantedCells};
 use self::scores::Scores;
 use self::tiles::{CropAxis, TileSpan};
@@ -38,6 +40,7 @@ use crate::scores::check_finite;
 mod axis;
 mod coco;
 mod connected;
+mod neighbours;
 mod pyramid;
 mod refine;
 mod refined;
@@ -56,6 +59,8 @@ const MAX_COARSE_SCALE: f64 = 0.75;
 /// Side of the mean over the features with which small things are screened for, in cells of the
 /// network's own stride.
 const SCREENING_MEAN_SIDE: usize = 3;
+/// The same of the second mean at the finest scale of a map.
+const SECOND_MEAN_SIDE: usize = 5;
 /// Bytes of activations above which a photo is split into tiles. More would save little of what
 /// tiles see twice, and the system's clearing of memory takes longer than that.
 const MAX_TILE_BYTES: u64 = 448 << 20;
@@ -72,7 +77,8 @@ pub struct SegmentationOptions {
     pub output_stride: Option<usize>,
     /// Scale factors of the photo, each above 0. Probabilities at several scales are averaged on
     /// the grid of the largest. If there are none, a pyramid of scales is chosen by the photo's
-    /// size, and each cell has the probabilities of the scale that is surest there.
+    /// size, and each cell has the mean probabilities of those three neighbouring scales that are
+    /// surest there, and less sure around.
     pub scales: Vec<f64>,
     /// Maximum side of a tile, in pixels of the scaled photo; default: by the memory limit.
     pub tile: Option<usize>,
@@ -284,19 +290,14 @@ impl Segmenter {
         observer: &mut dyn Observer,
     ) -> Result<SegmentationMap> {
         let is_pyramid = self.options.scales.is_empty();
-        let mut levels = MapLevels::new(is_pyramid);
-        self.visit_scales(picture, observer, &mut levels)?;
-        let mut scale_levels = levels.into_levels();
-        let largest = (0..scale_levels.len())
-            .max_by_key(|&at| scale_levels[at].scores.cells())
-            .expect("there is a scale");
-        let ScaleLevel { rows, columns, .. } = scale_levels[largest];
-        let scores = if scale_levels.len() == 1 {
-            scale_levels.remove(0).scores
-        } else if is_pyramid {
-            pyramid::surest(&scale_levels, &rows, &columns)?
+        let ScaleLevel { rows, columns, scores, .. } = if is_pyramid {
+            let mut scales = NeighbouringScales::new(self.pool(), self.half_window());
+            self.visit_scales(picture, observer, &mut scales)?;
+            scales.into_level()?
         } else {
-            average_scales(&scale_levels, &rows, &columns)?
+            let mut scales = EveryLevel(Vec::new());
+            self.visit_scales(picture, observer, &mut scales)?;
+            average_scales(scales.0, self.pool())?
         };
         let unknown_below =
             self.options.unknown_below.unwrap_or(if is_pyramid { UNKNOWN_BELOW } else { 0.0 });
@@ -318,7 +319,7 @@ impl Segmenter {
         height: usize,
         width: usize,
     ) -> Result<SegmentationMap> {
-        let ScaleLevel { rows, columns, scores } =
+        let ScaleLevel { rows, columns, scores, .. } =
             self.resized_level(picture, [height, width], self.output_look(), &mut ())?;
         Ok(SegmentationMap::new(rows, columns, scores))
     }
@@ -335,17 +336,15 @@ impl Segmenter {
         height: usize,
         width: usize,
     ) -> Result<WholeMap> {
-        let resized = picture.resized(width, height);
+        let resized = picture.resized(width, height, self.pool());
         let (network, options) = (self.model.network(), self.dense_options());
         let window = window(&self.model);
         let mut dense = network.dense_session_with_features(options, window, [height, width])?;
         let session = &mut dense.session;
         let input = session.inputs()[0].name.clone();
-        Unresized::new(self.model.preprocess(), &resized).tile(
-            0..height,
-            0..width,
-            session.input_mut(&input)?,
-        );
+        let unresized = Unresized::new(self.model.preprocess(), &resized);
+        let pixels = session.input_mut(&input)?;
+        unresized.tile_on(self.pool(), [&(0..height), &(0..width)], pixels);
         session.run()?;
         let shape = session.outputs()[0].fact.shape.clone();
         let [_, rows, columns, classes] = shape[..] else {
@@ -353,9 +352,10 @@ impl Segmenter {
         };
         let values = session.output_at(0)?;
         let mut scores = Scores::new(rows * columns, classes, MAX_SCORE_BYTES)?;
-        for (cell, logits) in values.chunks_exact(classes).enumerate() {
-            scores.set(cell, logits);
-        }
+        scores.fill(self.pool(), |cell, logits| {
+            logits.copy_from_slice(&values[cell * classes..][..classes]);
+            true
+        });
         let probabilities = softmax(&features(&[classes], values));
         let features = match session.outputs().get(1) {
             Some(port) => Some(features(&port.fact.shape, session.output_at(1)?)),
@@ -418,6 +418,18 @@ impl Segmenter {
             .flatten()
     }
 
+    /// The side of a second mean over the features at a scale: at the finest of a pyramid, where it
+    /// knows what would be large enough for the network only at a finer one.
+    fn second_mean_side(&self, scale: f64, picture: &Picture) -> Option<usize> {
+        let TileBudget { has_global_context, averages, .. } = self.tile_budget;
+        let is_map = self.coarse_stride.is_none() && self.options.scales.is_empty();
+        let is_finest = || match self.scales(picture.width(), picture.height())[..] {
+            [.., before, finest] => scale == finest && before < finest,
+            _ => false,
+        };
+        (is_map && averages && !has_global_context && is_finest()).then_some(SECOND_MEAN_SIDE)
+    }
+
     /// Maps the photo at each scale, in ascending order, and passes each map to `visitor`. Of
     /// several scales, progress is in hundredths of all pixels.
     ///
@@ -466,8 +478,11 @@ impl Segmenter {
         visitor: &dyn ScaleVisitor,
         observer: &mut dyn Observer,
     ) -> Result<ScaleLevel> {
-        let dense =
-            DenseOptions { output_stride: self.output_stride(scale), ..self.dense_options() };
+        let dense = DenseOptions {
+            output_stride: self.output_stride(scale),
+            second_mean_side: self.second_mean_side(scale, picture),
+            ..self.dense_options()
+        };
         self.look(picture, Look { scale, dense, visitor }, observer)
     }
 
@@ -492,6 +507,18 @@ impl Segmenter {
         let max_mean_side = Some(SCREENING_MEAN_SIDE);
         let dense = DenseOptions { max_mean_side, ..self.dense_options() };
         Look { scale, dense, visitor: &EveryCell }
+    }
+
+    fn pool(&self) -> &ThreadPool {
+        &self.model.network().run_options().pool
+    }
+
+    /// Half a window of the network in cells, vertically and horizontally.
+    fn half_window(&self) -> [usize; 2] {
+        let window = window(&self.model);
+        std::array::from_fn(|axis| {
+            (window[axis] as f64 / self.tile_budget.stride[axis] as f64 / 2.0).round() as usize
+        })
     }
 
     /// The options of a map.
@@ -520,12 +547,14 @@ impl Segmenter {
             false => look.visitor.wanted(look.scale, &rows, &columns),
         };
         let tiles = Tiles { dense, spans, wanted, options: look.dense };
-        let scores = if size == own_size || tiles.are_unwanted() {
+        let [scores, second] = if size == own_size || tiles.are_unwanted() {
             self.scores(picture, size, tiles, observer)?
         } else {
-            self.scores(&picture.resized(size[1], size[0]), size, tiles, observer)?
+            let resized = picture.resized(size[1], size[0], self.pool());
+            self.scores(&resized, size, tiles, observer)?
         };
-        Ok(ScaleLevel { rows, columns, scores })
+        let scores = scores.ok_or_else(|| self.model.no_class_scores_error())?;
+        Ok(ScaleLevel { rows, columns, scores, second })
     }
 
     /// The session for the tiles of a picture of `size`, and the tiles' spans, vertical and
@@ -599,22 +628,23 @@ impl Segmenter {
     }
 
     /// Runs the session over every tile of a picture of `size`, or what is wanted of it, and
-    /// collects the scores.
+    /// collects the scores, and those of the second mean if there is one.
     fn scores(
         &self,
         picture: &Picture,
         size: [usize; 2],
         mut tiles: Tiles,
         observer: &mut dyn Observer,
-    ) -> Result<Scores> {
+    ) -> Result<[Option<Scores>; 2]> {
         let unresized = Unresized::new(self.model.preprocess(), picture);
         let last = |spans: &[TileSpan]| spans.last().map_or(0, |span| span.cells.end);
         let [rows, columns] = std::mem::take(&mut tiles.spans);
-        let ports = tiles.dense.session.outputs();
-        let (logits, classes) = (ports[0].name.clone(), ports[0].fact.shape[3]);
-        let input = tiles.dense.session.inputs()[0].name.clone();
+        let outputs = tiles.dense.session.outputs();
+        let (logits, classes) = (outputs[0].name.clone(), outputs[0].fact.shape[3]);
+        let (count, input) = (outputs.len(), tiles.dense.session.inputs()[0].name.clone());
         let width = last(&columns);
-        let mut scores = Scores::new(last(&rows) * width, classes, MAX_SCORE_BYTES)?;
+        let new = || Scores::new(last(&rows) * width, classes, MAX_SCORE_BYTES);
+        let mut scores = [Some(new()?), (count > 1).then(new).transpose()?];
         let total = rows.len() * columns.len();
         report(observer, &Progress { done: 0, total })?;
         for (number, (down, across)) in
@@ -624,16 +654,21 @@ impl Segmenter {
                 self.fit_session(&mut tiles, [down.pixels.len(), across.pixels.len()], size)?;
                 let session = &mut tiles.dense.session;
                 let pixels = session.input_mut(&input)?;
-                unresized.tile(down.pixels.clone(), across.pixels.clone(), pixels);
+                unresized.tile_on(self.pool(), [&down.pixels, &across.pixels], pixels);
                 session.run()?;
                 let tile_columns = session.outputs()[0].fact.shape[2];
-                let values = session.output_at(0)?;
-                check_finite(self.model.name(), &logits, values, true)?;
-                for (row, column) in
-                    down.cells.clone().flat_map(|row| across.cells.clone().map(move |c| (row, c)))
-                {
-                    let at = (row - down.first) * tile_columns + (column - across.first);
-                    scores.set(row * width + column, &values[at * classes..][..classes]);
+                for (output, scores) in scores.iter_mut().flatten().enumerate() {
+                    let values = session.output_at(output)?;
+                    check_finite(self.model.name(), &logits, values, true)?;
+                    scores.fill(self.pool(), |cell, logits| {
+                        let (row, column) = (cell / width, cell % width);
+                        let is_inside = down.cells.contains(&row) && across.cells.contains(&column);
+                        if is_inside {
+                            let at = (row - down.first) * tile_columns + column - across.first;
+                            logits.copy_from_slice(&values[at * classes..][..classes]);
+                        }
+                        is_inside
+                    });
                 }
             }
             report(observer, &Progress { done: number + 1, total })?;
@@ -662,15 +697,20 @@ fn scaled_side(side: usize, scale: f64) -> usize {
     (side as f64 * scale).round().max(1.0) as usize
 }
 
-/// Mean probabilities of several maps on one grid, as logarithms.
-fn average_scales(scale_levels: &[ScaleLevel], rows: &Axis, columns: &Axis) -> Result<Scores> {
+/// Mean probabilities of several maps, as logarithms, on the grid of that with the most cells. A
+/// single map stays as it is.
+fn average_scales(mut scale_levels: Vec<ScaleLevel>, pool: &ThreadPool) -> Result<ScaleLevel> {
+    if scale_levels.len() == 1 {
+        return Ok(scale_levels.remove(0));
+    }
+    let largest = scale_levels.iter().max_by_key(|level| level.scores.cells());
+    let ScaleLevel { rows, columns, .. } = *largest.expect("there is a scale");
     let classes = scale_levels[0].scores.classes();
     let mut scores = Scores::new(rows.cells * columns.cells, classes, MAX_SCORE_BYTES)?;
-    let mut sums = vec![0.0; classes];
-    for cell in 0..rows.cells * columns.cells {
+    scores.fill(pool, |cell, sums| {
         sums.fill(0.0);
         let (y, x) = (rows.centre(cell / columns.cells), columns.centre(cell % columns.cells));
-        for scale_level in scale_levels {
+        for scale_level in &scale_levels {
             let (down, across) =
                 (scale_level.rows.interpolate_at(y), scale_level.columns.interpolate_at(x));
             for (row, share) in [(down.low, 1.0 - down.weight), (down.high, down.weight)] {
@@ -678,16 +718,13 @@ fn average_scales(scale_levels: &[ScaleLevel], rows: &Axis, columns: &Axis) -> R
                     [(across.low, 1.0 - across.weight), (across.high, across.weight)]
                 {
                     let weight = share * tile / scale_levels.len() as f32;
-                    scale_level.scores.add_probabilities(
-                        row * scale_level.columns.cells + column,
-                        weight,
-                        &mut sums,
-                    );
+                    let at = row * scale_level.columns.cells + column;
+                    scale_level.scores.add_probabilities(at, weight, sums);
                 }
             }
         }
         sums.iter_mut().for_each(|sum| *sum = sum.ln());
-        scores.set(cell, &sums);
-    }
-    Ok(scores)
+        true
+    });
+    Ok(ScaleLevel { rows, columns, scores, second: None })
 }

@@ -17,6 +17,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use lorgnette_kernels::ThreadPool;
+
 /// Maximum number of items that a worker runs ahead of the next result.
 const MAX_AHEAD: usize = 4;
 
@@ -49,6 +51,18 @@ impl WorkSplit {
         }
         (0..self.workers).map(|_| with_threads(shared, self.threads)).collect()
     }
+}
+
+/// Calls `work` with the number of each of `parts` and the part itself, on the threads of `pool`.
+pub(crate) fn for_each_part<T: Send>(
+    pool: &ThreadPool,
+    parts: impl Iterator<Item = T>,
+    work: impl Fn(usize, &mut T) + Sync,
+) {
+    let parts: Vec<Mutex<T>> = parts.map(Mutex::new).collect();
+    pool.run(parts.len(), &|_, number| {
+        work(number, &mut parts[number].lock().unwrap_or_else(PoisonError::into_inner));
+    });
 }
 
 /// An item's index with its result, or the panic of its worker.

@@ -21,6 +21,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use lorgnette_kernels::ThreadPool;
 use lorgnette_net::memory::Reservation;
 
 pub use self::error::PictureError;
@@ -219,9 +220,9 @@ impl Picture {
     }
 
     /// Returns the picture stretched to a width and height, each at least one pixel; low-pass
-    /// filtered where it shrinks.
-    pub(crate) fn resized(&self, width: usize, height: usize) -> Self {
-        scale::resized(self, width.max(1), height.max(1))
+    /// filtered where it shrinks. The rows are distributed among the threads of `pool`.
+    pub(crate) fn resized(&self, width: usize, height: usize, pool: &ThreadPool) -> Self {
+        scale::resized(self, width.max(1), height.max(1), pool)
     }
 
     /// Writes the picture at eight bits, as PNG or JPEG by the extension of `path` (`.png`, `.jpg`,

@@ -96,7 +96,8 @@ pub(crate) struct MapArguments {
     output_stride: Option<usize>,
 
     /// Scale the photo by this factor first; several, separated by commas, are averaged. 1 is
-    /// TensorFlow's map of the photo as it is [default: a pyramid of scales, the surest counts]
+    /// TensorFlow's map of the photo as it is [default: a pyramid of scales, of which the surest
+    /// neighbours count]
     #[arg(long, value_name = "S", value_delimiter = ',', value_parser = scale)]
     scale: Vec<f64>,
 

@@ -6,27 +6,22 @@
 
 use lorgnette_net::MapPadding;
 
-use super::axis::Axis;
-use super::scores::Scores;
-use super::{MAX_SCORE_BYTES, ScaleLevel};
-use crate::error::Result;
-
 /// The finest scale: a thing of 120 pixels becomes 192 pixels long.
 const FINEST: f64 = 1.6;
 /// Side of the photo at the coarsest scale, over the input's. At 1, the one answer for the whole
 /// photo would cover all of it.
 const COARSEST_SIDE: f64 = std::f64::consts::SQRT_2;
-/// The same at the smallest halving of the finest scale.
+/// The same at the smallest division of the finest scale.
 const SMALLEST_SIDE: f64 = 1.6;
-/// Maximum pixels of a photo at one scale of a map.
-const MAX_PIXELS: f64 = 16e6;
-/// The same where only some classes are looked for, but for scales above 1, at which few places are
-/// looked at.
-const MAX_SEARCH_PIXELS: f64 = 40e6;
+/// Maximum pixels of a photo at one scale, but for the second fine one of a search, at which few
+/// places are looked at.
+const MAX_PIXELS: f64 = 40e6;
+/// From a scale to the next of a map, and of the fine ones of a search.
+const STEP: f64 = std::f64::consts::SQRT_2;
+/// The same for the other scales of a search.
+const SEARCH_STEP: f64 = 2.0;
 /// Scale above which a search looks at few places.
 pub(crate) const MIN_FINE_SCALE: f64 = 1.0;
-/// From a fine scale of a search to the next, and from the one at which all is screened.
-const FINE_STEP: f64 = std::f64::consts::SQRT_2;
 
 /// The purpose of a pyramid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,22 +46,23 @@ pub(super) struct Limits {
 pub(super) fn scales(width: usize, height: usize, purpose: Purpose, limits: Limits) -> Vec<f64> {
     let (longer, shorter) = (width.max(height) as f64, width.min(height) as f64);
     let window = limits.window[0].max(limits.window[1]) as f64;
-    let max_pixels = limits.max_pixels.min(match purpose {
-        Purpose::Map => MAX_PIXELS,
-        Purpose::Search => MAX_SEARCH_PIXELS,
-    });
+    let max_pixels = limits.max_pixels.min(MAX_PIXELS);
     let finest = FINEST.min((max_pixels / (longer * shorter)).sqrt());
     let coarsest = (COARSEST_SIDE * window / longer).min(finest);
+    let step = match purpose {
+        Purpose::Map => STEP,
+        Purpose::Search => SEARCH_STEP,
+    };
     let mut scales = Vec::new();
     let mut scale = finest;
     while scale * longer >= SMALLEST_SIDE * window && scale > 1.05 * coarsest {
         scales.push(scale);
-        scale /= 2.0;
+        scale /= step;
     }
     scales.push(coarsest);
     scales.reverse();
     // Small things are known at more than one scale, textures by chance at one.
-    let finer = finest * FINE_STEP;
+    let finer = finest * STEP;
     let fits = finer * finer * longer * shorter <= limits.max_pixels;
     if purpose == Purpose::Search && finer > MIN_FINE_SCALE && fits {
         scales.push(finer);
@@ -85,26 +81,7 @@ pub(super) fn scales(width: usize, height: usize, purpose: Purpose, limits: Limi
 /// looked at closer; `None` if there are no fine ones.
 pub(super) fn screening_scale(scales: &[f64]) -> Option<f64> {
     let finest = scales.iter().copied().find(|&scale| scale > MIN_FINE_SCALE)?;
-    Some(finest / FINE_STEP)
-}
-
-/// The map of all scales on the grid of `rows` and `columns`: each cell has the probabilities of
-/// the scale that is surest of its best class there, as logarithms.
-pub(super) fn surest(levels: &[ScaleLevel], rows: &Axis, columns: &Axis) -> Result<Scores> {
-    let classes = levels[0].scores.classes();
-    let mut scores = Scores::new(rows.cells * columns.cells, classes, MAX_SCORE_BYTES)?;
-    let mut logits = vec![0.0; classes];
-    for cell in 0..rows.cells * columns.cells {
-        let (y, x) = (rows.centre(cell / columns.cells), columns.centre(cell % columns.cells));
-        let places = levels.iter().map(|level| (level, level.nearest(y, x)));
-        let best = places.max_by(|(a, at_a), (b, at_b)| {
-            a.scores.best_probability(*at_a).total_cmp(&b.scores.best_probability(*at_b))
-        });
-        let (level, at) = best.expect("a pyramid has a scale");
-        level.scores.copy_log_probabilities(at, &mut logits);
-        scores.set(cell, &logits);
-    }
-    Ok(scores)
+    Some(finest / STEP)
 }
 
 #[cfg(test)]
@@ -121,25 +98,25 @@ mod tests {
             let scales = scales(width, height, Purpose::Search, limits(MapPadding::Same));
             let longer = width.max(height) as f64;
             assert!(scales.is_sorted() && scales[0] * longer < 320.0, "{width}: {scales:?}");
-            assert!(scales[scales.len() - 1] <= FINEST * FINE_STEP, "{scales:?}");
+            assert!(scales[scales.len() - 1] <= FINEST * STEP, "{scales:?}");
             for pair in scales.windows(2) {
                 assert!(pair[1] / pair[0] <= 2.3, "{width}: {scales:?} has a gap");
             }
             let area = (width * height) as f64;
-            let is_small = |scale: &f64| area * scale * scale <= 1.01 * MAX_SEARCH_PIXELS;
+            let is_small = |scale: &f64| area * scale * scale <= 1.01 * MAX_PIXELS;
             assert!(scales[..scales.len() - 1].iter().all(is_small));
             let screening = screening_scale(&scales).unwrap();
             assert!(screening < FINEST && is_small(&screening), "{scales:?}: {screening}");
         }
         let camera = |purpose| scales(4000, 3000, purpose, limits(MapPadding::Same));
         assert_eq!(camera(Purpose::Search).len(), 7);
-        assert_eq!(camera(Purpose::Map).len(), 5);
+        assert_eq!(camera(Purpose::Map).len(), 10);
     }
 
     #[test]
     fn without_padding_every_window_is_in_the_photo() {
         let found = scales(500, 375, Purpose::Map, limits(MapPadding::Valid));
-        assert_eq!(found[1..], [0.8, 1.6]);
+        assert!((found[1] - 0.8).abs() < 1e-9 && found[2..] == [1.6 / STEP, 1.6], "{found:?}");
         assert!(found[0] * 375.0 >= 224.0 && found[0] < 0.64, "{found:?}");
         assert_eq!(scales(100, 80, Purpose::Map, limits(MapPadding::Valid)), [1.0]);
     }

@@ -7,14 +7,13 @@ use super::connected::{GridSize, connected};
 use super::scores::Scores;
 use super::segmentation_map::SegmentationMap;
 
-/// Probability of a cell's best class from which finer scales do not look there.
-const SURE: f32 = 0.9;
-
 /// A photo's map at one scale.
 pub(crate) struct ScaleLevel {
     pub(super) rows: Axis,
     pub(super) columns: Axis,
     pub(super) scores: Scores,
+    /// Those by the second mean over the features, if there is one.
+    pub(super) second: Option<Scores>,
 }
 
 /// The cells of a map that are looked at.
@@ -39,17 +38,19 @@ pub(crate) trait ScaleVisitor {
 /// Looks at every cell, and keeps nothing.
 pub(super) struct EveryCell;
 
-/// The levels of a map.
-pub(super) struct MapLevels {
-    levels: Vec<ScaleLevel>,
-    /// Whether the surest scale counts, so that the finest need not look where another is sure.
-    is_pyramid: bool,
-}
+/// Looks at every cell of every scale, and keeps the maps.
+pub(super) struct EveryLevel(pub(super) Vec<ScaleLevel>);
 
 impl ScaleLevel {
     /// The level as a map.
     pub(crate) fn into_map(self) -> SegmentationMap {
         SegmentationMap::new(self.rows, self.columns, self.scores)
+    }
+
+    /// The middle of a cell: down and across in pixels of the photo.
+    pub(super) fn centre(&self, cell: usize) -> [f64; 2] {
+        let (row, column) = (cell / self.columns.cells, cell % self.columns.cells);
+        [self.rows.centre(row), self.columns.centre(column)]
     }
 
     /// The cell nearest to a position in the photo.
@@ -133,32 +134,13 @@ impl ScaleVisitor for EveryCell {
     fn visit(&mut self, _: f64, _: ScaleLevel) {}
 }
 
-impl MapLevels {
-    pub(super) fn new(is_pyramid: bool) -> Self {
-        Self { levels: Vec::new(), is_pyramid }
-    }
-
-    pub(super) fn into_levels(self) -> Vec<ScaleLevel> {
-        self.levels
-    }
-}
-
-impl ScaleVisitor for MapLevels {
-    fn wanted(&self, _: f64, rows: &Axis, columns: &Axis) -> Option<WantedCells> {
-        if !self.is_pyramid || self.levels.len() < 2 {
-            return None;
-        }
-        let surest = |y: f64, x: f64| {
-            let levels = self.levels.iter();
-            levels
-                .map(|level| level.scores.best_probability(level.nearest(y, x)))
-                .fold(0.0, f32::max)
-        };
-        Some(WantedCells::new(rows, columns, |y, x| surest(y, x) < SURE))
+impl ScaleVisitor for EveryLevel {
+    fn wanted(&self, _: f64, _: &Axis, _: &Axis) -> Option<WantedCells> {
+        None
     }
 
     fn visit(&mut self, _: f64, level: ScaleLevel) {
-        self.levels.push(level);
+        self.0.push(level);
     }
 }
 

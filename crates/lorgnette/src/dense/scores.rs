@@ -1,14 +1,19 @@
 //! Scores of each cell: of every class, or of the best classes where all would take too much
 //! memory.
 
+use bytemuck::allocation::try_zeroed_vec;
+use lorgnette_kernels::ThreadPool;
 use lorgnette_net::scores::{Ranked, top_k_into};
 
 use crate::error::{Error, Result};
+use crate::parallel::for_each_part;
 
 /// Number of best classes per cell that are listed when all scores are stored.
 const TOP_K_WITH_ALL: usize = 8;
 /// Number of best classes per cell that are stored when not all are.
 const TOP_K_ALONE: usize = 16;
+/// Cells that a thread stores at a time.
+pub(super) const BAND_CELLS: usize = 256;
 
 /// A class and its logit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,7 +47,7 @@ impl Scores {
         let stores_all = bytes <= limit;
         let k = if stores_all { TOP_K_WITH_ALL } else { TOP_K_ALONE }.min(classes);
         let none = ClassScore { class: 0, logit: f32::NEG_INFINITY };
-        let all = stores_all.then(|| try_filled(cells * classes, 0.0)).transpose()?;
+        let all = stores_all.then(|| try_zeroed(cells * classes)).transpose()?;
         Ok(Self {
             classes,
             k,
@@ -52,18 +57,38 @@ impl Scores {
         })
     }
 
-    /// Stores a cell's scores, one for each class.
-    pub(super) fn set(&mut self, cell: usize, logits: &[f32]) {
-        let mut ranked = [Ranked::default(); TOP_K_ALONE];
-        top_k_into(logits, &mut ranked[..self.k]);
-        let best = &mut self.best[cell * self.k..][..self.k];
-        for (score, Ranked { index, score: logit }) in best.iter_mut().zip(ranked) {
-            *score = ClassScore { class: index as u32, logit };
-        }
-        self.log_sum_exp[cell] = log_sum_exp(logits);
-        if let Some(all) = &mut self.all {
-            all[cell * self.classes..][..self.classes].copy_from_slice(logits);
-        }
+    /// Stores the scores of each cell for which `compute` returns true; it writes one for each
+    /// class. The cells are distributed among the threads of `pool`.
+    pub(super) fn fill(
+        &mut self,
+        pool: &ThreadPool,
+        compute: impl Fn(usize, &mut [f32]) -> bool + Sync,
+    ) {
+        let (classes, k) = (self.classes, self.k);
+        let mut all = self.all.as_mut().map(|all| all.chunks_mut(BAND_CELLS * classes));
+        let bands =
+            self.best.chunks_mut(BAND_CELLS * k).zip(self.log_sum_exp.chunks_mut(BAND_CELLS)).map(
+                |(best, log_sum_exp)| (best, log_sum_exp, all.as_mut().and_then(Iterator::next)),
+            );
+        for_each_part(pool, bands, |band, (best, log_sum_exps, all)| {
+            let mut logits = vec![0.0; classes];
+            for (at, log_sum_exp_of) in log_sum_exps.iter_mut().enumerate() {
+                if !compute(band * BAND_CELLS + at, &mut logits) {
+                    continue;
+                }
+                let mut ranked = [Ranked::default(); TOP_K_ALONE];
+                top_k_into(&logits, &mut ranked[..k]);
+                for (score, Ranked { index, score: logit }) in
+                    best[at * k..].iter_mut().zip(&ranked[..k])
+                {
+                    *score = ClassScore { class: *index as u32, logit: *logit };
+                }
+                *log_sum_exp_of = log_sum_exp(&logits);
+                if let Some(all) = all {
+                    all[at * classes..][..classes].copy_from_slice(&logits);
+                }
+            }
+        });
     }
 
     pub(super) fn classes(&self) -> usize {
@@ -103,24 +128,20 @@ impl Scores {
         (self.logit(cell, class) - self.log_sum_exp[cell]).exp()
     }
 
+    /// True if a cell has scores.
+    pub(super) fn is_set(&self, cell: usize) -> bool {
+        self.log_sum_exp[cell] < f32::INFINITY
+    }
+
     /// The probability of a cell's best class.
     pub(super) fn best_probability(&self, cell: usize) -> f32 {
         (self.best(cell)[0].logit - self.log_sum_exp[cell]).exp()
     }
 
-    /// Copies the logarithms of a cell's probabilities. Where only the best are stored, others are
-    /// negative infinity.
-    pub(super) fn copy_log_probabilities(&self, cell: usize, out: &mut [f32]) {
-        let log_sum_exp = self.log_sum_exp[cell];
-        if let Some(all) = &self.all {
-            let logits = &all[cell * self.classes..][..self.classes];
-            out.iter_mut().zip(logits).for_each(|(out, logit)| *out = logit - log_sum_exp);
-            return;
-        }
-        out.fill(f32::NEG_INFINITY);
-        for score in self.best(cell) {
-            out[score.class as usize] = score.logit - log_sum_exp;
-        }
+    /// The probability of the last class that [`Scores::best`] has of a cell.
+    pub(super) fn least_listed(&self, cell: usize) -> f32 {
+        let last = self.best(cell).last();
+        last.map_or(0.0, |score| (score.logit - self.log_sum_exp[cell]).exp())
     }
 
     /// Adds `weight` times each class's probability to `sums`.
@@ -144,21 +165,24 @@ impl Scores {
 
 fn try_filled<T: Clone>(len: usize, value: T) -> Result<Vec<T>> {
     let mut values = Vec::new();
-    values.try_reserve_exact(len).map_err(|_| {
-        let needed = (len * size_of::<T>()) as u64;
-        Error::from(lorgnette_net::Error::Memory {
-            what: "the scores of a map".into(),
-            needed,
-            limit: 0,
-        })
-    })?;
+    values.try_reserve_exact(len).map_err(|_| out_of_memory(len * size_of::<T>()))?;
     values.resize(len, value);
     Ok(values)
 }
 
+/// Zeros that the system clears when they are first written to.
+fn try_zeroed(len: usize) -> Result<Vec<f32>> {
+    try_zeroed_vec(len).map_err(|()| out_of_memory(len * size_of::<f32>()))
+}
+
+fn out_of_memory(needed: usize) -> Error {
+    let (what, needed) = ("the scores of a map".into(), needed as u64);
+    lorgnette_net::Error::Memory { what, needed, limit: 0 }.into()
+}
+
 fn log_sum_exp(logits: &[f32]) -> f32 {
     let max_logit = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|&logit| f64::from(logit - max_logit).exp()).sum();
+    let sum: f64 = logits.iter().map(|&logit| f64::from((logit - max_logit).exp())).sum();
     (f64::from(max_logit) + sum.ln()) as f32
 }
 
@@ -169,8 +193,10 @@ mod tests {
     fn scores(limit: u64) -> Scores {
         let mut scores = Scores::new(2, 40, limit).unwrap();
         let logits: Vec<f32> = (0..40u32).map(|class| (class * 17 % 40) as f32 / 4.0).collect();
-        scores.set(0, &logits);
-        scores.set(1, &[1.0; 40]);
+        scores.fill(&ThreadPool::new(2), |cell, out| {
+            out.copy_from_slice(if cell == 0 { &logits } else { &[1.0; 40] });
+            true
+        });
         scores
     }
 
@@ -212,16 +238,19 @@ mod tests {
         for limit in [0, u64::MAX] {
             let scores = Scores::new(1, 40, limit).unwrap();
             assert_eq!((scores.best_probability(0), scores.probability(0, 3)), (0.0, 0.0));
-            let mut logs = vec![0.0; 40];
-            scores.copy_log_probabilities(0, &mut logs);
-            assert!(logs.iter().all(|&log| log == f32::NEG_INFINITY));
+            let mut sums = vec![0.0; 40];
+            scores.add_probabilities(0, 1.0, &mut sums);
+            assert!(!scores.is_set(0) && sums == [0.0; 40]);
         }
     }
 
     #[test]
     fn nan_is_never_the_best() {
         let mut scores = Scores::new(1, 3, u64::MAX).unwrap();
-        scores.set(0, &[f32::NAN, 1.0, 2.0]);
+        scores.fill(&ThreadPool::new(1), |_, out| {
+            out.copy_from_slice(&[f32::NAN, 1.0, 2.0]);
+            true
+        });
         assert_eq!(scores.best(0)[0].class, 2);
     }
 }

@@ -6,7 +6,15 @@
 
 use std::slice::ChunksExact;
 
+use bytemuck::Zeroable;
+use bytemuck::allocation::zeroed_vec;
+use lorgnette_kernels::ThreadPool;
+
 use super::{Picture, Pixels, Reserved};
+use crate::parallel::for_each_part;
+
+/// Rows that a thread samples at a time.
+const BAND_ROWS: usize = 64;
 
 /// Scales each side by `scale`.
 pub(super) fn scaled(picture: &Picture, scale: f64) -> Picture {
@@ -16,21 +24,26 @@ pub(super) fn scaled(picture: &Picture, scale: f64) -> Picture {
         assert!(length < f64::from(u32::MAX), "a side of {length} pixels");
         length as usize
     };
-    resized(picture, side(picture.width), side(picture.height))
+    resized(picture, side(picture.width), side(picture.height), &ThreadPool::new(1))
 }
 
 /// Scales a picture to a width and height.
-pub(super) fn resized(picture: &Picture, width: usize, height: usize) -> Picture {
-    let (columns, rows) = (taps(picture.width, width), taps(picture.height, height));
+pub(super) fn resized(
+    picture: &Picture,
+    width: usize,
+    height: usize,
+    pool: &ThreadPool,
+) -> Picture {
+    let taps = [taps(picture.height, height), taps(picture.width, width)];
     let length = 3 * picture.width;
     let pixels = match &picture.pixels {
         Pixels::Rgb8(samples) => {
             let round = |value| nearest(value).min(u8::MAX.into()) as u8;
-            Pixels::Rgb8(sample(samples.chunks_exact(length), &columns, &rows, round))
+            Pixels::Rgb8(sample(samples.chunks_exact(length), &taps, round, pool))
         }
         Pixels::Rgb16(samples) => {
             let round = |value| nearest(value).min(u16::MAX.into()) as u16;
-            Pixels::Rgb16(sample(samples.chunks_exact(length), &columns, &rows, round))
+            Pixels::Rgb16(sample(samples.chunks_exact(length), &taps, round, pool))
         }
     };
     let name = picture.name.clone();
@@ -73,34 +86,37 @@ fn taps(from: usize, to: usize) -> Vec<Taps> {
     all
 }
 
-/// Samples rows of pixels of three samples, vertically first.
-fn sample<'a, T: Copy + Into<f32> + 'a>(
+/// Samples rows of pixels of three samples by taps for each row and column, vertically first.
+fn sample<'a, T: Copy + Into<f32> + Zeroable + Send + Sync + 'a>(
     source: ChunksExact<'a, T>,
-    columns: &[Taps],
-    rows: &[Taps],
-    round: impl Fn(f32) -> T,
+    [rows, columns]: &[Vec<Taps>; 2],
+    round: impl Fn(f32) -> T + Sync,
+    pool: &ThreadPool,
 ) -> Vec<T> {
     let source: Vec<&[T]> = source.collect();
-    let mut mixed = vec![0.0_f32; source[0].len()];
-    let mut out = Vec::with_capacity(3 * columns.len() * rows.len());
-    for row in rows {
-        mixed.fill(0.0);
-        for (weight, row) in row.weights.iter().zip(&source[row.start..]) {
-            for (mixed, &value) in mixed.iter_mut().zip(*row) {
-                *mixed += value.into() * weight;
-            }
-        }
-        let pixels = mixed.as_chunks::<3>().0;
-        for column in columns {
-            let mut sums = [0.0_f32; 3];
-            for (weight, pixel) in column.weights.iter().zip(&pixels[column.start..]) {
-                for (sum, value) in sums.iter_mut().zip(pixel) {
-                    *sum += value * weight;
+    let mut out = zeroed_vec(3 * columns.len() * rows.len());
+    let bands = rows.chunks(BAND_ROWS).zip(out.chunks_mut(3 * columns.len() * BAND_ROWS));
+    for_each_part(pool, bands, |_, (rows, out)| {
+        let mut mixed = vec![0.0_f32; source[0].len()];
+        for (row, out) in rows.iter().zip(out.chunks_exact_mut(3 * columns.len())) {
+            mixed.fill(0.0);
+            for (weight, row) in row.weights.iter().zip(&source[row.start..]) {
+                for (mixed, &value) in mixed.iter_mut().zip(*row) {
+                    *mixed += value.into() * weight;
                 }
             }
-            out.extend(sums.map(&round));
+            let pixels = mixed.as_chunks::<3>().0;
+            for (column, out) in columns.iter().zip(out.as_chunks_mut::<3>().0) {
+                let mut sums = [0.0_f32; 3];
+                for (weight, pixel) in column.weights.iter().zip(&pixels[column.start..]) {
+                    for (sum, value) in sums.iter_mut().zip(pixel) {
+                        *sum += value * weight;
+                    }
+                }
+                *out = sums.map(&round);
+            }
         }
-    }
+    });
     out
 }
 
@@ -135,7 +151,7 @@ mod tests {
             let image: ImageBuffer<Rgb<u8>, _> =
                 ImageBuffer::from_raw(size.0, size.1, eight).unwrap();
             let expected = resize(&image, to.0 as u32, to.1 as u32, FilterType::Triangle);
-            let resized = resized(&picture, to.0, to.1);
+            let resized = resized(&picture, to.0, to.1, &ThreadPool::new(2));
             assert_eq!(resized.to_rgb8(), expected.into_raw(), "{from:?} to {to:?}");
         }
     }
@@ -146,9 +162,9 @@ mod tests {
         let image: ImageBuffer<Rgb<u16>, _> =
             ImageBuffer::from_raw(30, 20, values.clone()).unwrap();
         let expected = resize(&image, 17, 33, FilterType::Triangle).into_raw();
-        let (columns, rows) = (taps(30, 17), taps(20, 33));
-        let sampled =
-            sample(values.chunks_exact(90), &columns, &rows, |value| nearest(value) as u16);
+        let round = |value| nearest(value) as u16;
+        let taps = [taps(20, 33), taps(30, 17)];
+        let sampled = sample(values.chunks_exact(90), &taps, round, &ThreadPool::new(1));
         assert_eq!(sampled, expected);
     }
 }

@@ -3,11 +3,17 @@
 
 use std::ops::Range;
 
+use lorgnette_kernels::ThreadPool;
+
 use super::Preprocessor;
 use super::normalise::{Normaliser, moments};
 use super::resize_crop::ResizeCrop;
 use super::sample::Source;
+use crate::parallel::for_each_part;
 use crate::picture::PictureRef;
+
+/// Rows that a thread samples at a time.
+const BAND_ROWS: usize = 64;
 
 /// A picture that is neither resized nor cropped, read in tiles.
 pub(crate) struct Unresized<'a> {
@@ -40,6 +46,21 @@ impl<'a> Unresized<'a> {
         ResizeCrop::tile(rows, columns).sample(&self.source, channels, values);
         self.normaliser.apply(values, channels);
         self.preprocess.reorder(values);
+    }
+
+    /// As [`Unresized::tile`]; the rows are distributed among the threads of `pool`.
+    pub(crate) fn tile_on(
+        &self,
+        pool: &ThreadPool,
+        [rows, columns]: [&Range<usize>; 2],
+        values: &mut [f32],
+    ) {
+        let bands = values.chunks_mut(BAND_ROWS * columns.len() * self.preprocess.channels);
+        for_each_part(pool, bands, |number, values| {
+            let first = rows.start + number * BAND_ROWS;
+            let rows = first..rows.end.min(first + BAND_ROWS);
+            self.tile(rows, columns.clone(), values);
+        });
     }
 }
 

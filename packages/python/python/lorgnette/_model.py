@@ -339,7 +339,7 @@ class Model:
                 own.
             scales: factors by which the photo is scaled; the maps are averaged. ``[1.0]`` is
                 TensorFlow's map of the photo as it is. None for a pyramid of scales, of which the
-                surest counts in each cell.
+                surest neighbours count in each cell.
             tile: maximum side of the parts in which a photo is computed, in pixels; None for what
                 fits the memory.
             ignore_orientation: as for `classify`.
