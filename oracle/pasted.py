@@ -14,7 +14,7 @@ to be chosen on the half `choose` and judged on `judge`, with other grounds and 
 that a stopped run goes on.
 
     hidden  mean share of the thing that `blur` hides          rest   mean share of everything else that it hides
-    whole   things of which it hides at least 95 %             time   its mean time, of seconds
+    whole   things of which it hides at least 95 %             time   its mean time, of seconds, or that of `map`
     map     things with their own class in the middle of `map`
     alone   the same by `classify`, cut out at this size, on grey
     cells   intersection over union of the thing and the cells of its class in `map`

@@ -193,8 +193,7 @@ impl Rewriter<'_> {
         let side = second_mean_side.filter(|_| padding == MapPadding::Same)?;
         match op {
             Op::Pool(pool) if is_head && pool.kind == PoolKind::Average => {
-                let kernel = pool.kernel.map(|trained| trained.min(side.max(1)));
-                Some(Op::Pool(Pool { kernel, ..pool }))
+                Some(Op::Pool(Pool { kernel: narrowed(pool.kernel, side), ..pool }))
             }
             op => inputs.iter().any(|input| self.second.contains_key(input)).then_some(op),
         }
@@ -347,7 +346,7 @@ impl Rewriter<'_> {
     /// Rows and columns of the pool over the features.
     fn head_window(&self, kind: PoolKind, trained: [usize; 2]) -> [usize; 2] {
         let max_side = self.dense.max_mean_side.filter(|_| kind == PoolKind::Average);
-        trained.map(|side| side.min(max_side.unwrap_or(side).max(1)))
+        max_side.map_or(trained, |max_side| narrowed(trained, max_side))
     }
 
     fn head_border(&self) -> Border {
@@ -489,6 +488,11 @@ enum PoolForm {
     Window(Pool),
     /// A mean over the whole map, along these axes.
     Global(NodeId),
+}
+
+/// Rows and columns of a window whose sides are `max_side` at most, and not 0.
+fn narrowed(window: [usize; 2], max_side: usize) -> [usize; 2] {
+    window.map(|side| side.min(max_side.max(1)))
 }
 
 /// The padding for a map whose positions are closer.

@@ -49,9 +49,6 @@ use row_fusion::FusedGroups;
 use row_kernel::RowKernel;
 use storage_types::{Storage, StorageTypes};
 
-/// Large activations have a multiple of so many bytes. What is not written to takes no memory.
-const ROOM: usize = 64 << 20;
-
 /// The machine and the limits that a plan is made for.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanOptions {
@@ -274,9 +271,7 @@ impl Plan {
     /// # Errors
     /// [`Error::Memory`] if the system has no more, or the limit of the process is reached.
     pub fn activations(&self, threads: usize) -> Result<Activations> {
-        let buffer = |len: usize| {
-            // A little more of a large one may serve a plan for a slightly larger picture, too.
-            let len = if len > ROOM { len.next_multiple_of(ROOM) } else { len };
+        let buffer = |len| {
             let out_of_memory =
                 |_| Error::Memory { what: "the activations".into(), needed: len as u64, limit: 0 };
             crate::memory::check("the activations", len as u64)?;

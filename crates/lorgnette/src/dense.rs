@@ -128,6 +128,14 @@ struct TileBudget {
     averages: bool,
 }
 
+impl TileBudget {
+    /// True if the classification layers read a mean over the features, and no layer the whole
+    /// picture: a narrower mean then answers for smaller things.
+    fn is_local_mean(&self) -> bool {
+        self.averages && !self.has_global_context
+    }
+}
+
 /// A photo's map with the answer about the photo as a whole, from one run of the network.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -376,8 +384,7 @@ impl Segmenter {
     /// classification layers read a mean over the features, and no others do.
     #[must_use]
     pub fn sees_wholes(&self) -> bool {
-        let TileBudget { has_global_context, averages, .. } = self.tile_budget;
-        averages && !has_global_context && self.model.signature().features.is_some()
+        self.tile_budget.is_local_mean() && self.model.signature().features.is_some()
     }
 
     /// Pixels from cell to cell of a map, vertically and horizontally, in the picture as the
@@ -411,23 +418,17 @@ impl Segmenter {
     /// looked at everywhere, with a narrow mean over the features, so that a thing far smaller than
     /// the network's input counts. `None` if the network reads no mean, or no scale is fine.
     fn screening_scale(&self, scales: &[f64]) -> Option<f64> {
-        let TileBudget { has_global_context, averages, .. } = self.tile_budget;
         let is_search = self.coarse_stride.is_some() && self.options.scales.is_empty();
-        (is_search && averages && !has_global_context)
+        (is_search && self.tile_budget.is_local_mean())
             .then(|| pyramid::screening_scale(scales))
             .flatten()
     }
 
-    /// The side of a second mean over the features at a scale: at the finest of a pyramid, where it
+    /// The scale of a map's pyramid with a second mean over the features: the finest, where that
     /// knows what would be large enough for the network only at a finer one.
-    fn second_mean_side(&self, scale: f64, picture: &Picture) -> Option<usize> {
-        let TileBudget { has_global_context, averages, .. } = self.tile_budget;
+    fn second_mean_scale(&self, scales: &[f64]) -> Option<f64> {
         let is_map = self.coarse_stride.is_none() && self.options.scales.is_empty();
-        let is_finest = || match self.scales(picture.width(), picture.height())[..] {
-            [.., before, finest] => scale == finest && before < finest,
-            _ => false,
-        };
-        (is_map && averages && !has_global_context && is_finest()).then_some(SECOND_MEAN_SIDE)
+        scales.last().copied().filter(|_| is_map && self.tile_budget.is_local_mean())
     }
 
     /// Maps the photo at each scale, in ascending order, and passes each map to `visitor`. Of
@@ -443,12 +444,14 @@ impl Segmenter {
     ) -> Result<()> {
         let scales = self.scales(picture.width(), picture.height());
         if let [scale] = scales[..] {
-            let level = self.scale_level(picture, scale, visitor, observer)?;
+            let look = Look { scale, dense: self.scale_options(scale), visitor };
+            let level = self.look(picture, look, observer)?;
             visitor.visit(scale, level);
             return Ok(());
         }
         let mut screening = self.screening_scale(&scales);
         let all = scales.iter().chain(&screening).map(|scale| scale * scale).sum::<f64>();
+        let second = self.second_mean_scale(&scales);
         let mut before = 0.0;
         for scale in scales {
             let mut observe = |scale: f64, tiles: &Progress| {
@@ -465,25 +468,13 @@ impl Segmenter {
                 visitor.screen(self.look(picture, look, &mut in_hundredths)?);
             }
             let mut in_hundredths = |tiles: &Progress| observe(scale, tiles);
-            let level = self.scale_level(picture, scale, visitor, &mut in_hundredths)?;
+            let second_mean_side = second.filter(|&at| at == scale).map(|_| SECOND_MEAN_SIDE);
+            let dense = DenseOptions { second_mean_side, ..self.scale_options(scale) };
+            let look = Look { scale, dense, visitor };
+            let level = self.look(picture, look, &mut in_hundredths)?;
             visitor.visit(scale, level);
         }
         Ok(())
-    }
-
-    fn scale_level(
-        &self,
-        picture: &Picture,
-        scale: f64,
-        visitor: &dyn ScaleVisitor,
-        observer: &mut dyn Observer,
-    ) -> Result<ScaleLevel> {
-        let dense = DenseOptions {
-            output_stride: self.output_stride(scale),
-            second_mean_side: self.second_mean_side(scale, picture),
-            ..self.dense_options()
-        };
-        self.look(picture, Look { scale, dense, visitor }, observer)
     }
 
     /// The map of a picture at one scale.
@@ -507,6 +498,11 @@ impl Segmenter {
         let max_mean_side = Some(SCREENING_MEAN_SIDE);
         let dense = DenseOptions { max_mean_side, ..self.dense_options() };
         Look { scale, dense, visitor: &EveryCell }
+    }
+
+    /// The options of the map at a scale.
+    fn scale_options(&self, scale: f64) -> DenseOptions {
+        DenseOptions { output_stride: self.output_stride(scale), ..self.dense_options() }
     }
 
     fn pool(&self) -> &ThreadPool {
@@ -547,13 +543,12 @@ impl Segmenter {
             false => look.visitor.wanted(look.scale, &rows, &columns),
         };
         let tiles = Tiles { dense, spans, wanted, options: look.dense };
-        let [scores, second] = if size == own_size || tiles.are_unwanted() {
+        let (scores, second) = if size == own_size || tiles.are_unwanted() {
             self.scores(picture, size, tiles, observer)?
         } else {
             let resized = picture.resized(size[1], size[0], self.pool());
             self.scores(&resized, size, tiles, observer)?
         };
-        let scores = scores.ok_or_else(|| self.model.no_class_scores_error())?;
         Ok(ScaleLevel { rows, columns, scores, second })
     }
 
@@ -635,7 +630,7 @@ impl Segmenter {
         size: [usize; 2],
         mut tiles: Tiles,
         observer: &mut dyn Observer,
-    ) -> Result<[Option<Scores>; 2]> {
+    ) -> Result<(Scores, Option<Scores>)> {
         let unresized = Unresized::new(self.model.preprocess(), picture);
         let last = |spans: &[TileSpan]| spans.last().map_or(0, |span| span.cells.end);
         let [rows, columns] = std::mem::take(&mut tiles.spans);
@@ -644,7 +639,7 @@ impl Segmenter {
         let (count, input) = (outputs.len(), tiles.dense.session.inputs()[0].name.clone());
         let width = last(&columns);
         let new = || Scores::new(last(&rows) * width, classes, MAX_SCORE_BYTES);
-        let mut scores = [Some(new()?), (count > 1).then(new).transpose()?];
+        let (mut scores, mut second) = (new()?, (count > 1).then(new).transpose()?);
         let total = rows.len() * columns.len();
         report(observer, &Progress { done: 0, total })?;
         for (number, (down, across)) in
@@ -657,7 +652,7 @@ impl Segmenter {
                 unresized.tile_on(self.pool(), [&down.pixels, &across.pixels], pixels);
                 session.run()?;
                 let tile_columns = session.outputs()[0].fact.shape[2];
-                for (output, scores) in scores.iter_mut().flatten().enumerate() {
+                for (output, scores) in [&mut scores].into_iter().chain(&mut second).enumerate() {
                     let values = session.output_at(output)?;
                     check_finite(self.model.name(), &logits, values, true)?;
                     scores.fill(self.pool(), |cell, logits| {
@@ -673,7 +668,7 @@ impl Segmenter {
             }
             report(observer, &Progress { done: number + 1, total })?;
         }
-        Ok(scores)
+        Ok((scores, second))
     }
 
     /// Opens another session if that of `tiles` is for tiles of another size.
@@ -704,12 +699,7 @@ fn average_scales(mut scale_levels: Vec<ScaleLevel>, pool: &ThreadPool) -> Resul
         return Ok(scale_levels.remove(0));
     }
     let largest = scale_levels.iter().max_by_key(|level| level.scores.cells());
-    let ScaleLevel { rows, columns, .. } = *largest.expect("there is a scale");
-    let classes = scale_levels[0].scores.classes();
-    let mut scores = Scores::new(rows.cells * columns.cells, classes, MAX_SCORE_BYTES)?;
-    scores.fill(pool, |cell, sums| {
-        sums.fill(0.0);
-        let (y, x) = (rows.centre(cell / columns.cells), columns.centre(cell % columns.cells));
+    largest.expect("there is a scale").of_probabilities(pool, |[y, x], sums| {
         for scale_level in &scale_levels {
             let (down, across) =
                 (scale_level.rows.interpolate_at(y), scale_level.columns.interpolate_at(x));
@@ -723,8 +713,5 @@ fn average_scales(mut scale_levels: Vec<ScaleLevel>, pool: &ThreadPool) -> Resul
                 }
             }
         }
-        sums.iter_mut().for_each(|sum| *sum = sum.ln());
-        true
-    });
-    Ok(ScaleLevel { rows, columns, scores, second: None })
+    })
 }

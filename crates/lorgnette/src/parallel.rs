@@ -53,6 +53,9 @@ impl WorkSplit {
     }
 }
 
+/// Rows of a picture in a part that a thread takes at a time.
+pub(crate) const BAND_ROWS: usize = 64;
+
 /// Calls `work` with the number of each of `parts` and the part itself, on the threads of `pool`.
 pub(crate) fn for_each_part<T: Send>(
     pool: &ThreadPool,

@@ -7,10 +7,10 @@
 
 use lorgnette_kernels::ThreadPool;
 
+use super::average_scales;
 use super::axis::Axis;
 use super::scale_level::{ScaleLevel, ScaleVisitor, WantedCells};
 use super::scores::{BAND_CELLS, Scores};
-use super::{MAX_SCORE_BYTES, average_scales};
 use crate::error::Result;
 use crate::parallel::for_each_part;
 
@@ -51,24 +51,17 @@ impl<'a> NeighbouringScales<'a> {
         if self.means.is_empty() {
             return average_scales(self.levels, self.pool);
         }
-        let finest = &self.levels[self.levels.len() - 1];
-        let (rows, columns, classes) = (finest.rows, finest.columns, finest.scores.classes());
-        let mut scores = Scores::new(rows.cells * columns.cells, classes, MAX_SCORE_BYTES)?;
-        scores.fill(self.pool, |cell, sums| {
-            let (y, x) = (rows.centre(cell / columns.cells), columns.centre(cell % columns.cells));
-            let places =
-                self.means.iter().zip(self.levels.windows(NEIGHBOURS)).map(|(mean, neighbours)| {
-                    let at = neighbours[NEIGHBOURS - 1].nearest(y, x);
-                    (mean[at].contrast, at, neighbours)
-                });
+        self.levels[self.levels.len() - 1].of_probabilities(self.pool, |[y, x], sums| {
+            let neighbours = self.means.iter().zip(self.levels.windows(NEIGHBOURS));
+            let places = neighbours.map(|(mean, neighbours)| {
+                let own = &neighbours[NEIGHBOURS - 1];
+                let at = own.nearest(y, x);
+                (mean[at].contrast, own.centre(at), neighbours)
+            });
             let best = places.max_by(|a, b| a.0.total_cmp(&b.0));
-            let (_, at, neighbours) = best.expect("there is a mean");
-            let own = &neighbours[NEIGHBOURS - 1];
-            sum_probabilities(neighbours, own.centre(at), sums);
-            sums.iter_mut().for_each(|sum| *sum = (*sum / NEIGHBOURS as f32).ln());
-            true
-        });
-        Ok(ScaleLevel { rows, columns, scores, second: None })
+            let (_, centre, neighbours) = best.expect("there is a mean");
+            sum_probabilities(neighbours, centre, 1.0 / NEIGHBOURS as f32, sums);
+        })
     }
 
     /// Adds a scale, or a second mean over the features of the finest, which is as good as a finer
@@ -108,18 +101,15 @@ impl<'a> NeighbouringScales<'a> {
         let ScaleLevel { rows, columns, .. } = levels[levels.len() - 1];
         let down = around(cell / columns.cells, self.half_window[0], rows.cells);
         let across = around(cell % columns.cells, self.half_window[1], columns.cells);
-        let (mut sum, mut count) = (0.0, 0);
-        for place in (0..9).filter(|&place| place != 4) {
-            let Some((row, column)) = down[place / 3].zip(across[place % 3]) else {
-                count += 1;
-                continue;
-            };
-            let centre = [rows.centre(row), columns.centre(column)];
-            if let Some(probability) = mean_probability(levels, centre, class) {
-                sum += probability;
-                count += 1;
+        let places = down.into_iter().flat_map(|row| across.map(|column| row.zip(column)));
+        let probabilities = places.filter_map(|place| match place {
+            Some((row, column)) if row * columns.cells + column == cell => None,
+            Some((row, column)) => {
+                mean_probability(levels, [rows.centre(row), columns.centre(column)], class)
             }
-        }
+            None => Some(0.0),
+        });
+        let (sum, count) = probabilities.fold((0.0, 0), |(sum, count), p| (sum + p, count + 1));
         sum / count.max(1) as f32
     }
 }
@@ -150,7 +140,8 @@ fn best_of_mean(levels: &[ScaleLevel], centre: [f64; 2], sums: &mut [f32]) -> Op
     let mut best = candidates.max_by(|a, b| a.1.total_cmp(&b.1)).expect("a cell lists a class");
     // A class that no level lists is at most as probable as the last that each does.
     if best.1 < places.map(|(scores, at)| scores.least_listed(at)).sum() {
-        sum_probabilities(levels, centre, sums);
+        sums.fill(0.0);
+        sum_probabilities(levels, centre, 1.0, sums);
         let all = sums.iter().copied().enumerate();
         best = all.max_by(|a, b| a.1.total_cmp(&b.1)).expect("there is a class");
     }
@@ -166,10 +157,9 @@ fn mean_probability(levels: &[ScaleLevel], centre: [f64; 2], class: usize) -> Op
     Some(sum / levels.len() as f32)
 }
 
-/// Adds up the probabilities of each class at a position.
-fn sum_probabilities(levels: &[ScaleLevel], centre: [f64; 2], sums: &mut [f32]) {
-    sums.fill(0.0);
-    places(levels, centre).for_each(|(scores, at)| scores.add_probabilities(at, 1.0, sums));
+/// Adds `weight` times the probabilities of each class in each level at a position to `sums`.
+fn sum_probabilities(levels: &[ScaleLevel], centre: [f64; 2], weight: f32, sums: &mut [f32]) {
+    places(levels, centre).for_each(|(scores, at)| scores.add_probabilities(at, weight, sums));
 }
 
 /// The cells at a distance before and after one of `cells`, and itself between; `None` beyond them.

@@ -2,10 +2,14 @@
 
 use std::ops::{Div, Range};
 
+use lorgnette_kernels::ThreadPool;
+
+use super::MAX_SCORE_BYTES;
 use super::axis::Axis;
 use super::connected::{GridSize, connected};
 use super::scores::Scores;
 use super::segmentation_map::SegmentationMap;
+use crate::error::Result;
 
 /// A photo's map at one scale.
 pub(crate) struct ScaleLevel {
@@ -26,7 +30,9 @@ pub(crate) struct WantedCells {
 pub(crate) trait ScaleVisitor {
     /// Chooses the cells of the next scale that are looked at, from the maps so far; `None` for
     /// all. Cells that are not have a probability of 0 for every class, unless they come for free.
-    fn wanted(&self, scale: f64, rows: &Axis, columns: &Axis) -> Option<WantedCells>;
+    fn wanted(&self, _scale: f64, _rows: &Axis, _columns: &Axis) -> Option<WantedCells> {
+        None
+    }
 
     /// Receives the map of a scale.
     fn visit(&mut self, scale: f64, level: ScaleLevel);
@@ -45,6 +51,28 @@ impl ScaleLevel {
     /// The level as a map.
     pub(crate) fn into_map(self) -> SegmentationMap {
         SegmentationMap::new(self.rows, self.columns, self.scores)
+    }
+
+    /// A level on the same grid, of the probability of each class at the middle of each cell.
+    /// `compute` adds them up from 0.
+    ///
+    /// # Errors
+    /// If memory is insufficient.
+    pub(super) fn of_probabilities(
+        &self,
+        pool: &ThreadPool,
+        compute: impl Fn([f64; 2], &mut [f32]) + Sync,
+    ) -> Result<Self> {
+        let Self { rows, columns, .. } = *self;
+        let (cells, classes) = (self.scores.cells(), self.scores.classes());
+        let mut scores = Scores::new(cells, classes, MAX_SCORE_BYTES)?;
+        scores.fill(pool, |cell, sums| {
+            sums.fill(0.0);
+            compute(self.centre(cell), sums);
+            sums.iter_mut().for_each(|sum| *sum = sum.ln());
+            true
+        });
+        Ok(Self { rows, columns, scores, second: None })
     }
 
     /// The middle of a cell: down and across in pixels of the photo.
@@ -127,18 +155,10 @@ fn joined(a: &[Range<usize>; 2], b: &[Range<usize>; 2]) -> [Range<usize>; 2] {
 }
 
 impl ScaleVisitor for EveryCell {
-    fn wanted(&self, _: f64, _: &Axis, _: &Axis) -> Option<WantedCells> {
-        None
-    }
-
     fn visit(&mut self, _: f64, _: ScaleLevel) {}
 }
 
 impl ScaleVisitor for EveryLevel {
-    fn wanted(&self, _: f64, _: &Axis, _: &Axis) -> Option<WantedCells> {
-        None
-    }
-
     fn visit(&mut self, _: f64, level: ScaleLevel) {
         self.0.push(level);
     }

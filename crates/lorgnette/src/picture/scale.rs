@@ -11,10 +11,7 @@ use bytemuck::allocation::zeroed_vec;
 use lorgnette_kernels::ThreadPool;
 
 use super::{Picture, Pixels, Reserved};
-use crate::parallel::for_each_part;
-
-/// Rows that a thread samples at a time.
-const BAND_ROWS: usize = 64;
+use crate::parallel::{BAND_ROWS, for_each_part};
 
 /// Scales each side by `scale`.
 pub(super) fn scaled(picture: &Picture, scale: f64) -> Picture {

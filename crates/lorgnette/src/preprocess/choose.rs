@@ -153,7 +153,7 @@ pub(crate) fn choose(
     {
         notes.push(format!(
             "{name}: preprocessing {} is a guess by {sign}, {maker}: the file does not say how it \
-             was trained: settle it with --preprocess",
+             was trained: give the one that you know",
             style.preprocessing
         ));
     }

@@ -9,11 +9,8 @@ use super::Preprocessor;
 use super::normalise::{Normaliser, moments};
 use super::resize_crop::ResizeCrop;
 use super::sample::Source;
-use crate::parallel::for_each_part;
+use crate::parallel::{BAND_ROWS, for_each_part};
 use crate::picture::PictureRef;
-
-/// Rows that a thread samples at a time.
-const BAND_ROWS: usize = 64;
 
 /// A picture that is neither resized nor cropped, read in tiles.
 pub(crate) struct Unresized<'a> {
