@@ -41,13 +41,25 @@ pub struct DenseOptions {
     /// Maximum side of a second mean over the features, whose scores are another output. Only with
     /// [`MapPadding::Same`], where its cells are those of the first.
     pub second_mean_side: Option<usize>,
+    /// Whether the means over the features taper: cells count less towards the sides, where other
+    /// things are seen. Only with [`MapPadding::Same`].
+    pub tapers: bool,
 }
+
+/// Side of the mean that a mean tapers by.
+const TAPER_SIDE: usize = 3;
 
 impl DenseOptions {
     /// The network's own stride and mean.
     #[must_use]
     pub const fn new(padding: MapPadding) -> Self {
-        Self { padding, output_stride: None, max_mean_side: None, second_mean_side: None }
+        Self {
+            padding,
+            output_stride: None,
+            max_mean_side: None,
+            second_mean_side: None,
+            tapers: false,
+        }
     }
 }
 
@@ -175,15 +187,36 @@ impl Rewriter<'_> {
         self.states[id.index()] = self.merge_states(node);
         let was_collapsed = self.states[id.index()].collapsed;
         let (op, inputs) = self.rewrite_node(id, node, inputs)?;
-        let added = self.out.add(node.name.clone(), op.clone(), &inputs);
         let is_head = self.states[id.index()].collapsed && !was_collapsed;
+        let added = self.add(node.name.clone(), op.clone(), &inputs, is_head);
         if let Some(op) = self.second_op(op, is_head, &inputs) {
             let inputs: Vec<NodeId> =
                 inputs.iter().map(|input| *self.second.get(input).unwrap_or(input)).collect();
-            let second = self.out.add(format!("{}/second", node.name), op, &inputs);
+            let second = self.add(format!("{}/second", node.name), op, &inputs, is_head);
             self.second.insert(added, second);
         }
         Ok(added)
+    }
+
+    /// Adds an operation. The mean over the features, if it is to taper, becomes one over a shorter
+    /// side and a mean over that.
+    fn add(&mut self, name: String, op: Op, inputs: &[NodeId], is_head: bool) -> NodeId {
+        let DenseOptions { padding, tapers, .. } = self.dense;
+        match op {
+            Op::Pool(pool)
+                if is_head
+                    && tapers
+                    && pool.kind == PoolKind::Average
+                    && padding == MapPadding::Same =>
+            {
+                let inner = pool.kernel.map(|side| side.saturating_sub(TAPER_SIDE - 1).max(1));
+                let outer = std::array::from_fn(|axis| pool.kernel[axis] - inner[axis] + 1);
+                let first = Op::Pool(Pool { kernel: inner, ..pool.clone() });
+                let first = self.out.add(format!("{name}/inner"), first, inputs);
+                self.out.add(name, Op::Pool(Pool { kernel: outer, ..pool }), &[first])
+            }
+            op => self.out.add(name, op, inputs),
+        }
     }
 
     /// The operation on the second mean, or that second mean, of one that reads `inputs`; `None` if

@@ -124,6 +124,45 @@ fn a_second_mean_has_the_scores_of_a_narrow_one() {
     }
 }
 
+/// Scores are linear in the mean over the features: those of a mean that tapers are the mean of those
+/// of a shorter one over three by three cells, where there are as many.
+#[test]
+fn a_mean_that_tapers_is_a_mean_of_shorter_ones() {
+    for name in ["mobilenet_v1_025", "resnet_v1_50"] {
+        let net = zoo::find(name).unwrap();
+        let (network, size) = (network(net), [net.side, net.side + 64]);
+        let scores = |dense: DenseOptions| map(&network, net, dense, size).1;
+        let tapered = scores(DenseOptions { tapers: true, ..SAME });
+        let short = scores(DenseOptions { max_mean_side: Some(5), ..SAME });
+        assert_eq!(tapered.shape(), short.shape(), "{name}");
+        let [_, rows, columns, classes] = tapered.shape()[..] else { panic!("{name}") };
+        let (tapered, short) = (tapered.to_f32(), short.to_f32());
+        let at = |row: usize, column: usize| (row * columns + column) * classes;
+        let mean = |row: usize, column: usize, class: usize| {
+            let around =
+                (row - 1..row + 2).flat_map(|row| (column - 1..column + 2).map(move |c| (row, c)));
+            around.map(|(row, column)| short[at(row, column) + class]).sum::<f32>() / 9.0
+        };
+        for row in 1..rows - 1 {
+            for column in 1..columns - 1 {
+                let expected: Vec<f32> =
+                    (0..classes).map(|class| mean(row, column, class)).collect();
+                let off = relative_error(&expected, &tapered[at(row, column)..][..classes]);
+                assert!(off <= ACTIVATION, "{name}: {row}, {column}: {off}");
+            }
+        }
+        let one = DenseOptions { max_mean_side: Some(1), ..SAME };
+        let tapered_one = scores(DenseOptions { tapers: true, ..one });
+        assert_eq!(scores(one).to_f32(), tapered_one.to_f32(), "{name}: one cell cannot taper");
+        let valid = scores(DenseOptions { tapers: true, ..VALID });
+        assert_eq!(
+            valid.to_f32(),
+            scores(VALID).to_f32(),
+            "{name}: nothing tapers without padding"
+        );
+    }
+}
+
 #[test]
 #[ignore = "minutes; .ci/run does it"]
 fn a_map_of_one_window_is_the_answer_of_every_network() {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Picture ─▶ scaled ─▶ tiles ─▶ session ─▶ scores ─▶ all scales ─▶ SegmentationMap ─▶ regions, …
-//!            picture   tiles    net        scores   neighbours     segmentation_map   region
+//!            picture   tiles    net        scores   attention      segmentation_map   region
 //! ```
 //!
 //! The photo is normalised, but neither resized nor cropped, so a cell's receptive field equals the
@@ -15,13 +15,14 @@ use lorgnette_net::DenseSession;
 use lorgnette_net::scores::softmax;
 use lorgnette_net::{DenseOptions, MapPadding, ReceptiveField};
 
+pub use self::attention::ScaleView;
 pub use self::axis::Axis;
 pub use self::coco::Coco;
 pub use self::region::{Region, RegionOptions};
 pub use self::segmentation_map::{LegendEntry, SegmentationMap};
 
+use self::attention::ScaleAttention;
 pub(crate) use self::connected::{GridSize, connected};
-use self::neighbours::NeighbouringScales;
 pub(crate) use self::pyramid::MIN_FINE_SCALE;
 pub(crate) use self::refine::{Window, WindowGrid};
 use self::scale_level::{EveryCell, EveryLevel};
@@ -37,10 +38,10 @@ use crate::picture::Picture;
 use crate::preprocess::{Preprocessor, Unresized};
 use crate::scores::check_finite;
 
+mod attention;
 mod axis;
 mod coco;
 mod connected;
-mod neighbours;
 mod pyramid;
 mod refine;
 mod refined;
@@ -52,7 +53,7 @@ mod tiles;
 mod upsample;
 
 /// Probability below which a cell of a pyramid's map is unknown.
-pub const UNKNOWN_BELOW: f32 = 0.3;
+pub const UNKNOWN_BELOW: f32 = 0.2;
 
 /// Scale below which a scale of a pyramid is coarse.
 const MAX_COARSE_SCALE: f64 = 0.75;
@@ -77,8 +78,8 @@ pub struct SegmentationOptions {
     pub output_stride: Option<usize>,
     /// Scale factors of the photo, each above 0. Probabilities at several scales are averaged on
     /// the grid of the largest. If there are none, a pyramid of scales is chosen by the photo's
-    /// size, and each cell has the mean probabilities of those three neighbouring scales that are
-    /// surest there, and less sure around.
+    /// size, and each cell has the mean probabilities of all scales, each with a weight by how well
+    /// it shows what is there.
     pub scales: Vec<f64>,
     /// Maximum side of a tile, in pixels of the scaled photo; default: by the memory limit.
     pub tile: Option<usize>,
@@ -299,7 +300,7 @@ impl Segmenter {
     ) -> Result<SegmentationMap> {
         let is_pyramid = self.options.scales.is_empty();
         let ScaleLevel { rows, columns, scores, .. } = if is_pyramid {
-            let mut scales = NeighbouringScales::new(self.pool(), self.half_window());
+            let mut scales = ScaleAttention::new(self.pool(), self.half_window());
             self.visit_scales(picture, observer, &mut scales)?;
             scales.into_level()?
         } else {
@@ -330,6 +331,21 @@ impl Segmenter {
         let ScaleLevel { rows, columns, scores, .. } =
             self.resized_level(picture, [height, width], self.output_look(), &mut ())?;
         Ok(SegmentationMap::new(rows, columns, scores))
+    }
+
+    /// What each scale of a pyramid shows at some places of a photo, from the coarsest to the finest
+    /// scale: what a map's cells are computed from. Places are down and across in pixels.
+    ///
+    /// # Errors
+    /// As [`Segmenter::segment`].
+    pub fn scale_views(
+        &self,
+        picture: &Picture,
+        places: &[[f64; 2]],
+    ) -> Result<Vec<Vec<ScaleView>>> {
+        let mut scales = ScaleAttention::new(self.pool(), self.half_window());
+        self.visit_scales(picture, &mut (), &mut scales)?;
+        Ok(scales.views(places))
     }
 
     /// As [`Segmenter::segment_resized`], with what one run of the network says of the photo as a
@@ -427,8 +443,13 @@ impl Segmenter {
     /// The scale of a map's pyramid with a second mean over the features: the finest, where that
     /// knows what would be large enough for the network only at a finer one.
     fn second_mean_scale(&self, scales: &[f64]) -> Option<f64> {
+        scales.last().copied().filter(|_| self.tapers())
+    }
+
+    /// True if the means over the features taper: at the scales of a map's pyramid.
+    fn tapers(&self) -> bool {
         let is_map = self.coarse_stride.is_none() && self.options.scales.is_empty();
-        scales.last().copied().filter(|_| is_map && self.tile_budget.is_local_mean())
+        is_map && self.tile_budget.is_local_mean()
     }
 
     /// Maps the photo at each scale, in ascending order, and passes each map to `visitor`. Of
@@ -502,7 +523,8 @@ impl Segmenter {
 
     /// The options of the map at a scale.
     fn scale_options(&self, scale: f64) -> DenseOptions {
-        DenseOptions { output_stride: self.output_stride(scale), ..self.dense_options() }
+        let (output_stride, tapers) = (self.output_stride(scale), self.tapers());
+        DenseOptions { output_stride, tapers, ..self.dense_options() }
     }
 
     fn pool(&self) -> &ThreadPool {

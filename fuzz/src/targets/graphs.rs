@@ -134,6 +134,7 @@ impl Read<'_> {
             output_stride: *random.pick(&[None, Some(1), Some(2), Some(16)]),
             max_mean_side: *random.pick(&[None, Some(0), Some(1), Some(3)]),
             second_mean_side: *random.pick(&[None, Some(0), Some(2)]),
+            tapers: *random.pick(&[false, true]),
         };
         let [window, size] = [(); 2].map(|()| [(); 2].map(|()| *random.pick(&[1, 2, 7, 32, 65])));
         Some(self.network.dense_session(dense, window, size).ok()?.session)

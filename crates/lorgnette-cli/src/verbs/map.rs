@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = crate::arguments::share)]
     min_probability: f32,
 
-    /// Call cells unknown whose best class is less probable [default: 0.3; 0 with --scale]
+    /// Call cells unknown whose best class is less probable [default: 0.2; 0 with --scale]
     #[arg(long, value_name = "P", value_parser = crate::arguments::share)]
     unknown_below: Option<f32>,
 
@@ -96,8 +96,8 @@ pub(crate) struct MapArguments {
     output_stride: Option<usize>,
 
     /// Scale the photo by this factor first; several, separated by commas, are averaged. 1 is
-    /// TensorFlow's map of the photo as it is [default: a pyramid of scales, of which the surest
-    /// neighbours count]
+    /// TensorFlow's map of the photo as it is [default: a pyramid of scales, each of which
+    /// counts where it shows best what is there]
     #[arg(long, value_name = "S", value_delimiter = ',', value_parser = scale)]
     scale: Vec<f64>,
 

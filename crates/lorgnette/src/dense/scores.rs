@@ -128,20 +128,15 @@ impl Scores {
         (self.logit(cell, class) - self.log_sum_exp[cell]).exp()
     }
 
-    /// True if a cell has scores.
-    pub(super) fn is_set(&self, cell: usize) -> bool {
-        self.log_sum_exp[cell] < f32::INFINITY
+    /// The logarithm of the sum of a cell's exponentiated scores: how much evidence it has for any
+    /// class.
+    pub(super) fn log_sum_exp(&self, cell: usize) -> f32 {
+        self.log_sum_exp[cell]
     }
 
     /// The probability of a cell's best class.
     pub(super) fn best_probability(&self, cell: usize) -> f32 {
         (self.best(cell)[0].logit - self.log_sum_exp[cell]).exp()
-    }
-
-    /// The probability of the last class that [`Scores::best`] has of a cell.
-    pub(super) fn least_listed(&self, cell: usize) -> f32 {
-        let last = self.best(cell).last();
-        last.map_or(0.0, |score| (score.logit - self.log_sum_exp[cell]).exp())
     }
 
     /// Adds `weight` times each class's probability to `sums`.
@@ -240,7 +235,7 @@ mod tests {
             assert_eq!((scores.best_probability(0), scores.probability(0, 3)), (0.0, 0.0));
             let mut sums = vec![0.0; 40];
             scores.add_probabilities(0, 1.0, &mut sums);
-            assert!(!scores.is_set(0) && sums == [0.0; 40]);
+            assert_eq!(sums, [0.0; 40]);
         }
     }
 
