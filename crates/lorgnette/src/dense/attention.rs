@@ -106,12 +106,22 @@ mod tests {
     /// A level of `SIDE` by `SIDE` cells and three classes: the probabilities of [`GROUND`] and
     /// [`THING`] at a column and a row.
     fn level(probabilities: &(dyn Fn(usize, usize) -> [f32; 2] + Sync)) -> ScaleLevel {
+        level_with_evidence(probabilities, &|_, _| 0.0)
+    }
+
+    /// The same with some evidence there.
+    fn level_with_evidence(
+        probabilities: &(dyn Fn(usize, usize) -> [f32; 2] + Sync),
+        evidence: &(dyn Fn(usize, usize) -> f32 + Sync),
+    ) -> ScaleLevel {
         let field = ReceptiveField { stride: 4, start: 0, size: 4 };
         let axis = Axis::new(field, SIDE, 1.0, 4 * SIDE);
         let mut scores = Scores::new(SIDE * SIDE, 3, u64::MAX).unwrap();
         scores.fill(&ThreadPool::new(1), |cell, logits| {
             let [ground, thing] = probabilities(cell % SIDE, cell / SIDE);
-            logits.copy_from_slice(&[ground, thing, 1.0 - ground - thing].map(f32::ln));
+            let evidence = evidence(cell % SIDE, cell / SIDE);
+            let probabilities = [ground, thing, 1.0 - ground - thing];
+            logits.copy_from_slice(&probabilities.map(|p: f32| p.ln() + evidence));
             true
         });
         ScaleLevel { rows: axis, columns: axis, scores, second: None }
@@ -153,7 +163,10 @@ mod tests {
     fn a_thing_ends_and_what_it_lies_in_does_not() {
         let is_thing = |x: usize, y: usize| (8..13).contains(&x) && (8..13).contains(&y);
         let ground = || level(&|_, _| [0.9, 0.01]);
-        let thing = || level(&|x, y| if is_thing(x, y) { [0.05, 0.9] } else { [0.5, 0.01] });
+        let thing = || {
+            let probabilities = |x, y| if is_thing(x, y) { [0.05, 0.9] } else { [0.5, 0.01] };
+            level_with_evidence(&probabilities, &|x, y| if is_thing(x, y) { 4.0 } else { 0.0 })
+        };
         let found = middle(&map(vec![ground(), ground(), ground(), thing(), thing(), thing()]));
         assert!(found[THING] > found[GROUND], "{found:?}");
     }

@@ -16,6 +16,8 @@ const SMALLEST_SIDE: f64 = 1.6;
 /// Maximum pixels of a photo at one scale, but for the second fine one of a search, at which few
 /// places are looked at.
 const MAX_PIXELS: f64 = 40e6;
+/// Maximum pixels at a finer scale of a map than [`FINEST`]: it takes small photos little time.
+const MAX_FINER_PIXELS: f64 = 16e6;
 /// From a scale to the next of a map, and of the fine ones of a search.
 const STEP: f64 = std::f64::consts::SQRT_2;
 /// The same for the other scales of a search.
@@ -63,8 +65,11 @@ pub(super) fn scales(width: usize, height: usize, purpose: Purpose, limits: Limi
     scales.reverse();
     // Small things are known at more than one scale, textures by chance at one.
     let finer = finest * STEP;
-    let fits = finer * finer * longer * shorter <= limits.max_pixels;
-    if purpose == Purpose::Search && finer > MIN_FINE_SCALE && fits {
+    let max_finer_pixels = match purpose {
+        Purpose::Map => limits.max_pixels.min(MAX_FINER_PIXELS),
+        Purpose::Search => limits.max_pixels,
+    };
+    if finer > MIN_FINE_SCALE && finer * finer * longer * shorter <= max_finer_pixels {
         scales.push(finer);
     }
     if limits.padding == MapPadding::Valid {
@@ -111,12 +116,17 @@ mod tests {
         let camera = |purpose| scales(4000, 3000, purpose, limits(MapPadding::Same));
         assert_eq!(camera(Purpose::Search).len(), 7);
         assert_eq!(camera(Purpose::Map).len(), 10);
+        let small = scales(1000, 750, Purpose::Map, limits(MapPadding::Same));
+        assert!((small[small.len() - 1] - FINEST * STEP).abs() < 1e-9, "{small:?}");
     }
 
     #[test]
     fn without_padding_every_window_is_in_the_photo() {
         let found = scales(500, 375, Purpose::Map, limits(MapPadding::Valid));
-        assert!((found[1] - 0.8).abs() < 1e-9 && found[2..] == [1.6 / STEP, 1.6], "{found:?}");
+        assert!(
+            (found[1] - 0.8).abs() < 1e-9 && found[2..] == [1.6 / STEP, 1.6, 1.6 * STEP],
+            "{found:?}"
+        );
         assert!(found[0] * 375.0 >= 224.0 && found[0] < 0.64, "{found:?}");
         assert_eq!(scales(100, 80, Purpose::Map, limits(MapPadding::Valid)), [1.0]);
     }

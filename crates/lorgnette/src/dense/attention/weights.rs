@@ -69,10 +69,10 @@ mod tests {
     }
 
     #[test]
-    fn a_scale_that_is_sure_where_its_surroundings_are_not_counts_more() {
+    fn scales_that_are_sure_where_their_surroundings_are_not_count_more() {
         let (texture, thing) = (cell(0.5, 0.5, 0.0), cell(0.9, 0.2, 3.0));
-        let weights = of_scales(&[&texture, &texture, &thing, &texture, &texture]);
-        let most = weights.iter().copied().fold(0.0, f32::max);
-        assert!(weights[2] == most && weights[2] > 1.5 * weights[0], "{weights:?}");
+        let weights = of_scales(&[&texture, &texture, &thing, &thing, &thing, &texture, &texture]);
+        // The scale after them is next to what they show, and counts too.
+        assert!(weights[2..6].iter().sum::<f32>() > 0.75, "{weights:?}");
     }
 }
