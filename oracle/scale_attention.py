@@ -5,9 +5,10 @@
     cargo run --release -p lorgnette --example scale_views < SCENES/places.txt > SCENES/views.jsonl
     python3 oracle/scale_attention.py learn SCENES...
 
-PHOTOS are named SYNSET_name, as ../shared/photos has. `scenes` pastes one to five cutouts of 100 to 1500 pixels into each of
-N photos, which may have a cutout of their own, and writes places whose class is known: the middle of each thing, another place
-in it, and the middle of what the photo shows. `--without` leaves out the classes of photos that are to judge what was learned.
+PHOTOS are named SYNSET_name, as ../shared/photos has; learned from was EliSchwartz/imagenet-sample-images on GitHub, one photo
+of each class. `scenes` pastes one to five cutouts of 100 to 1500 pixels into each of N photos, which may have a cutout of
+their own, and writes places whose class is known: the middle of each thing, another place in it, and the middle of what the
+photo shows. `--without` leaves out the classes of photos that are to judge what was learned.
 
 `learn` fits a linear function of the features of scales (`attention/features.rs`): its values become weights of a place's scales
 by softmax, and the mean probabilities of the scales with these weights should name the class. It first prints how often that
@@ -186,11 +187,11 @@ class Attention:
         gradient = np.einsum('nsi,ns->i', inputs, by_score) + 2 * DECAY * factors
         return loss, np.append(gradient, (error * np.log(floored)).sum())
 
-    def names_own(self, places, chosen):
-        """For each place whether its own class is the most probable."""
+    def best(self, places, chosen):
+        """For each place whether its own class is the most probable, and the highest probability."""
         weights = self.weights(self.factors, places.inputs[chosen], places.present[chosen] > 0)
-        best = np.einsum('ns,ncs->nc', weights, places.probabilities[chosen]).argmax(1)
-        return places.own[chosen][np.arange(len(best)), best]
+        means = np.einsum('ns,ncs->nc', weights, places.probabilities[chosen])
+        return places.own[chosen][np.arange(len(means)), means.argmax(1)], means.max(1)
 
     def print(self):
         """Prints the factors of the features at each step, and of the presence of scales."""
@@ -204,10 +205,10 @@ def learn(arguments):
     places = Places(arguments.scenes)
     named = places.own.any(1)
     fold = np.array([int(name[1:]) % FOLDS for name in places.classes])
-    right = np.zeros(len(fold), bool)
+    right, sureness = np.zeros(len(fold), bool), np.zeros(len(fold))
     for left_out in range(FOLDS):
         attention = Attention(places, named & (fold != left_out))
-        right[fold == left_out] = attention.names_own(places, fold == left_out)
+        right[fold == left_out], sureness[fold == left_out] = attention.best(places, fold == left_out)
     mean = (places.probabilities * places.present[:, None]).sum(2).argmax(1)
     by_mean = places.own[np.arange(len(mean)), mean]
     print('| places | number | at any scale | mean of all | learned |\n|---|--:|--:|--:|--:|')
@@ -215,6 +216,9 @@ def learn(arguments):
         of_kind = np.array([other == kind for other in places.kinds])
         shares = ' | '.join(f'{100 * values[of_kind].mean():.1f} %' for values in (named, by_mean, right))
         print(f'| {kind} | {of_kind.sum()} | {shares} |')
+    for limit in (.1, .2, .3):
+        of_right, of_wrong = (100 * (sureness[of] < limit).mean() for of in (right, ~right))
+        print(f'less probable than {limit}: {of_right:.1f} % of the right, {of_wrong:.1f} % of the wrong')
     Attention(places, named).print()
 
 

@@ -65,7 +65,7 @@ export interface MapOptions {
   padding?: 'same' | 'valid';
   /** Maximum pixels from cell to cell: 32, 16 or 8. Default: the network's own. */
   outputStride?: 32 | 16 | 8;
-  /** Scale factors of the photo, averaged. Default: a pyramid, of which the surest scale counts. */
+  /** Scale factors of the photo, averaged. Default: a pyramid, each scale where it shows best what is there. */
   scales?: number[];
   /** Maximum side of a tile in pixels. */
   tile?: number;

@@ -338,8 +338,8 @@ class Model:
             output_stride: maximum pixels from cell to cell, a power of two; None for the network's
                 own.
             scales: factors by which the photo is scaled; the maps are averaged. ``[1.0]`` is
-                TensorFlow's map of the photo as it is. None for a pyramid of scales, of which the
-                surest neighbours count in each cell.
+                TensorFlow's map of the photo as it is. None for a pyramid of scales, each of
+                which counts where it shows best what is there.
             tile: maximum side of the parts in which a photo is computed, in pixels; None for what
                 fits the memory.
             ignore_orientation: as for `classify`.
