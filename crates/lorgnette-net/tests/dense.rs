@@ -124,8 +124,8 @@ fn a_second_mean_has_the_scores_of_a_narrow_one() {
     }
 }
 
-/// Scores are linear in the mean over the features: those of a mean that tapers are the mean of those
-/// of a shorter one over three by three cells, where there are as many.
+/// Scores are linear in the mean over the features: those of a tapered one are the mean of those of a
+/// shorter one over three by three cells, where there are as many.
 #[test]
 fn a_mean_that_tapers_is_a_mean_of_shorter_ones() {
     for name in ["mobilenet_v1_025", "resnet_v1_50"] {

@@ -1,6 +1,6 @@
-//! What each scale of a photo's pyramid shows at some places, from which the weights of scales are
-//! learned. Reads a line for each photo, its path and the places, down and across in pixels, and
-//! writes a line of JSON: for each place, for each scale, its features and its best classes.
+//! The answers of the scales of a photo's pyramid at some places, from which the weights of scales
+//! are learned. Reads a line for each photo, its path and the places, down and across in pixels,
+//! and writes a line of JSON: for each place, for each scale, its features and its best classes.
 //!
 //! ```sh
 //! echo 'photo.jpg 120.5 200.5' | cargo run --release --example scale_views

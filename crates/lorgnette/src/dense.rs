@@ -333,8 +333,8 @@ impl Segmenter {
         Ok(SegmentationMap::new(rows, columns, scores))
     }
 
-    /// What each scale of a pyramid shows at some places of a photo, from the coarsest to the finest
-    /// scale: what a map's cells are computed from. Places are down and across in pixels.
+    /// The answers of a pyramid's scales at some places of a photo, the coarsest first: a map's cells
+    /// are their weighted means. Places are down and across in pixels.
     ///
     /// # Errors
     /// As [`Segmenter::segment`].

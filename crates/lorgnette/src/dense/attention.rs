@@ -1,9 +1,9 @@
 //! The map of a pyramid: at each place the mean of all scales, each with a weight of its own.
 //!
 //! A thing is known at the scales at which it about fills the network's input; at finer ones are
-//! its parts, at coarser ones what it lies in. The weights are those of "attention to scale" (Chen
-//! and others, 2016): a softmax over the scales of a linear function of what each shows there, learned
-//! from things pasted into other photos (`oracle/scale_attention.py`).
+//! its parts, at coarser ones the thing it lies in. The weights are those of "attention to scale"
+//! (Chen and others, 2016): a softmax over the scales of a linear function of features of each,
+//! learned from things pasted into other photos (`oracle/scale_attention.py`).
 
 mod features;
 mod weights;
@@ -14,11 +14,11 @@ use super::scale_level::{ScaleLevel, ScaleVisitor};
 use crate::error::Result;
 use features::{Features, Surroundings};
 
-/// What one scale of a pyramid shows at a place.
+/// The answer of one scale of a pyramid at a place.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ScaleView {
-    /// What the weight of the scale is computed from.
+    /// Features of the answer and its surroundings, from which the scale's weight is computed.
     pub features: Vec<f32>,
     /// The best classes, best first, and the probability of each, 0 to 1.
     pub best: Vec<(usize, f32)>,
@@ -62,7 +62,7 @@ impl<'a> ScaleAttention<'a> {
         })
     }
 
-    /// What each scale shows at some places of the photo: down and across in pixels.
+    /// The answers of all scales at some places of the photo: down and across in pixels.
     pub(super) fn views(&self, places: &[[f64; 2]]) -> Vec<Vec<ScaleView>> {
         let surroundings = Surroundings::new(self.half_window);
         let view = |level: &ScaleLevel, [y, x]: [f64; 2]| {

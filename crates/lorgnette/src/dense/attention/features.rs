@@ -1,4 +1,4 @@
-//! What a cell of one scale tells of how well that scale shows what is there.
+//! Features of a cell at one scale that tell how well that scale shows the thing there.
 
 use lorgnette_kernels::ThreadPool;
 
