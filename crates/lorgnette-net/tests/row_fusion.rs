@@ -171,7 +171,9 @@ fn layers_of_many_weights_go_one_after_the_other() {
         let fused = fused_layers("mobilenet_v2", Some([384, 512]), None, threads);
         let has = |block: &str| fused.iter().any(|name| name.contains(block));
         assert!(has("expanded_conv_1/depthwise"), "{threads} threads: {fused:?}");
-        assert!(!has("expanded_conv_15/depthwise"), "{threads} threads: {fused:?}");
+        // Two of this block's layers may go together: either one's weights stay in L2.
+        let block = ["expand", "depthwise", "add"].map(|layer| format!("expanded_conv_15/{layer}"));
+        assert!(!block.iter().all(|layer| has(layer)), "{threads} threads: {fused:?}");
     }
 }
 

@@ -139,9 +139,9 @@ fn valid_maps_stay_inside_and_finer_ones_have_more_cells() {
     };
     assert_eq!(size(&["--padding", "valid", "--scale", "1"]), (4, 9, 32.into()));
     assert_eq!(size(&["--output-stride", "16", "--scale", "1"]), (19, 29, 16.into()));
-    // The pyramid ends at 1.6.
+    // The pyramid of a small photo ends at 2.26.
     let (rows, columns, _) = size(&[]);
-    assert_eq!((rows, columns), (15, 23));
+    assert_eq!((rows, columns), (22, 32));
     // The grid of the largest scale; its cells are half as far apart in the photo.
     assert_eq!(size(&["--scale", "1,2"]), (19, 29, 16.into()));
 }
