@@ -531,8 +531,9 @@ fn two_processes_do_not_mix_their_models_in_one_folder() {
     let mut first = program(&words);
     first.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
     let mut first = first.spawn().unwrap();
-    while !folder.path("model/.lock").exists() {
-        assert!(first.try_wait().unwrap().is_none(), "it ended without a lock");
+    // The lock is held before the cache is opened, but not yet when its file is there.
+    while !folder.path("another cache").exists() {
+        assert!(first.try_wait().unwrap().is_none(), "it ended without a cache");
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
     let second = train(&folder, "photos", "model", &["--overwrite", "--seed", "7"]);
