@@ -84,15 +84,27 @@ def cut(photos, out):
         print(synset, f'{(alpha > 0).mean():.0%} of the photo')
 
 
+def sized(cutout, size):
+    """The thing of a cutout, without what is around it, so large that its longer side has a size."""
+    thing = Image.open(cutout)
+    thing = thing.crop(thing.getchannel('A').getbbox())
+    factor = size / max(thing.size)
+    return thing.resize([max(1, round(side * factor)) for side in thing.size], Image.LANCZOS)
+
+
+def middle(inside):
+    """A point where `inside` is true, as deep in it as rows and columns tell: down and across."""
+    rows, columns = np.where(inside)
+    nearest = np.hypot(rows - rows.mean(), columns - columns.mean()).argmin()
+    return rows[nearest], columns[nearest]
+
+
 class Scene:
     """A ground with a thing in it: the picture, and for each pixel whether the thing is there."""
 
     def __init__(self, thing, ground, size, shape, seed):
         self.picture = Image.open(ground).convert('RGB').resize(shape, Image.BICUBIC)
-        thing = Image.open(thing)
-        thing = thing.crop(thing.getchannel('A').getbbox())
-        factor = size / max(thing.size)
-        self.thing = thing.resize([max(1, round(side * factor)) for side in thing.size], Image.LANCZOS)
+        self.thing = sized(thing, size)
         place = random.Random(seed)
         corner = tuple(place.randint(0, max(0, whole - side)) for whole, side in zip(shape, self.thing.size))
         self.picture.paste(self.thing.convert('RGB'), corner, self.thing.getchannel('A'))
@@ -106,13 +118,6 @@ class Scene:
         alone = Image.new('RGB', [side + 2 * border for side in self.thing.size], (128, 128, 128))
         alone.paste(self.thing.convert('RGB'), (border, border), self.thing.getchannel('A'))
         return alone
-
-    def middle(self):
-        """A point inside the thing, as deep in it as rows and columns tell: down and across."""
-        rows, columns = np.where(self.inside)
-        middle = np.array([rows.mean(), columns.mean()])
-        nearest = np.hypot(rows - middle[0], columns - middle[1]).argmin()
-        return rows[nearest], columns[nearest]
 
 
 def run(program, *words):
@@ -169,7 +174,7 @@ def ask(program, scene, path, arguments, thing, outlines):
     sides = [answer['rows'], answer['columns']]
     nearest = [np.clip(np.round((np.arange(length) + .5 - first) / answer['stride']).astype(int), 0, side - 1)
                for length, first, side in zip(scene.inside.shape, answer['first'], sides)]
-    row, column = (cells[at] for cells, at in zip(nearest, scene.middle()))
+    row, column = (cells[at] for cells, at in zip(nearest, middle(scene.inside)))
     classes = {entry['index']: entry['synset'] for entry in answer['legend']}
     found['map'] = classes.get(answer['cells'][row][column]) == synset
     if outlines:

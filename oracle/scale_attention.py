@@ -27,6 +27,8 @@ import numpy as np
 from PIL import Image
 from scipy.optimize import minimize
 
+from pasted import middle, sized
+
 WIDTHS = (500, 1000, 1000, 1000, 1600, 1600, 2400)
 SIZES = (100, 1500)
 MAX_SHARE = .66
@@ -43,24 +45,15 @@ WEIGHTS = {'middle': 1, 'inside': .5, 'ground': 1}
 FOLDS = 5
 
 
-def middle(mask):
-    """A point inside a mask, as deep in it as rows and columns tell: down and across."""
-    rows, columns = np.where(mask)
-    nearest = np.hypot(rows - rows.mean(), columns - columns.mean()).argmin()
-    return int(rows[nearest]), int(columns[nearest])
-
-
 def alpha(cutout, shape):
     return np.asarray(Image.open(cutout).getchannel('A').resize(shape)) > 127
 
 
 def paste(picture, owners, cutouts, chosen, rnd, number):
-    """Pastes a thing where none is yet: its size and what it covers; None if there is no room."""
-    thing = Image.open(cutouts / f'{chosen}.png')
-    thing = thing.crop(thing.getchannel('A').getbbox())
+    """Pastes a thing, of a size by chance, where none is yet, if there is room; `owners` have its number there."""
     low, high = SIZES[0], min(picture.width * MAX_SHARE, SIZES[1])
     size = round(low * (high / low) ** rnd.random())
-    thing = thing.resize([max(1, round(side * size / max(thing.size))) for side in thing.size], Image.LANCZOS)
+    thing = sized(cutouts / f'{chosen}.png', size)
     if thing.height > picture.height:
         return
     for _ in range(20):

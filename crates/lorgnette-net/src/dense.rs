@@ -201,14 +201,8 @@ impl Rewriter<'_> {
     /// Adds an operation. The mean over the features, if it is to taper, becomes one over a shorter
     /// side and a mean over that.
     fn add(&mut self, name: String, op: Op, inputs: &[NodeId], is_head: bool) -> NodeId {
-        let DenseOptions { padding, tapers, .. } = self.dense;
         match op {
-            Op::Pool(pool)
-                if is_head
-                    && tapers
-                    && pool.kind == PoolKind::Average
-                    && padding == MapPadding::Same =>
-            {
+            Op::Pool(pool) if self.dense.tapers && self.is_mean(&pool, is_head) => {
                 let inner = pool.kernel.map(|side| side.saturating_sub(TAPER_SIDE - 1).max(1));
                 let outer = std::array::from_fn(|axis| pool.kernel[axis] - inner[axis] + 1);
                 let first = Op::Pool(Pool { kernel: inner, ..pool.clone() });
@@ -222,14 +216,19 @@ impl Rewriter<'_> {
     /// The operation on the second mean, or that second mean, of one that reads `inputs`; `None` if
     /// there is none. `is_head` says that it made one position of the map and slides now.
     fn second_op(&self, op: Op, is_head: bool, inputs: &[NodeId]) -> Option<Op> {
-        let DenseOptions { padding, second_mean_side, .. } = self.dense;
-        let side = second_mean_side.filter(|_| padding == MapPadding::Same)?;
+        let side = self.dense.second_mean_side?;
         match op {
-            Op::Pool(pool) if is_head && pool.kind == PoolKind::Average => {
+            Op::Pool(pool) if self.is_mean(&pool, is_head) => {
                 Some(Op::Pool(Pool { kernel: narrowed(pool.kernel, side), ..pool }))
             }
             op => inputs.iter().any(|input| self.second.contains_key(input)).then_some(op),
         }
+    }
+
+    /// True if a pool is the mean over the features and may be another: with padding, its cells
+    /// stay those that they are.
+    fn is_mean(&self, pool: &Pool, is_head: bool) -> bool {
+        is_head && pool.kind == PoolKind::Average && self.dense.padding == MapPadding::Same
     }
 
     /// The form of a node that changes nothing.

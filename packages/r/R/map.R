@@ -12,7 +12,7 @@
 #'   two; `NULL` for the network's own. A smaller one takes longer.
 #' @param scales factors by which the photo is scaled; their probabilities are
 #'   averaged. 1 is the photo as it is. `NULL` for a pyramid that suits its
-#'   size, each scale counts where it shows best what is there.
+#'   size, each scale of which counts where it shows best what is there.
 #' @param tile maximum side of a part that is computed at once, in pixels;
 #'   `NULL` by the memory limit.
 #' @returns An object of class `lg_map`: a list with `photo`, `width`, `height`

@@ -93,11 +93,7 @@ impl ScaleVisitor for ScaleAttention<'_> {
 
 #[cfg(test)]
 mod tests {
-    use lorgnette_net::ReceptiveField;
-
     use super::*;
-    use crate::dense::axis::Axis;
-    use crate::dense::scores::Scores;
 
     const SIDE: usize = 20;
     const GROUND: usize = 0;
@@ -114,17 +110,10 @@ mod tests {
         probabilities: &(dyn Fn(usize, usize) -> [f32; 2] + Sync),
         evidence: &(dyn Fn(usize, usize) -> f32 + Sync),
     ) -> ScaleLevel {
-        let field = ReceptiveField { stride: 4, start: 0, size: 4 };
-        let axis = Axis::new(field, SIDE, 1.0, 4 * SIDE);
-        let mut scores = Scores::new(SIDE * SIDE, 3, u64::MAX).unwrap();
-        scores.fill(&ThreadPool::new(1), |cell, logits| {
-            let [ground, thing] = probabilities(cell % SIDE, cell / SIDE);
-            let evidence = evidence(cell % SIDE, cell / SIDE);
-            let probabilities = [ground, thing, 1.0 - ground - thing];
-            logits.copy_from_slice(&probabilities.map(|p: f32| p.ln() + evidence));
-            true
-        });
-        ScaleLevel { rows: axis, columns: axis, scores, second: None }
+        ScaleLevel::of_logits(SIDE, &|x, y| {
+            let [ground, thing] = probabilities(x, y);
+            [ground, thing, 1.0 - ground - thing].map(|p| p.ln() + evidence(x, y))
+        })
     }
 
     fn map(levels: Vec<ScaleLevel>) -> ScaleLevel {

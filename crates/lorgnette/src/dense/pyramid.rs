@@ -63,7 +63,8 @@ pub(super) fn scales(width: usize, height: usize, purpose: Purpose, limits: Limi
     }
     scales.push(coarsest);
     scales.reverse();
-    // Small things are known at more than one scale, textures by chance at one.
+    // A search wants small things at more than one scale, as textures are known by chance at one; a
+    // map of a small photo sees smaller ones.
     let finer = finest * STEP;
     let max_finer_pixels = match purpose {
         Purpose::Map => limits.max_pixels.min(MAX_FINER_PIXELS),

@@ -165,6 +165,25 @@ impl ScaleVisitor for EveryLevel {
 }
 
 #[cfg(test)]
+impl ScaleLevel {
+    /// A level of `side` by `side` cells, 4 pixels apart, by the logits of each class at a column
+    /// and a row.
+    pub(super) fn of_logits<const CLASSES: usize>(
+        side: usize,
+        logits: &(dyn Fn(usize, usize) -> [f32; CLASSES] + Sync),
+    ) -> Self {
+        let field = lorgnette_net::ReceptiveField { stride: 4, start: 0, size: 4 };
+        let axis = Axis::new(field, side, 1.0, 4 * side);
+        let mut scores = Scores::new(side * side, CLASSES, u64::MAX).unwrap();
+        scores.fill(&ThreadPool::new(1), |cell, out| {
+            out.copy_from_slice(&logits(cell % side, cell / side));
+            true
+        });
+        Self { rows: axis, columns: axis, scores, second: None }
+    }
+}
+
+#[cfg(test)]
 mod block_tests {
     use super::*;
 

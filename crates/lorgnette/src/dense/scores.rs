@@ -12,7 +12,7 @@ use crate::parallel::for_each_part;
 const TOP_K_WITH_ALL: usize = 8;
 /// Number of best classes per cell that are stored when not all are.
 const TOP_K_ALONE: usize = 16;
-/// Cells that a thread stores at a time.
+/// Cells that a thread computes at a time.
 pub(super) const BAND_CELLS: usize = 256;
 
 /// A class and its logit.

@@ -3,6 +3,7 @@
 use lorgnette_kernels::ThreadPool;
 
 use crate::dense::ScaleLevel;
+use crate::dense::scores::BAND_CELLS;
 use crate::parallel::for_each_part;
 
 /// Number of a cell's features.
@@ -13,9 +14,6 @@ const RINGS: usize = 4;
 const MIDDLE_RING: usize = 2;
 /// Number of places around a cell at each distance.
 const DIRECTIONS: usize = 8;
-/// Cells that a thread looks at at a time.
-const BAND_CELLS: usize = 64;
-
 /// The features of a cell.
 pub(super) type Features = [f32; FEATURES];
 
@@ -105,24 +103,12 @@ fn mean(values: impl Iterator<Item = f32>) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use lorgnette_net::ReceptiveField;
-
     use super::*;
-    use crate::dense::axis::Axis;
-    use crate::dense::scores::Scores;
 
     const SIDE: usize = 12;
 
-    /// A level of `SIDE` by `SIDE` cells and two classes, by the logits at a column and a row.
     fn level(logits: &(dyn Fn(usize, usize) -> [f32; 2] + Sync)) -> ScaleLevel {
-        let field = ReceptiveField { stride: 4, start: 0, size: 4 };
-        let axis = Axis::new(field, SIDE, 1.0, 4 * SIDE);
-        let mut scores = Scores::new(SIDE * SIDE, 2, u64::MAX).unwrap();
-        scores.fill(&ThreadPool::new(1), |cell, out| {
-            out.copy_from_slice(&logits(cell % SIDE, cell / SIDE));
-            true
-        });
-        ScaleLevel { rows: axis, columns: axis, scores, second: None }
+        ScaleLevel::of_logits(SIDE, logits)
     }
 
     fn close(found: &[f32], expected: &[f32]) -> bool {
