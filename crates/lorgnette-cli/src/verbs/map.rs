@@ -257,3 +257,20 @@ fn scale(text: &str) -> Result<f64, String> {
     let scale = text.trim().parse().ok().filter(|scale| (1.0 / 64.0..=64.0).contains(scale));
     scale.ok_or_else(|| "give a number from 0.016 to 64".into())
 }
+
+/// The pixels from cell to cell as they are shown: whole ones, or tenths of less than one.
+fn rounded(stride: f64) -> f64 {
+    let parts = if stride < 1.0 { 10.0 } else { 1.0 };
+    (stride * parts).round() / parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_closer_than_a_pixel_are_not_shown_at_none() {
+        let shown = [32.0, 14.14, 1.0, 0.442].map(|stride| rounded(stride).to_string());
+        assert_eq!(shown, ["32", "14", "1", "0.4"]);
+    }
+}

@@ -6,7 +6,7 @@ use lorgnette::answer::{LegendAnswer, RegionAnswer, UNKNOWN};
 use lorgnette::{Labels, MapAnswer, Region, SegmentationMap};
 use lorgnette_library::printable;
 
-use super::Table;
+use super::{Table, rounded};
 use crate::arguments::Format;
 use crate::bar::{BAR, bar};
 use crate::stream::write_csv_lines;
@@ -84,7 +84,7 @@ impl Answer {
     pub(super) fn write_text(&self, out: &mut dyn Write, is_first: bool) -> io::Result<()> {
         let MapAnswer { photo, width, height, rows, columns, stride, .. } = &self.answer;
         let space = if is_first { "" } else { "\n" };
-        let stride = stride.round();
+        let stride = rounded(*stride);
         let photo = printable(photo);
         writeln!(
             out,

@@ -8,7 +8,7 @@ use lorgnette::net::tensor::DType;
 use lorgnette::net::{MapPadding, Tensor, npy, write_atomically};
 use lorgnette::{Drawing, Model, Picture, SegmentationMap, Segmenter};
 
-use super::Arguments;
+use super::{Arguments, rounded};
 use crate::output_paths::{self, ARRAYS, FIGURES, JSON, OutputPaths};
 use crate::photos::Photo;
 
@@ -101,7 +101,7 @@ impl Drawings {
 
 /// The options of the map, in a line.
 fn note(map: &SegmentationMap, segmenter: &Segmenter) -> String {
-    let (rows, columns, stride) = (map.rows(), map.columns(), map.row_axis().stride.round());
+    let (rows, columns, stride) = (map.rows(), map.columns(), rounded(map.row_axis().stride));
     let padding = if segmenter.options().padding == MapPadding::Valid {
         ", none across the border"
     } else {
