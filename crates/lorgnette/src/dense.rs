@@ -23,7 +23,8 @@ pub use self::segmentation_map::{LegendEntry, SegmentationMap};
 
 use self::attention::ScaleAttention;
 pub(crate) use self::connected::{GridSize, connected};
-pub(crate) use self::pyramid::MIN_FINE_SCALE;
+pub(crate) use self::evidence::{Common, Evidence};
+use self::pyramid::{Purpose, Pyramid};
 pub(crate) use self::refine::{Window, WindowGrid};
 use self::scale_level::{EveryCell, EveryLevel};
 pub(crate) use self::scale_level::{ScaleLevel, ScaleVisitor, WantedCells};
@@ -42,6 +43,7 @@ mod attention;
 mod axis;
 mod coco;
 mod connected;
+mod evidence;
 mod pyramid;
 mod refine;
 mod refined;
@@ -57,11 +59,13 @@ pub const UNKNOWN_BELOW: f32 = 0.2;
 
 /// Scale below which a scale of a pyramid is coarse.
 const MAX_COARSE_SCALE: f64 = 0.75;
-/// Side of the mean over the features with which small things are screened for, in cells of the
+/// Side of the second mean over the features at the finest scale of a map, in cells of the
 /// network's own stride.
-const SCREENING_MEAN_SIDE: usize = 3;
-/// The same of the second mean at the finest scale of a map.
-const SECOND_MEAN_SIDE: usize = 5;
+const MAP_SECOND_MEAN_SIDE: usize = 5;
+/// The same at the scales of a search.
+const SEARCH_SECOND_MEAN_SIDE: usize = 3;
+/// Share of the cells of a scale that a search looks at, at most, where it looks at few.
+const SPARSE_SHARE: f64 = 0.05;
 /// Bytes of activations above which a photo is split into tiles. More would save little of what
 /// tiles see twice, and the system's clearing of memory takes longer than that.
 const MAX_TILE_BYTES: u64 = 448 << 20;
@@ -229,7 +233,7 @@ impl Segmenter {
     }
 
     /// Returns the same segmenter for a search for some classes: with a pyramid of finer scales,
-    /// few places of which a visitor wants, a [screening](Segmenter::screening_scale) before them,
+    /// few places of which a visitor wants, a second, narrow mean over the features at the others,
     /// and another output stride at the coarse scales, unless the options give one for all. Large
     /// things are then bounded more exactly, in little time.
     #[must_use]
@@ -413,42 +417,32 @@ impl Segmenter {
     /// The scales at which a photo of this size is mapped: those of the options, or a pyramid.
     #[must_use]
     pub fn scales(&self, width: usize, height: usize) -> Vec<f64> {
-        if !self.options.scales.is_empty() {
-            return self.options.scales.clone();
+        self.pyramid(width, height).scales
+    }
+
+    fn pyramid(&self, width: usize, height: usize) -> Pyramid {
+        let scales = self.options.scales.clone();
+        if !scales.is_empty() {
+            return Pyramid { scales, whole: 0 };
         }
         let max_pixels = match self.tile_budget.has_global_context {
             // It cannot be split into tiles.
             true => MAX_TILE_BYTES as f64 / self.tile_budget.bytes_per_pixel,
             false => f64::INFINITY,
         };
-        let purpose = match self.coarse_stride {
-            Some(_) => pyramid::Purpose::Search,
-            None => pyramid::Purpose::Map,
-        };
+        let purpose = if self.is_search() { Purpose::Search } else { Purpose::Map };
         let (window, padding) = (window(&self.model), self.options.padding);
         let limits = pyramid::Limits { window, padding, max_pixels };
-        pyramid::scales(width, height, purpose, limits)
+        pyramid::pyramid(width, height, purpose, limits)
     }
 
-    /// The scale of a pyramid for a search at which small things are screened for: one that is
-    /// looked at everywhere, with a narrow mean over the features, so that a thing far smaller than
-    /// the network's input counts. `None` if the network reads no mean, or no scale is fine.
-    fn screening_scale(&self, scales: &[f64]) -> Option<f64> {
-        let is_search = self.coarse_stride.is_some() && self.options.scales.is_empty();
-        (is_search && self.tile_budget.is_local_mean())
-            .then(|| pyramid::screening_scale(scales))
-            .flatten()
-    }
-
-    /// The scale of a map's pyramid with a second mean over the features: the finest, where that
-    /// knows what would be large enough for the network only at a finer one.
-    fn second_mean_scale(&self, scales: &[f64]) -> Option<f64> {
-        scales.last().copied().filter(|_| self.tapers())
+    fn is_search(&self) -> bool {
+        self.coarse_stride.is_some()
     }
 
     /// True if the means over the features taper: at the scales of a map's pyramid.
     fn tapers(&self) -> bool {
-        let is_map = self.coarse_stride.is_none() && self.options.scales.is_empty();
+        let is_map = !self.is_search() && self.options.scales.is_empty();
         is_map && self.tile_budget.is_local_mean()
     }
 
@@ -463,39 +457,44 @@ impl Segmenter {
         observer: &mut dyn Observer,
         visitor: &mut dyn ScaleVisitor,
     ) -> Result<()> {
-        let scales = self.scales(picture.width(), picture.height());
-        if let [scale] = scales[..] {
-            let look = Look { scale, dense: self.scale_options(scale), visitor };
-            let level = self.look(picture, look, observer)?;
-            visitor.visit(scale, level);
-            return Ok(());
-        }
-        let mut screening = self.screening_scale(&scales);
-        let all = scales.iter().chain(&screening).map(|scale| scale * scale).sum::<f64>();
-        let second = self.second_mean_scale(&scales);
+        let pyramid = self.pyramid(picture.width(), picture.height());
+        let share_of = |number: usize| if number < pyramid.whole { 1.0 } else { SPARSE_SHARE };
+        let pixels = |(number, scale): (usize, &f64)| share_of(number) * scale * scale;
+        let all: f64 = pyramid.scales.iter().enumerate().map(pixels).sum();
         let mut before = 0.0;
-        for scale in scales {
-            let mut observe = |scale: f64, tiles: &Progress| {
-                let share = scale * scale / all;
+        for (number, scale) in pyramid.scales.iter().enumerate() {
+            let share = pixels((number, scale)) / all;
+            let mut in_hundredths = |tiles: &Progress| {
                 let done = before + share * tiles.done as f64 / tiles.total.max(1) as f64;
-                if tiles.done == tiles.total {
-                    before += share;
-                }
                 observer.event(&Progress { done: (100.0 * done) as usize, total: 100 })
             };
-            if let Some(screened) = screening.take_if(|screened| *screened < scale) {
-                let look = self.screening_look(screened);
-                let mut in_hundredths = |tiles: &Progress| observe(screened, tiles);
-                visitor.screen(self.look(picture, look, &mut in_hundredths)?);
-            }
-            let mut in_hundredths = |tiles: &Progress| observe(scale, tiles);
-            let second_mean_side = second.filter(|&at| at == scale).map(|_| SECOND_MEAN_SIDE);
-            let dense = DenseOptions { second_mean_side, ..self.scale_options(scale) };
-            let look = Look { scale, dense, visitor };
-            let level = self.look(picture, look, &mut in_hundredths)?;
-            visitor.visit(scale, level);
+            let progress: &mut dyn Observer = match pyramid.scales.len() {
+                1 => observer,
+                _ => &mut in_hundredths,
+            };
+            let second_mean_side = self.second_mean_side(number, &pyramid);
+            let dense = DenseOptions { second_mean_side, ..self.scale_options(*scale) };
+            let chooser: &dyn ScaleVisitor =
+                if number < pyramid.whole { &EveryCell } else { visitor };
+            let look = Look { scale: *scale, dense, visitor: chooser };
+            let level = self.look(picture, look, progress)?;
+            visitor.visit(*scale, level);
+            before += share;
         }
         Ok(())
+    }
+
+    /// The side of the second mean over the features at a scale of a pyramid. It knows what would
+    /// be large enough for the network only at a finer scale: at the finest of a map, and at those
+    /// of a search that are looked at everywhere.
+    fn second_mean_side(&self, number: usize, pyramid: &Pyramid) -> Option<usize> {
+        if !self.options.scales.is_empty() || !self.tile_budget.is_local_mean() {
+            return None;
+        }
+        match self.is_search() {
+            true => (number < pyramid.whole).then_some(SEARCH_SECOND_MEAN_SIDE),
+            false => (number + 1 == pyramid.scales.len()).then_some(MAP_SECOND_MEAN_SIDE),
+        }
     }
 
     /// The map of a picture at one scale.
@@ -512,13 +511,6 @@ impl Segmenter {
     /// A look at every cell, as the options say.
     fn output_look(&self) -> Look<'static> {
         Look { scale: 1.0, dense: self.dense_options(), visitor: &EveryCell }
-    }
-
-    /// A look at every cell, in which small things count.
-    fn screening_look(&self, scale: f64) -> Look<'static> {
-        let max_mean_side = Some(SCREENING_MEAN_SIDE);
-        let dense = DenseOptions { max_mean_side, ..self.dense_options() };
-        Look { scale, dense, visitor: &EveryCell }
     }
 
     /// The options of the map at a scale.

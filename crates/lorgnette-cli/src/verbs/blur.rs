@@ -26,7 +26,8 @@ use crate::verbs::map::{MapArguments, observe_tiles};
 /// Blur faces, or everything of a class, in photos
 ///
 /// A photo is searched at a pyramid of scales, from the whole of it in one look to enlarged ones.
-/// All of it is screened for small things; the enlarged scales look only where the class is likely.
+/// What is hidden is probable, or stands out: its class has a score there that hardly any other
+/// place of the photo has. Enlarged scales look only where something may.
 /// Each photo's line says at which scales it was searched, and where something was found.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

@@ -1,27 +1,28 @@
 //! Selection by a pyramid of maps together.
 //!
-//! A window of the network answers for some 224 pixels of the scaled photo. A thing that is smaller
-//! than that fills at a coarse scale a region as large as the window; a thing that is larger is
-//! known at a fine scale only in parts. So the scales are taken from the finest to the coarsest. A
-//! region of a coarse scale is taken as it is where finer scales saw nothing in it. Where they did,
-//! it only joins what they saw, unless they saw most of it, or the classes are as probable farther
-//! from there than a window reaches: then the thing is as large as the window, and the region
-//! without its border is the thing.
+//! A thing is known at scales next to each other, at which it about fills the network's input: three
+//! of them are an octave. Its classes are then probable there, or, as something else is often more
+//! so, they stand out: they have more evidence than nearly everywhere in the photo. A thing that is
+//! smaller fills at a coarse octave a region as large as the network's window; a thing that is larger
+//! is known at a fine one only in parts. So the octaves are taken from the finest to the coarsest. A
+//! region of a coarse octave is taken as it is where finer ones saw nothing in it. Where they did, it
+//! only joins what they saw, unless they saw most of it, or the classes are as sure farther from
+//! there than a window reaches: then the thing is as large as the window, and the region without its
+//! border is the thing.
 
 use std::ops::Range;
 
 use super::BlurOptions;
 use super::area::{self, Area};
 use super::mask::{Mask, dilated, erode, level};
-use crate::dense::{
-    Axis, GridSize, MIN_FINE_SCALE, ScaleLevel, ScaleVisitor, SegmentationMap, WantedCells,
-    connected,
-};
+use crate::dense::{Axis, GridSize, ScaleLevel, ScaleVisitor, WantedCells, connected};
 use crate::picture::Picture;
-use limits::{Limits, MIN_PEAK, MIN_SUPPORT};
+use limits::{Limits, MIN_SURPLUS, MIN_SURPLUS_EXTENT};
+use octave::{Octave, ScaleGrid};
 
 mod growth;
 mod limits;
+mod octave;
 
 /// Maximum side of the grid on which scales are combined.
 const MAX_GRID_SIDE: usize = 1024;
@@ -32,14 +33,14 @@ const EROSION: f64 = 8.0;
 const FRAME_EROSION: f64 = 16.0;
 const LARGE_FRAME_EROSION: f64 = 64.0;
 const LARGE_SHARE: f64 = 0.25;
-/// Share of a region, without its border, that finer scales must have seen.
+/// Share of a region, without its border, that octaves of twice its scale must have seen.
 const MIN_SEEN: f64 = 0.45;
 /// Pixels of the scaled photo up to which what finer scales saw explains that a coarse one is sure.
 const WINDOW_REACH: f64 = 64.0;
 /// Share of its longer side by which what finer scales saw may grow.
 const GROWTH: f64 = 0.05;
 
-/// Distance from a likely place, in pixels of the scale below the fine ones, up to which is looked.
+/// Distance from a likely place, in pixels of the scale at which it is, up to which is looked closer.
 const REACH: f64 = 64.0;
 
 /// The maps of a pyramid, as far as they concern some classes, on a grid over the photo.
@@ -49,11 +50,8 @@ pub(super) struct PyramidMask<'a> {
     grid: Grid,
     classes: &'a [usize],
     limits: Limits,
+    /// In ascending order.
     scales: Vec<ScaleGrid>,
-    /// The probability of the classes together where small things count.
-    screened: Option<Vec<f32>>,
-    /// Number of classes of the maps.
-    class_count: usize,
 }
 
 /// The size of the grid.
@@ -63,15 +61,6 @@ struct Grid {
     height: usize,
     /// Pixels of the photo from point to point.
     step: f64,
-}
-
-/// The map of one scale on the grid.
-struct ScaleGrid {
-    scale: f64,
-    /// Probability of the classes together.
-    probabilities: Vec<f32>,
-    /// The most probable of them.
-    labels: Vec<u32>,
 }
 
 impl<'a> PyramidMask<'a> {
@@ -86,37 +75,26 @@ impl<'a> PyramidMask<'a> {
         let side = |length: usize| ((length as f64 / step).round() as usize).max(1);
         let grid = Grid { width: side(width), height: side(height), step };
         let limits = Limits::new(classes.len(), options);
-        let (scales, screened, class_count) = (Vec::new(), None, 0);
-        Self { width, height, grid, classes, limits, scales, screened, class_count }
-    }
-
-    /// Adds the map of one scale.
-    fn add(&mut self, scale: f64, map: &SegmentationMap) {
-        self.class_count = map.classes();
-        let probabilities = self.probabilities(map);
-        let labels = map.class_grid(self.classes, [self.grid.height, self.grid.width]);
-        self.scales.push(ScaleGrid { scale, probabilities, labels });
-    }
-
-    /// The probability of the classes together at each point of the grid.
-    fn probabilities(&self, map: &SegmentationMap) -> Vec<f32> {
-        map.probability_grid(self.classes, [self.grid.height, self.grid.width])
+        Self { width, height, grid, classes, limits, scales: Vec::new() }
     }
 
     /// The mask of what the scales select together.
     /// If there is a `picture`, regions grow along its colours.
-    pub(super) fn into_mask(mut self, options: &BlurOptions, picture: Option<&Picture>) -> Mask {
-        self.scales.sort_by(|a, b| b.scale.total_cmp(&a.scale));
+    pub(super) fn into_mask(self, options: &BlurOptions, picture: Option<&Picture>) -> Mask {
         let mut accepted = vec![false; self.grid.width * self.grid.height];
-        for scale in &self.scales {
-            self.accept(scale, &mut accepted);
+        let mut twice_as_fine = accepted.clone();
+        for octave in octave::octaves(&self.scales, self.limits) {
+            let finer = accepted.clone();
+            self.accept(&octave, &twice_as_fine, &mut accepted);
+            twice_as_fine = finer;
         }
         if let Some(picture) = picture {
             self.grow(&mut accepted, picture);
         }
         self.fill_holes(&mut accepted);
         let (levels, labels) = self.levels(&accepted);
-        let mut is_selected = vec![false; self.class_count];
+        let count = self.classes.iter().max().map_or(0, |&class| class + 1);
+        let mut is_selected = vec![false; count];
         self.classes.iter().for_each(|&class| is_selected[class] = true);
         let mut areas = area::find(self.grid.width, &levels, &is_selected, |visit| {
             for (y, labels) in labels.chunks_exact(self.grid.width).enumerate() {
@@ -127,17 +105,19 @@ impl<'a> PyramidMask<'a> {
         Mask::from_levels(self.width, &self.photo_levels(&levels), areas, options)
     }
 
-    /// Accepts the regions of a scale; finer scales have been there before.
-    fn accept(&self, scale: &ScaleGrid, accepted: &mut [bool]) {
-        let is_inside: Vec<u8> = scale
-            .probabilities
-            .iter()
-            .map(|&probability| u8::from(probability >= self.limits.extent))
+    /// Accepts the regions of an octave; finer ones have been there before, and `twice_as_fine` is
+    /// what those of twice its scale saw.
+    fn accept(&self, octave: &Octave, twice_as_fine: &[bool], accepted: &mut [bool]) {
+        let is_inside: Vec<u8> = (0..accepted.len())
+            .map(|at| {
+                let is_probable = octave.probabilities[at] >= self.limits.extent;
+                u8::from(is_probable || octave.surplus[at] >= MIN_SURPLUS_EXTENT)
+            })
             .collect();
         if is_inside.iter().all(|&inside| inside == 0) {
             return;
         }
-        let radius = |pixels: f64| (pixels / scale.scale / self.grid.step) as usize;
+        let radius = |pixels: f64| (pixels / octave.scale / self.grid.step) as usize;
         let mut new = is_inside.clone();
         erode(&mut new, self.grid.width, radius(EROSION));
         let framed = |pixels| eroded_from_edges(&is_inside, self.grid.width, radius(pixels));
@@ -146,7 +126,7 @@ impl<'a> PyramidMask<'a> {
         for region in regions(&is_inside, self.grid.width) {
             let seen_part: Vec<usize> = region.iter().copied().filter(|&at| seen[at]).collect();
             if seen_part.is_empty() {
-                let is_sure = self.is_sure(scale, &region);
+                let is_sure = region.iter().any(|&at| self.is_sure(octave, at));
                 region.iter().filter(|&&at| is_sure && new[at] > 0).for_each(|&at| {
                     accepted[at] = true;
                 });
@@ -155,9 +135,9 @@ impl<'a> PyramidMask<'a> {
             let is_large = region.len() as f64 > LARGE_SHARE * accepted.len() as f64;
             let framed = if is_large { &framed_large } else { &framed };
             let core: Vec<usize> = region.iter().copied().filter(|&at| framed[at] > 0).collect();
-            let seen_core = core.iter().filter(|&&at| seen[at]).count();
+            let seen_core = core.iter().filter(|&&at| twice_as_fine[at]).count();
             let is_seen = seen_core as f64 >= MIN_SEEN * core.len() as f64;
-            if !core.is_empty() && (is_seen || self.sees_more(scale, &region, &seen_part)) {
+            if !core.is_empty() && (is_seen || self.sees_more(octave, &region, &seen_part)) {
                 core.iter().for_each(|&at| accepted[at] = true);
                 continue;
             }
@@ -187,47 +167,31 @@ impl<'a> PyramidMask<'a> {
         }
     }
 
-    /// True if a scale is sure of the classes somewhere in a region, and another scale sees
-    /// something of them there, or need not: a thing is known at two sizes, a texture by chance at
-    /// one.
-    fn is_sure(&self, scale: &ScaleGrid, region: &[usize]) -> bool {
-        let peak = |scale: &ScaleGrid| {
-            region.iter().map(|&at| scale.probabilities[at]).fold(0.0_f32, f32::max)
-        };
-        let own = peak(scale);
-        let support = |is_other: &dyn Fn(f64) -> bool| {
-            let others = self.scales.iter().filter(|other| other.scale != scale.scale);
-            others.filter(|other| is_other(other.scale)).map(peak).fold(0.0_f32, f32::max)
-        };
-        let is_fine = |scale: f64| scale > MIN_FINE_SCALE;
-        let Limits { peak, lone_peak, fine_peak, fine_support, .. } = self.limits;
-        if !is_fine(scale.scale) {
-            return own >= peak && (own >= lone_peak || support(&|_| true) >= MIN_SUPPORT);
-        }
-        own >= lone_peak
-            || own >= peak && support(&|_| true) >= fine_support
-            || own >= fine_peak && support(&is_fine) >= fine_support
+    /// True if an octave is sure of the classes at a point, or they stand out there.
+    fn is_sure(&self, octave: &Octave, at: usize) -> bool {
+        octave.probabilities[at] >= self.limits.peak || octave.surplus[at] >= MIN_SURPLUS
     }
 
-    /// True if a finer scale than `scale` looks at a point.
-    fn is_likely(&self, scale: &ScaleGrid, at: usize) -> bool {
-        let probability = scale.probabilities[at];
-        if scale.scale > MIN_FINE_SCALE {
-            return probability >= self.limits.fine_support;
-        }
-        let screened = self.screened.as_ref().map_or(0.0, |screened| screened[at]);
-        probability >= self.limits.likely || screened >= self.limits.screened
+    /// The points, not 0, that are near one at which the classes may stand out at the next finer
+    /// scale; `None` if that is unknown.
+    fn near_likely(&self) -> Option<Vec<u8>> {
+        let whole = self.scales.iter().rposition(|scale| scale.is_whole)?;
+        let known = &self.scales[whole..];
+        let limit = limits::likely(known.len(), known[0].narrow.is_some());
+        let surplus = octave::surplus(known)?;
+        let likely: Vec<u8> = surplus.iter().map(|&surplus| u8::from(surplus >= limit)).collect();
+        let radius = (REACH / known[known.len() - 1].scale / self.grid.step).ceil() as usize;
+        Some(dilated(&likely, self.grid.width, radius))
     }
 
-    /// True if the classes are probable in a region farther from what finer scales saw than a
+    /// True if an octave is sure of the classes in a region farther from what finer ones saw than a
     /// window reaches.
-    fn sees_more(&self, scale: &ScaleGrid, region: &[usize], seen_part: &[usize]) -> bool {
-        let reach = (WINDOW_REACH / scale.scale / self.grid.step).ceil() as usize;
+    fn sees_more(&self, octave: &Octave, region: &[usize], seen_part: &[usize]) -> bool {
+        let reach = (WINDOW_REACH / octave.scale / self.grid.step).ceil() as usize;
         let (columns, rows) = self.grown_box(seen_part, |_| reach);
-        let min_peak = self.limits.extent.max(MIN_PEAK);
         region.iter().any(|&at| {
             let (x, y) = (at % self.grid.width, at / self.grid.width);
-            scale.probabilities[at] >= min_peak && !(columns.contains(&x) && rows.contains(&y))
+            self.is_sure(octave, at) && !(columns.contains(&x) && rows.contains(&y))
         })
     }
 
@@ -293,16 +257,11 @@ impl<'a> PyramidMask<'a> {
 }
 
 impl ScaleVisitor for PyramidMask<'_> {
-    /// Fine scales take most of the time, and a thing that they would find is likely before: the
-    /// first of them looks where the next coarser one or the screening makes the classes likely,
-    /// the second where the first would do for it.
-    fn wanted(&self, scale: f64, rows: &Axis, columns: &Axis) -> Option<WantedCells> {
-        let coarser = self.scales.last().filter(|_| scale > MIN_FINE_SCALE)?;
-        let likely: Vec<u8> = (0..coarser.probabilities.len())
-            .map(|at| u8::from(self.is_likely(coarser, at)))
-            .collect();
-        let radius = (REACH / coarser.scale / self.grid.step).ceil() as usize;
-        let near = dilated(&likely, self.grid.width, radius);
+    /// The finest scales would take most of the time. What they would find stands out before: by the
+    /// finest scale that is looked at everywhere, and by those after it.
+    fn wanted(&self, _: f64, rows: &Axis, columns: &Axis) -> Option<WantedCells> {
+        let near =
+            self.near_likely().unwrap_or_else(|| vec![0; self.grid.width * self.grid.height]);
         let point =
             |position: f64, points: usize| ((position / self.grid.step) as usize).min(points - 1);
         Some(WantedCells::new(rows, columns, |y, x| {
@@ -311,11 +270,9 @@ impl ScaleVisitor for PyramidMask<'_> {
     }
 
     fn visit(&mut self, scale: f64, level: ScaleLevel) {
-        self.add(scale, &level.into_map());
-    }
-
-    fn screen(&mut self, level: ScaleLevel) {
-        self.screened = Some(self.probabilities(&level.into_map()));
+        let size = [self.grid.height, self.grid.width];
+        let grid = ScaleGrid::new(scale, level, self.classes, size, self.scales.last());
+        self.scales.push(grid);
     }
 }
 
@@ -363,23 +320,27 @@ mod tests {
     use super::*;
 
     const SIDE: usize = 100;
+    const THING: usize = 1;
 
     /// The probability at a column and a row.
     type Probability<'a> = &'a dyn Fn(usize, usize) -> f32;
 
-    /// A mask over a photo of 100 by 100 pixels, to which the maps are given directly.
-    fn accepted(scales: &[(f64, Probability<'_>)]) -> Vec<bool> {
+    /// A mask over a photo of 100 by 100 pixels, to which the octaves are given directly.
+    fn accepted(octaves: &[(f64, Probability<'_>)]) -> Vec<bool> {
         let mask = PyramidMask::new(SIDE, SIDE, &[0], &BlurOptions::default());
         let mut accepted = vec![false; SIDE * SIDE];
-        for (scale, probability) in scales {
-            mask.accept(&grid(*scale, probability), &mut accepted);
+        for (scale, probability) in octaves {
+            let finer = accepted.clone();
+            mask.accept(&octave(*scale, probability), &finer, &mut accepted);
         }
         accepted
     }
 
-    fn grid(scale: f64, probability: Probability<'_>) -> ScaleGrid {
+    /// An octave in which nothing stands out.
+    fn octave(scale: f64, probability: Probability<'_>) -> Octave {
         let points = (0..SIDE * SIDE).map(|at| probability(at % SIDE, at / SIDE));
-        ScaleGrid { scale, probabilities: points.collect(), labels: vec![0; SIDE * SIDE] }
+        let surplus = vec![f32::NEG_INFINITY; SIDE * SIDE];
+        Octave { scale, probabilities: points.collect(), surplus }
     }
 
     fn square(x: usize, y: usize, from: usize, to: usize) -> f32 {
@@ -423,57 +384,54 @@ mod tests {
     }
 
     #[test]
-    fn what_one_scale_alone_sees_must_be_surer() {
-        let chance = |x, y| square(x, y, 40, 60) * 0.8;
-        let mut mask = PyramidMask::new(SIDE, SIDE, &[0], &BlurOptions::default());
-        let taken = |mask: &PyramidMask<'_>| {
+    fn what_stands_out_is_taken_however_improbable() {
+        let taken = |surplus: f32, options: &BlurOptions| {
+            let mask = PyramidMask::new(SIDE, SIDE, &[0], options);
+            let faint = |x, y| square(x, y, 40, 60) * 0.03;
+            let around =
+                |x, y| 2.0 * square(x, y, 35, 65) + (surplus - 1.8) * square(x, y, 45, 55) / 0.9;
+            let surplus = (0..SIDE * SIDE).map(|at| around(at % SIDE, at / SIDE)).collect();
+            let octave = Octave { surplus, ..octave(8.0, &faint) };
             let mut accepted = vec![false; SIDE * SIDE];
-            mask.accept(&mask.scales[0], &mut accepted);
+            mask.accept(&octave, &vec![false; SIDE * SIDE], &mut accepted);
             side(&accepted)
         };
-        mask.scales = vec![grid(8.0, &chance), grid(4.0, &|_, _| 0.0)];
-        assert_eq!(taken(&mask), 0);
-        mask.scales[1] = grid(4.0, &|x, y| square(x, y, 45, 55) * 0.2);
-        assert!(taken(&mask) > 15);
-        mask.scales = vec![grid(8.0, &|x, y| square(x, y, 40, 60)), grid(4.0, &|_, _| 0.0)];
-        assert!(taken(&mask) > 15);
+        // Down to half as much, without a border of a pixel.
+        assert_eq!(taken(MIN_SURPLUS + 0.1, &BlurOptions::default()), 28);
+        assert_eq!(taken(MIN_SURPLUS - 0.1, &BlurOptions::default()), 0);
     }
 
     #[test]
-    fn enlarged_less_is_enough_at_two_scales() {
-        let thing = |x, y| square(x, y, 40, 60) * 0.3;
-        let part = |x, y| square(x, y, 45, 55) * 0.2;
-        let taken = |scales: [f64; 2], classes: &[usize]| {
-            let mut mask = PyramidMask::new(SIDE, SIDE, classes, &BlurOptions::default());
-            mask.scales = vec![grid(scales[0], &thing), grid(scales[1], &part)];
-            let mut accepted = vec![false; SIDE * SIDE];
-            mask.accept(&mask.scales[0], &mut accepted);
-            side(&accepted)
+    fn many_classes_must_be_surer_but_stand_out_as_one() {
+        let peak = |classes: &[usize]| {
+            PyramidMask::new(SIDE, SIDE, classes, &BlurOptions::default()).limits.peak
         };
-        assert!(taken([2.26, 1.6], &[0]) > 0);
-        assert_eq!(taken([2.26, 0.8], &[0]), 0, "the other is not enlarged");
-        assert_eq!(taken([0.8, 1.6], &[0]), 0, "this one is not enlarged");
-        assert_eq!(taken([2.26, 1.6], &[0; 118]), 0, "a dog is one of many");
+        assert!((peak(&[0]) - 0.3).abs() < 1e-6 && peak(&[0; 118]) > 0.8);
+        let mask = PyramidMask::new(SIDE, SIDE, &[0; 118], &BlurOptions::default());
+        let half = octave(8.0, &|x, y| square(x, y, 40, 60) * 0.5);
+        assert!(!mask.is_sure(&half, SIDE * SIDE / 2 + SIDE / 2));
+        let surplus = vec![MIN_SURPLUS; SIDE * SIDE];
+        assert!(mask.is_sure(&Octave { surplus, ..half }, 0));
     }
 
     #[test]
-    fn fine_scales_look_where_something_is_likely() {
+    fn the_finest_scales_look_where_something_stands_out() {
         let field = ReceptiveField { stride: 4, start: 0, size: 4 };
         let axis = Axis::new(field, SIDE / 4, 1.0, SIDE);
-        let mut mask = PyramidMask::new(SIDE, SIDE, &[0], &BlurOptions::default());
-        let looks = |mask: &PyramidMask<'_>, scale| {
-            let wanted = mask.wanted(scale, &axis, &axis);
-            wanted.map(|wanted| !wanted.is_empty())
+        let mut mask = PyramidMask::new(SIDE, SIDE, &[THING], &BlurOptions::default());
+        let looks = |mask: &PyramidMask<'_>| !mask.wanted(1.6, &axis, &axis).unwrap().is_empty();
+        assert!(!looks(&mask), "nothing is known");
+        let level = |logit: f32| {
+            let is_thing = |x: usize, y: usize| (10..13).contains(&x) && (10..13).contains(&y);
+            ScaleLevel::of_logits(SIDE / 4, &move |x, y| {
+                [9.0, if is_thing(x, y) { logit } else { 1.0 }, -1.0]
+            })
         };
-        let faint = |probability: f32| move |x, y| square(x, y, 40, 60) / 0.9 * probability;
-        mask.scales = vec![grid(0.8, &faint(0.015))];
-        assert_eq!((looks(&mask, 0.9), looks(&mask, 1.6)), (None, Some(false)));
-        mask.screened = Some(grid(1.1, &faint(0.015)).probabilities);
-        assert_eq!(looks(&mask, 1.6), Some(true), "small things are screened for");
-        mask.scales.push(grid(1.6, &faint(0.05)));
-        assert_eq!(looks(&mask, 2.2), Some(false), "it would not do for the other");
-        mask.scales[1] = grid(1.6, &faint(0.12));
-        assert_eq!(looks(&mask, 2.2), Some(true));
+        mask.visit(1.1, level(5.0));
+        assert!(!looks(&mask), "it stands out by one standard deviation");
+        mask.scales.clear();
+        mask.visit(1.1, level(8.5));
+        assert!(looks(&mask));
     }
 
     #[test]
@@ -504,7 +462,7 @@ mod tests {
 
     #[test]
     fn what_is_nowhere_probable_is_not_taken() {
-        let faint = |x, y| square(x, y, 20, 80) / 2.0;
+        let faint = |x, y| square(x, y, 20, 80) / 4.0;
         assert!(accepted(&[(1.0, &faint)]).iter().all(|&accepted| !accepted));
     }
 }

@@ -13,24 +13,20 @@ const FINEST: f64 = 1.6;
 const COARSEST_SIDE: f64 = std::f64::consts::SQRT_2;
 /// The same at the smallest division of the finest scale.
 const SMALLEST_SIDE: f64 = 1.6;
-/// Maximum pixels of a photo at one scale, but for the second fine one of a search, at which few
-/// places are looked at.
+/// Maximum pixels of a photo at one scale, but for the finest of a search, at which few places are
+/// looked at.
 const MAX_PIXELS: f64 = 40e6;
 /// Maximum pixels at a finer scale of a map than [`FINEST`]: it takes small photos little time.
 const MAX_FINER_PIXELS: f64 = 16e6;
-/// From a scale to the next of a map, and of the fine ones of a search.
+/// From a scale to the next.
 const STEP: f64 = std::f64::consts::SQRT_2;
-/// The same for the other scales of a search.
-const SEARCH_STEP: f64 = 2.0;
-/// Scale above which a search looks at few places.
-pub(crate) const MIN_FINE_SCALE: f64 = 1.0;
 
 /// The purpose of a pyramid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// A map of all classes.
     Map,
-    /// A search for some classes, at few places of the fine scales.
+    /// A search for some classes, at few places of the finest scales.
     Search,
 }
 
@@ -44,33 +40,38 @@ pub(super) struct Limits {
     pub(super) max_pixels: f64,
 }
 
-/// Chooses the scales for a photo, ascending.
-pub(super) fn scales(width: usize, height: usize, purpose: Purpose, limits: Limits) -> Vec<f64> {
+/// The scales for a photo.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Pyramid {
+    /// In ascending order.
+    pub(super) scales: Vec<f64>,
+    /// Number of those, the coarsest, that are looked at everywhere, whatever a visitor wants.
+    pub(super) whole: usize,
+}
+
+/// Chooses the scales for a photo.
+pub(super) fn pyramid(width: usize, height: usize, purpose: Purpose, limits: Limits) -> Pyramid {
     let (longer, shorter) = (width.max(height) as f64, width.min(height) as f64);
     let window = limits.window[0].max(limits.window[1]) as f64;
     let max_pixels = limits.max_pixels.min(MAX_PIXELS);
     let finest = FINEST.min((max_pixels / (longer * shorter)).sqrt());
     let coarsest = (COARSEST_SIDE * window / longer).min(finest);
-    let step = match purpose {
-        Purpose::Map => STEP,
-        Purpose::Search => SEARCH_STEP,
-    };
     let mut scales = Vec::new();
     let mut scale = finest;
     while scale * longer >= SMALLEST_SIDE * window && scale > 1.05 * coarsest {
         scales.push(scale);
-        scale /= step;
+        scale /= STEP;
     }
     scales.push(coarsest);
     scales.reverse();
-    // A search wants small things at more than one scale, as textures are known by chance at one; a
-    // map of a small photo sees smaller ones.
+    // A small thing that a search found at one scale it looks at closer; a map of a small photo
+    // sees smaller things.
     let finer = finest * STEP;
     let max_finer_pixels = match purpose {
         Purpose::Map => limits.max_pixels.min(MAX_FINER_PIXELS),
         Purpose::Search => limits.max_pixels,
     };
-    if finer > MIN_FINE_SCALE && finer * finer * longer * shorter <= max_finer_pixels {
+    if finer * finer * longer * shorter <= max_finer_pixels {
         scales.push(finer);
     }
     if limits.padding == MapPadding::Valid {
@@ -80,14 +81,11 @@ pub(super) fn scales(width: usize, height: usize, purpose: Purpose, limits: Limi
             scales.push(1.0);
         }
     }
-    scales
-}
-
-/// The scale, below the fine ones among `scales`, at which all of a photo is screened for what is
-/// looked at closer; `None` if there are no fine ones.
-pub(super) fn screening_scale(scales: &[f64]) -> Option<f64> {
-    let finest = scales.iter().copied().find(|&scale| scale > MIN_FINE_SCALE)?;
-    Some(finest / STEP)
+    let whole = match purpose {
+        Purpose::Map => scales.len(),
+        Purpose::Search => scales.iter().filter(|&&scale| scale < finest).count().max(1),
+    };
+    Pyramid { scales, whole }
 }
 
 #[cfg(test)]
@@ -101,34 +99,37 @@ mod tests {
     #[test]
     fn a_pyramid_goes_from_the_whole_photo_to_small_things() {
         for (width, height) in [(100, 80), (500, 375), (2400, 1600), (4000, 3000), (300, 9000)] {
-            let scales = scales(width, height, Purpose::Search, limits(MapPadding::Same));
+            let Pyramid { scales, whole } =
+                pyramid(width, height, Purpose::Search, limits(MapPadding::Same));
             let longer = width.max(height) as f64;
             assert!(scales.is_sorted() && scales[0] * longer < 320.0, "{width}: {scales:?}");
             assert!(scales[scales.len() - 1] <= FINEST * STEP, "{scales:?}");
             for pair in scales.windows(2) {
-                assert!(pair[1] / pair[0] <= 2.3, "{width}: {scales:?} has a gap");
+                assert!(pair[1] / pair[0] <= 1.7, "{width}: {scales:?} has a gap");
             }
             let area = (width * height) as f64;
-            let is_small = |scale: &f64| area * scale * scale <= 1.01 * MAX_PIXELS;
-            assert!(scales[..scales.len() - 1].iter().all(is_small));
-            let screening = screening_scale(&scales).unwrap();
-            assert!(screening < FINEST && is_small(&screening), "{scales:?}: {screening}");
+            let is_small = |scale: &f64| area * scale * scale <= 1.01 * MAX_PIXELS / 2.0;
+            assert!(whole > 0 && scales[..whole].iter().all(is_small), "{scales:?}: {whole}");
         }
-        let camera = |purpose| scales(4000, 3000, purpose, limits(MapPadding::Same));
-        assert_eq!(camera(Purpose::Search).len(), 7);
-        assert_eq!(camera(Purpose::Map).len(), 10);
-        let small = scales(1000, 750, Purpose::Map, limits(MapPadding::Same));
+        let camera = |purpose| pyramid(4000, 3000, purpose, limits(MapPadding::Same));
+        let (map, search) = (camera(Purpose::Map), camera(Purpose::Search));
+        assert_eq!((map.scales.len(), map.whole), (10, 10));
+        assert_eq!((search.scales.len(), search.whole), (11, 9));
+        assert_eq!(search.scales[..10], map.scales);
+        let small = pyramid(1000, 750, Purpose::Map, limits(MapPadding::Same)).scales;
         assert!((small[small.len() - 1] - FINEST * STEP).abs() < 1e-9, "{small:?}");
     }
 
     #[test]
     fn without_padding_every_window_is_in_the_photo() {
-        let found = scales(500, 375, Purpose::Map, limits(MapPadding::Valid));
+        let scales =
+            |width, height| pyramid(width, height, Purpose::Map, limits(MapPadding::Valid)).scales;
+        let found = scales(500, 375);
         assert!(
             (found[1] - 0.8).abs() < 1e-9 && found[2..] == [1.6 / STEP, 1.6, 1.6 * STEP],
             "{found:?}"
         );
         assert!(found[0] * 375.0 >= 224.0 && found[0] < 0.64, "{found:?}");
-        assert_eq!(scales(100, 80, Purpose::Map, limits(MapPadding::Valid)), [1.0]);
+        assert_eq!(scales(100, 80), [1.0]);
     }
 }

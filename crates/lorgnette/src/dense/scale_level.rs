@@ -7,6 +7,7 @@ use lorgnette_kernels::ThreadPool;
 use super::MAX_SCORE_BYTES;
 use super::axis::Axis;
 use super::connected::{GridSize, connected};
+use super::evidence::Evidence;
 use super::scores::Scores;
 use super::segmentation_map::SegmentationMap;
 use crate::error::Result;
@@ -28,17 +29,15 @@ pub(crate) struct WantedCells {
 
 /// Receives the maps of a photo's scales, in ascending order.
 pub(crate) trait ScaleVisitor {
-    /// Chooses the cells of the next scale that are looked at, from the maps so far; `None` for
-    /// all. Cells that are not have a probability of 0 for every class, unless they come for free.
+    /// Chooses the cells that are looked at of the next scale, if that is one at which a search
+    /// looks at few places, from the maps so far; `None` for all. Cells that are not have a
+    /// probability of 0 for every class, unless they come for free.
     fn wanted(&self, _scale: f64, _rows: &Axis, _columns: &Axis) -> Option<WantedCells> {
         None
     }
 
     /// Receives the map of a scale.
     fn visit(&mut self, scale: f64, level: ScaleLevel);
-
-    /// Receives a map in which small things count, before the fine scales of a search.
-    fn screen(&mut self, _: ScaleLevel) {}
 }
 
 /// Looks at every cell, and keeps nothing.
@@ -51,6 +50,17 @@ impl ScaleLevel {
     /// The level as a map.
     pub(crate) fn into_map(self) -> SegmentationMap {
         SegmentationMap::new(self.rows, self.columns, self.scores)
+    }
+
+    /// The evidence for some classes on a grid of `size`, height and width, over the photo.
+    pub(crate) fn evidence(&self, classes: &[usize], size: [usize; 2]) -> Evidence {
+        Evidence::new(&self.scores, [&self.rows, &self.columns], classes, size)
+    }
+
+    /// The same by the second mean over the features, if there is one.
+    pub(crate) fn second_evidence(&self, classes: &[usize], size: [usize; 2]) -> Option<Evidence> {
+        let scores = self.second.as_ref()?;
+        Some(Evidence::new(scores, [&self.rows, &self.columns], classes, size))
     }
 
     /// A level on the same grid, of the probability of each class at the middle of each cell.
@@ -168,7 +178,7 @@ impl ScaleVisitor for EveryLevel {
 impl ScaleLevel {
     /// A level of `side` by `side` cells, 4 pixels apart, by the logits of each class at a column
     /// and a row.
-    pub(super) fn of_logits<const CLASSES: usize>(
+    pub(crate) fn of_logits<const CLASSES: usize>(
         side: usize,
         logits: &(dyn Fn(usize, usize) -> [f32; CLASSES] + Sync),
     ) -> Self {

@@ -83,7 +83,7 @@ impl Scores {
                 {
                     *score = ClassScore { class: *index as u32, logit: *logit };
                 }
-                *log_sum_exp_of = log_sum_exp(&logits);
+                *log_sum_exp_of = log_sum_exp(logits.iter().copied());
                 if let Some(all) = all {
                     all[at * classes..][..classes].copy_from_slice(&logits);
                 }
@@ -134,6 +134,30 @@ impl Scores {
         self.log_sum_exp[cell]
     }
 
+    /// The same of some classes; `None` if the cell is not set, or not all scores are stored.
+    pub(super) fn log_sum_exp_of(&self, cell: usize, classes: &[usize]) -> Option<f32> {
+        let all = self.all.as_ref().filter(|_| self.log_sum_exp[cell].is_finite())?;
+        let scores = &all[cell * self.classes..][..self.classes];
+        Some(log_sum_exp(classes.iter().map(|&class| scores[class])))
+    }
+
+    /// The standard deviation of a cell's scores over the classes, as the root of its mean square
+    /// over the cells; `None` if not every cell is set, or not all scores are stored.
+    pub(super) fn spread(&self) -> Option<f32> {
+        let all = self.all.as_ref()?;
+        if self.log_sum_exp.iter().any(|sum| !sum.is_finite()) {
+            return None;
+        }
+        let variance = |scores: &[f32]| {
+            let count = scores.len() as f64;
+            let mean = scores.iter().map(|&score| f64::from(score)).sum::<f64>() / count;
+            let square = |&score: &f32| (f64::from(score) - mean).powi(2);
+            scores.iter().map(square).sum::<f64>() / count
+        };
+        let sum: f64 = all.chunks_exact(self.classes).map(variance).sum();
+        Some((sum / self.cells() as f64).sqrt() as f32)
+    }
+
     /// The probability of a cell's best class.
     pub(super) fn best_probability(&self, cell: usize) -> f32 {
         (self.best(cell)[0].logit - self.log_sum_exp[cell]).exp()
@@ -175,9 +199,9 @@ fn out_of_memory(needed: usize) -> Error {
     lorgnette_net::Error::Memory { what, needed, limit: 0 }.into()
 }
 
-fn log_sum_exp(logits: &[f32]) -> f32 {
-    let max_logit = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|&logit| f64::from((logit - max_logit).exp())).sum();
+fn log_sum_exp(logits: impl Iterator<Item = f32> + Clone) -> f32 {
+    let max_logit = logits.clone().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.map(|logit| f64::from((logit - max_logit).exp())).sum();
     (f64::from(max_logit) + sum.ln()) as f32
 }
 

@@ -72,27 +72,13 @@ impl<'a> Upsampler<'a> {
 
     /// The values of cells between two rows.
     fn interpolate_row(&self, cells: &[f32], row: Interpolation) -> Vec<f32> {
-        let width = self.map.columns();
-        let (upper, lower) =
-            (&cells[row.low * width..][..width], &cells[row.high * width..][..width]);
-        upper.iter().zip(lower).map(|(&a, &b)| lerp(a, b, row.weight)).collect()
+        interpolate_row(cells, self.map.columns(), row)
     }
 
     /// Computes the probability of `classes` together on a grid of `size`, height and width, over
     /// the photo.
     pub(super) fn probability_grid(&self, classes: &[usize], size: [usize; 2]) -> Vec<f32> {
-        let cells = self.sums(classes);
-        let columns = self.grid(self.map.column_axis(), size[1]);
-        let mut out = Vec::with_capacity(size[0] * size[1]);
-        for row in self.grid(self.map.row_axis(), size[0]) {
-            let down = self.interpolate_row(&cells, row);
-            out.extend(
-                columns
-                    .iter()
-                    .map(|column| lerp(down[column.low], down[column.high], column.weight)),
-            );
-        }
-        out
+        on_grid([self.map.row_axis(), self.map.column_axis()], &self.sums(classes), size)
     }
 
     /// Computes the probability of `classes` together at the points of a window.
@@ -122,19 +108,13 @@ impl<'a> Upsampler<'a> {
             best.map_or(0, |&class| class as u32)
         };
         let best: Vec<u32> = (0..scores.cells()).map(best).collect();
-        let columns = self.grid(self.map.column_axis(), size[1]);
+        let columns = points(self.map.column_axis(), size[1]);
         let mut out = Vec::with_capacity(size[0] * size[1]);
-        for row in self.grid(self.map.row_axis(), size[0]) {
+        for row in points(self.map.row_axis(), size[0]) {
             let row = &best[row.nearest() * self.map.columns()..][..self.map.columns()];
             out.extend(columns.iter().map(|column| row[column.nearest()]));
         }
         out
-    }
-
-    /// The cells around the centres of `length` equal parts of an axis.
-    fn grid(&self, axis: &Axis, length: usize) -> Vec<Interpolation> {
-        let step = axis.length as f64 / length as f64;
-        (0..length).map(|at| axis.interpolate_at((at as f64 + 0.5) * step)).collect()
     }
 
     /// The probability of `classes` together in each cell.
@@ -177,6 +157,35 @@ impl<'a> Upsampler<'a> {
             cell(row.high, column.high),
         ]
     }
+}
+
+/// The values of cells along two axes, on a grid of `size`, height and width, over the photo.
+pub(super) fn on_grid(
+    [rows, columns]: [&Axis; 2],
+    cells: &[f32],
+    [height, width]: [usize; 2],
+) -> Vec<f32> {
+    let across = points(columns, width);
+    let mut out = Vec::with_capacity(height * width);
+    for row in points(rows, height) {
+        let down = interpolate_row(cells, columns.cells, row);
+        out.extend(
+            across.iter().map(|column| lerp(down[column.low], down[column.high], column.weight)),
+        );
+    }
+    out
+}
+
+/// The cells around the centres of `length` equal parts of an axis.
+fn points(axis: &Axis, length: usize) -> Vec<Interpolation> {
+    let step = axis.length as f64 / length as f64;
+    (0..length).map(|at| axis.interpolate_at((at as f64 + 0.5) * step)).collect()
+}
+
+/// The values of cells, in rows of `width`, between two rows.
+fn interpolate_row(cells: &[f32], width: usize, row: Interpolation) -> Vec<f32> {
+    let (upper, lower) = (&cells[row.low * width..][..width], &cells[row.high * width..][..width]);
+    upper.iter().zip(lower).map(|(&a, &b)| lerp(a, b, row.weight)).collect()
 }
 
 impl CornerScores {

@@ -1,60 +1,55 @@
-//! The probabilities from which classes count.
+//! How much of classes there must be at a place, or more than elsewhere, for it to count.
 
 use crate::blur::BlurOptions;
 
-/// Minimum probability of one class at a region's surest place, and of several classes together
-/// down to which it extends, unless the options give one for both.
-pub(super) const MIN_PEAK: f32 = 0.5;
+/// Minimum probability of one class at a region's surest place, as the geometric mean of three
+/// scales.
+const MIN_PEAK: f32 = 0.3;
+/// The same down to which a region extends, of one class and of several together, unless the
+/// options give one for both.
 const MIN_EXTENT: f32 = 0.05;
 const MIN_EXTENT_OF_SEVERAL: f32 = 0.1;
-/// Probability of one class from which one scale alone is believed, and that another must have
-/// somewhere in the region otherwise.
-const MIN_LONE_PEAK: f32 = 0.9;
-pub(super) const MIN_SUPPORT: f32 = 0.1;
-/// Probability that is enough of one class at one scale above 1 if another above 1 has
-/// [`MIN_SUPPORT`] in the region: enlarged textures are hardly ever taken for one thing, but often
-/// for one of several.
-const MIN_FINE_PEAK: f32 = 0.15;
-/// Probability of one class from which a place is looked at at the first fine scale: at the next
-/// coarser scale, and where small things were screened for. Of several classes, for one of them.
-const MIN_LIKELY: f32 = 0.02;
-const MIN_SCREENED: f32 = 0.01;
-const MIN_LIKELY_OF_SEVERAL: f32 = 0.05;
+/// Minimum evidence beyond what is common in the photo, in standard deviations of a place's scores
+/// over the classes, as the mean of three scales: at the place that stands out most of a region,
+/// and down to which the region extends.
+pub(super) const MIN_SURPLUS: f32 = 2.8;
+pub(super) const MIN_SURPLUS_EXTENT: f32 = 1.4;
+/// The same for a place to be looked at closer: by the narrow mean of the finest scale that is
+/// looked at everywhere; by the wide one, where there is no narrow one; and by that and the next.
+const MIN_LIKELY: f32 = 2.4;
+const MIN_LIKELY_WIDE: f32 = 1.5;
+const MIN_LIKELY_CLOSER: f32 = 2.6;
 
 /// The least probabilities of the classes together that count.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// At a region's surest place.
     pub(super) peak: f32,
-    /// There, where no other scale sees anything.
-    pub(super) lone_peak: f32,
-    /// There, at a fine scale, where another one sees something.
-    pub(super) fine_peak: f32,
-    /// Somewhere in a region of a fine scale, at another scale.
-    pub(super) fine_support: f32,
     /// Down to which a region extends.
     pub(super) extent: f32,
-    /// Of a place at which the first fine scale looks.
-    pub(super) likely: f32,
-    /// The same where small things were screened for.
-    pub(super) screened: f32,
+    /// At one of the scales at least, where classes stand out.
+    pub(super) surplus_probability: f32,
 }
 
 impl Limits {
     pub(super) fn new(classes: usize, options: &BlurOptions) -> Self {
-        let of_these = |probability| of_several(probability, classes);
+        let peak = of_several(MIN_PEAK, classes);
         let (peak, extent) = match options.min_probability {
-            0.0 if classes > 1 => (of_these(MIN_PEAK), MIN_EXTENT_OF_SEVERAL),
-            0.0 => (MIN_PEAK, MIN_EXTENT),
-            given => (given.max(MIN_PEAK), given),
+            0.0 if classes > 1 => (peak, MIN_EXTENT_OF_SEVERAL),
+            0.0 => (peak, MIN_EXTENT),
+            given => (given.max(peak), given),
         };
-        let (fine_peak, likely, screened) = match classes {
-            1 => (MIN_FINE_PEAK.max(options.min_probability), MIN_LIKELY, MIN_SCREENED),
-            _ => (peak, of_these(MIN_LIKELY_OF_SEVERAL), of_these(MIN_LIKELY_OF_SEVERAL)),
-        };
-        let lone_peak = of_these(MIN_LONE_PEAK).max(peak);
-        let fine_support = of_these(MIN_SUPPORT);
-        Self { peak, lone_peak, fine_peak, fine_support, extent, likely, screened }
+        Self { peak, extent, surplus_probability: options.min_probability }
+    }
+}
+
+/// The least surplus of a place that is looked at closer, by the number of scales that it is known
+/// from, the first of them with a narrow mean or not.
+pub(super) fn likely(scales: usize, has_narrow: bool) -> f32 {
+    match (scales, has_narrow) {
+        (1, true) => MIN_LIKELY,
+        (1, false) => MIN_LIKELY_WIDE,
+        _ => MIN_LIKELY_CLOSER,
     }
 }
 
