@@ -43,8 +43,9 @@ pub struct BlurOptions {
     /// How pixels are made unrecognisable.
     pub mode: BlurMode,
     /// Minimum probability, 0 to 1, of the classes at a pixel, and of a face. At 0, faces of a
-    /// probability above a fifth are taken, and with a pyramid of scales regions in which the classes
-    /// are probable enough somewhere, or have far more of a score than elsewhere in the photo.
+    /// probability above a fifth are taken, and with a pyramid of scales regions in which the
+    /// classes are probable enough somewhere, or have far more of a score than elsewhere in the
+    /// photo.
     pub min_probability: f32,
     /// Width of the margin around the classes' pixels; default: one cell at the network's own
     /// stride. Around a face: a fifth of its longer side.

@@ -337,8 +337,8 @@ impl Segmenter {
         Ok(SegmentationMap::new(rows, columns, scores))
     }
 
-    /// The answers of a pyramid's scales at some places of a photo, the coarsest first: a map's cells
-    /// are their weighted means. Places are down and across in pixels.
+    /// The answers of a pyramid's scales at some places of a photo, the coarsest first: a map's
+    /// cells are their weighted means. Places are down and across in pixels.
     ///
     /// # Errors
     /// As [`Segmenter::segment`].

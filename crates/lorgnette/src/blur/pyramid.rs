@@ -1,14 +1,14 @@
 //! Selection by a pyramid of maps together.
 //!
-//! A thing is known at scales next to each other, at which it about fills the network's input: three
-//! of them are an octave. Its classes are then probable there, or, as something else is often more
-//! so, they stand out: they have more evidence than nearly everywhere in the photo. A thing that is
-//! smaller fills at a coarse octave a region as large as the network's window; a thing that is larger
-//! is known at a fine one only in parts. So the octaves are taken from the finest to the coarsest. A
-//! region of a coarse octave is taken as it is where finer ones saw nothing in it. Where they did, it
-//! only joins what they saw, unless they saw most of it, or the classes are as sure farther from
-//! there than a window reaches: then the thing is as large as the window, and the region without its
-//! border is the thing.
+//! A thing is known at scales next to each other, at which it about fills the network's input:
+//! three of them are an octave. Its classes are then probable there, or, as something else is often
+//! more so, they stand out: they have more evidence than nearly everywhere in the photo. A thing
+//! that is smaller fills at a coarse octave a region as large as the network's window; a thing that
+//! is larger is known at a fine one only in parts. So the octaves are taken from the finest to the
+//! coarsest. A region of a coarse octave is taken as it is where finer ones saw nothing in it.
+//! Where they did, it only joins what they saw, unless they saw most of it, or the classes are as
+//! sure farther from there than a window reaches: then the thing is as large as the window, and the
+//! region without its border is the thing.
 
 use std::ops::Range;
 
@@ -40,7 +40,8 @@ const WINDOW_REACH: f64 = 64.0;
 /// Share of its longer side by which what finer scales saw may grow.
 const GROWTH: f64 = 0.05;
 
-/// Distance from a likely place, in pixels of the scale at which it is, up to which is looked closer.
+/// Distance from a likely place, in pixels of the scale at which it is, up to which is looked
+/// closer.
 const REACH: f64 = 64.0;
 
 /// The maps of a pyramid, as far as they concern some classes, on a grid over the photo.
@@ -257,8 +258,8 @@ impl<'a> PyramidMask<'a> {
 }
 
 impl ScaleVisitor for PyramidMask<'_> {
-    /// The finest scales would take most of the time. What they would find stands out before: by the
-    /// finest scale that is looked at everywhere, and by those after it.
+    /// The finest scales would take most of the time. What they would find stands out before: by
+    /// the finest scale that is looked at everywhere, and by those after it.
     fn wanted(&self, _: f64, rows: &Axis, columns: &Axis) -> Option<WantedCells> {
         let near =
             self.near_likely().unwrap_or_else(|| vec![0; self.grid.width * self.grid.height]);

@@ -1,9 +1,9 @@
-//! How much speaks for some classes at each place of a photo, and how much that is more than at most
-//! places.
+//! How much speaks for some classes at each place of a photo, and how much that is more than at
+//! most places.
 //!
 //! A network has its moods: among roses it may give every place a high score for "flower pot". That
-//! says nothing of a place there. A thing stands out: where it is, its class has a score that hardly
-//! any other place of the photo reaches, be it the best of the classes or not.
+//! says nothing of a place there. A thing stands out: where it is, its class has a score that
+//! hardly any other place of the photo reaches, be it the best of the classes or not.
 
 use super::axis::Axis;
 use super::scores::Scores;
@@ -29,8 +29,8 @@ pub(crate) struct Common {
     pub(crate) spread: f32,
 }
 
-/// Evidence where no cell was looked at, and where it is unknown: less than anything, but finite, so
-/// that it can be interpolated.
+/// Evidence where no cell was looked at, and where it is unknown: less than anything, but finite,
+/// so that it can be interpolated.
 const NONE: f32 = -1e6;
 
 impl Evidence {

@@ -90,8 +90,8 @@ pub(super) fn surplus<'a>(scales: impl IntoIterator<Item = &'a ScaleGrid>) -> Op
 }
 
 /// The octaves among some scales, ascending, from the finest to the coarsest. One more begins below
-/// the coarsest scale, which stands for the missing one too, as it does where there are too few: the
-/// whole photo looks the same from farther.
+/// the coarsest scale, which stands for the missing one too, as it does where there are too few:
+/// the whole photo looks the same from farther.
 pub(super) fn octaves(scales: &[ScaleGrid], limits: Limits) -> impl Iterator<Item = Octave> + '_ {
     let missing = SCALES.saturating_sub(scales.len()).max(1);
     let farther = scales.first().into_iter().flat_map(move |scale| repeat_n(scale, missing));
