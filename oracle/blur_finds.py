@@ -5,17 +5,19 @@
 PHOTOS are named SYNSET_name, as ../shared/photos has, of one class each; FLOWERS are folders of photos. Each of PHOTOS is asked
 for its own class, then all, and the first of each folder of FLOWERS, for each name; printed are the photos in which it is
 found, and the largest share that is hidden. Which of them show it is for you to see.
+
+Needs numpy and Pillow.
 """
 import argparse
 import json
 import pathlib
-import subprocess
+
+from pasted import run
 
 
 def hidden(program, photos, name):
     """The largest share of each photo that one area hides; 0 where nothing is found."""
-    words = [program, 'blur', *map(str, photos), '--class', name, '--dry-run', '--format', 'json', '--quiet']
-    answers = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    answers = run(program, 'blur', *photos, '--class', name, '--dry-run', '--format', 'json').splitlines()
     return [max((area['share'] for area in json.loads(answer)['blurred']), default=0) for answer in answers]
 
 

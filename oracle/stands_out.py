@@ -17,12 +17,10 @@ import argparse
 import json
 import pathlib
 import random
-import subprocess
 
 import numpy as np
-from PIL import Image
 
-from pasted import middle, sized
+from pasted import Scene, middle, run
 
 SHAPE = 800, 600
 RATES = .001, .003, .01, .02, .05
@@ -31,22 +29,6 @@ COMMON_SHARE = .9
 
 def synset(path):
     return path.name.split('_')[0].split('.')[0]
-
-
-def run(program, *words):
-    return subprocess.run([program, *map(str, words), '--format', 'json', '--quiet'], capture_output=True, text=True,
-                          check=True).stdout
-
-
-def scene(ground, cutout, size, rnd):
-    """A picture, and the middle of the thing in it: down and across in pixels."""
-    picture = Image.open(ground).convert('RGB').resize(SHAPE, Image.BICUBIC)
-    thing = sized(cutout, size)
-    corner = tuple(rnd.randint(0, max(0, whole - side)) for whole, side in zip(SHAPE, thing.size))
-    picture.paste(thing.convert('RGB'), corner, thing.getchannel('A'))
-    mask = Image.new('L', SHAPE)
-    mask.paste(thing.getchannel('A'), corner)
-    return picture, middle(np.asarray(mask) > 127)
 
 
 def statistics(scores):
@@ -76,13 +58,15 @@ def main():
     found, false = {}, {}
     for number in range(arguments.count):
         ground, cutout = rnd.choice(photos), rnd.choice(cutouts)
-        picture, (y, x) = scene(ground, cutout, arguments.size, rnd)
+        scene = Scene(cutout, ground, arguments.size, SHAPE, f'{arguments.seed}-{number}')
+        y, x = middle(scene.inside)
         path = arguments.work / 'scene.png'
-        picture.save(path, compress_level=1)
+        scene.picture.save(path, compress_level=1)
         if not number:
-            every = json.loads(run(arguments.lorgnette, 'classify', path, '--top', 1001))['predictions']
+            every = json.loads(run(arguments.lorgnette, 'classify', path, '--top', 1001, '--format', 'json'))['predictions']
             index_of = {entry['synset']: entry['index'] for entry in every if entry.get('synset')}
-        answer = json.loads(run(arguments.lorgnette, 'map', path, '--scale', arguments.scale, '--npy', arguments.work / 'npy'))
+        answer = json.loads(run(arguments.lorgnette, 'map', path, '--scale', arguments.scale, '--npy', arguments.work / 'npy',
+                                '--format', 'json'))
         scores = np.load(arguments.work / 'npy' / 'scene.npy').astype(np.float64)
         down, across = (first + answer['stride'] * np.arange(cells) for first, cells in zip(answer['first'], scores.shape))
         near = lambda reach: (abs(down - y) <= reach)[:, None] & (abs(across - x) <= reach)

@@ -554,7 +554,7 @@ impl Segmenter {
         let (rows, columns) = (axis(0, dense.rows, &spans[0]), axis(1, dense.columns, &spans[1]));
         let wanted = match self.tile_budget.has_global_context {
             true => None,
-            false => look.visitor.wanted(look.scale, &rows, &columns),
+            false => look.visitor.wanted(&rows, &columns),
         };
         let tiles = Tiles { dense, spans, wanted, options: look.dense };
         let (scores, second) = if size == own_size || tiles.are_unwanted() {

@@ -131,7 +131,7 @@ impl Blurrer {
                 progress = *tiles;
                 observer.event(tiles)
             };
-            mask = self.class_mask(picture, &mut watch)?;
+            mask = self.class_mask(picture, &mut search.warnings, &mut watch)?;
             search.scales = self.segmenter.scales(width, height);
             search.warnings.extend(self.scale_warning(width, height, &search.scales));
         }
@@ -154,8 +154,13 @@ impl Blurrer {
         Ok(mask.with_search(search))
     }
 
-    /// The mask of the classes.
-    fn class_mask(&self, picture: &Picture, observer: &mut dyn Observer) -> Result<Mask> {
+    /// The mask of the classes. Adds to `warnings` what was not looked at.
+    fn class_mask(
+        &self,
+        picture: &Picture,
+        warnings: &mut Vec<String>,
+        observer: &mut dyn Observer,
+    ) -> Result<Mask> {
         let (classes, options) = (&self.classes, &self.options);
         if !self.segmenter.options().scales.is_empty() {
             let map = self.segmenter.segment_observed(picture, observer)?;
@@ -164,6 +169,13 @@ impl Blurrer {
         let (width, height) = (picture.width(), picture.height());
         let mut mask = PyramidMask::new(width, height, classes, options);
         self.segmenter.visit_scales(picture, observer, &mut mask)?;
+        if mask.is_blind() {
+            warnings.push(
+                "small things may stay: the maps are too large to keep the scores of all classes, \
+                 by which they stand out; choose a larger output stride, or make the photo smaller"
+                    .into(),
+            );
+        }
         let refine = self.segmenter.options().refine.unwrap_or(true);
         Ok(mask.into_mask(options, refine.then_some(picture)))
     }

@@ -173,6 +173,11 @@ impl<'a> PyramidMask<'a> {
         octave.probabilities[at] >= self.limits.peak || octave.surplus[at] >= MIN_SURPLUS
     }
 
+    /// True if it is unknown at some scale how the classes stand out.
+    pub(super) fn is_blind(&self) -> bool {
+        self.scales.iter().any(|scale| scale.wide.is_none())
+    }
+
     /// The points, not 0, that are near one at which the classes may stand out at the next finer
     /// scale; `None` if that is unknown.
     fn near_likely(&self) -> Option<Vec<u8>> {
@@ -260,7 +265,7 @@ impl<'a> PyramidMask<'a> {
 impl ScaleVisitor for PyramidMask<'_> {
     /// The finest scales would take most of the time. What they would find stands out before: by
     /// the finest scale that is looked at everywhere, and by those after it.
-    fn wanted(&self, _: f64, rows: &Axis, columns: &Axis) -> Option<WantedCells> {
+    fn wanted(&self, rows: &Axis, columns: &Axis) -> Option<WantedCells> {
         let near =
             self.near_likely().unwrap_or_else(|| vec![0; self.grid.width * self.grid.height]);
         let point =
@@ -420,7 +425,7 @@ mod tests {
         let field = ReceptiveField { stride: 4, start: 0, size: 4 };
         let axis = Axis::new(field, SIDE / 4, 1.0, SIDE);
         let mut mask = PyramidMask::new(SIDE, SIDE, &[THING], &BlurOptions::default());
-        let looks = |mask: &PyramidMask<'_>| !mask.wanted(1.6, &axis, &axis).unwrap().is_empty();
+        let looks = |mask: &PyramidMask<'_>| !mask.wanted(&axis, &axis).unwrap().is_empty();
         assert!(!looks(&mask), "nothing is known");
         let level = |logit: f32| {
             let is_thing = |x: usize, y: usize| (10..13).contains(&x) && (10..13).contains(&y);
@@ -430,6 +435,9 @@ mod tests {
         };
         mask.visit(1.1, level(5.0));
         assert!(!looks(&mask), "it stands out by one standard deviation");
+        assert!(!mask.is_blind());
+        mask.scales[0].wide = None;
+        assert!(!looks(&mask) && mask.is_blind(), "that is said");
         mask.scales.clear();
         mask.visit(1.1, level(8.5));
         assert!(looks(&mask));

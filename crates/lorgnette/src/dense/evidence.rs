@@ -1,9 +1,9 @@
 //! How much speaks for some classes at each place of a photo, and how much that is more than at
 //! most places.
 //!
-//! A network has its moods: among roses it may give every place a high score for "flower pot". That
-//! says nothing of a place there. A thing stands out: where it is, its class has a score that
-//! hardly any other place of the photo reaches, be it the best of the classes or not.
+//! Among roses a network may give every place a high score for "flower pot". That says nothing of a
+//! place there. A thing stands out: where it is, its class has a score that hardly any other place
+//! of the photo reaches, be it the best of the classes or not.
 
 use super::axis::Axis;
 use super::scores::Scores;
@@ -29,18 +29,20 @@ pub(crate) struct Common {
     pub(crate) spread: f32,
 }
 
-/// Evidence where no cell was looked at, and where it is unknown: less than anything, but finite,
-/// so that it can be interpolated.
+/// Evidence where no cell was looked at: less than anything, but finite, so that it can be
+/// interpolated.
 const NONE: f32 = -1e6;
 
 impl Evidence {
-    /// The evidence on a grid of `size`, height and width, from cells along two axes.
+    /// The evidence on a grid of `size`, height and width, from cells along two axes; `None` if not
+    /// all scores are stored.
     pub(super) fn new(
         scores: &Scores,
         axes: [&Axis; 2],
         classes: &[usize],
         size: [usize; 2],
-    ) -> Self {
+    ) -> Option<Self> {
+        scores.all()?;
         let of_cell = |cell| scores.log_sum_exp_of(cell, classes).unwrap_or(NONE);
         let mut cells: Vec<f32> = (0..scores.cells()).map(of_cell).collect();
         let grid = on_grid(axes, &cells, size);
@@ -49,7 +51,7 @@ impl Evidence {
             let (_, &mut most, _) = cells.select_nth_unstable_by(at, f32::total_cmp);
             Common { most, spread }
         });
-        Self { grid, common }
+        Some(Self { grid, common })
     }
 
     /// How much more evidence there is at each point of the grid than is common.
@@ -73,7 +75,7 @@ mod tests {
             [9.0, if is_thing(x, y) { 8.0 } else { 1.0 }, -4.0]
         });
         let beyond = |classes: &[usize]| {
-            let evidence = level.evidence(classes, [SIDE, SIDE]);
+            let evidence = level.evidence(classes, [SIDE, SIDE]).unwrap();
             let common = evidence.common.unwrap();
             let beyond: Vec<f32> = evidence.beyond(common).collect();
             (beyond[9 * SIDE + 9], beyond[2 * SIDE + 2], common.spread)
@@ -88,14 +90,19 @@ mod tests {
 
     #[test]
     fn places_that_were_not_looked_at_have_none() {
-        let mut scores = Scores::new(4, 2, u64::MAX).unwrap();
-        scores.fill(&lorgnette_kernels::ThreadPool::new(1), |cell, out| {
-            out.fill(cell as f32);
-            cell > 1
-        });
+        let scores = |limit: u64| {
+            let mut scores = Scores::new(4, 2, limit).unwrap();
+            scores.fill(&lorgnette_kernels::ThreadPool::new(1), |cell, out| {
+                out.fill(cell as f32);
+                cell > 1
+            });
+            scores
+        };
         let field = lorgnette_net::ReceptiveField { stride: 4, start: 0, size: 4 };
         let axis = Axis::new(field, 2, 1.0, 8);
-        let evidence = Evidence::new(&scores, [&axis, &axis], &[1], [2, 2]);
+        let evidence = |limit| Evidence::new(&scores(limit), [&axis, &axis], &[1], [2, 2]);
+        assert!(evidence(0).is_none(), "only the best are stored");
+        let evidence = evidence(u64::MAX).unwrap();
         assert_eq!(evidence.grid, [NONE, NONE, 2.0, 3.0]);
         assert!(evidence.common.is_none());
     }

@@ -32,7 +32,7 @@ pub(crate) trait ScaleVisitor {
     /// Chooses the cells that are looked at of the next scale, if that is one at which a search
     /// looks at few places, from the maps so far; `None` for all. Cells that are not have a
     /// probability of 0 for every class, unless they come for free.
-    fn wanted(&self, _scale: f64, _rows: &Axis, _columns: &Axis) -> Option<WantedCells> {
+    fn wanted(&self, _rows: &Axis, _columns: &Axis) -> Option<WantedCells> {
         None
     }
 
@@ -52,15 +52,16 @@ impl ScaleLevel {
         SegmentationMap::new(self.rows, self.columns, self.scores)
     }
 
-    /// The evidence for some classes on a grid of `size`, height and width, over the photo.
-    pub(crate) fn evidence(&self, classes: &[usize], size: [usize; 2]) -> Evidence {
+    /// The evidence for some classes on a grid of `size`, height and width, over the photo; `None`
+    /// if not all scores are stored.
+    pub(crate) fn evidence(&self, classes: &[usize], size: [usize; 2]) -> Option<Evidence> {
         Evidence::new(&self.scores, [&self.rows, &self.columns], classes, size)
     }
 
     /// The same by the second mean over the features, if there is one.
     pub(crate) fn second_evidence(&self, classes: &[usize], size: [usize; 2]) -> Option<Evidence> {
         let scores = self.second.as_ref()?;
-        Some(Evidence::new(scores, [&self.rows, &self.columns], classes, size))
+        Evidence::new(scores, [&self.rows, &self.columns], classes, size)
     }
 
     /// A level on the same grid, of the probability of each class at the middle of each cell.
@@ -235,7 +236,7 @@ mod tests {
     }
 
     impl ScaleVisitor for Part {
-        fn wanted(&self, _: f64, rows: &Axis, columns: &Axis) -> Option<WantedCells> {
+        fn wanted(&self, rows: &Axis, columns: &Axis) -> Option<WantedCells> {
             let [left, top, right, bottom] = self.bounds;
             Some(WantedCells::new(rows, columns, |y, x| {
                 (left..right).contains(&x) && (top..bottom).contains(&y)

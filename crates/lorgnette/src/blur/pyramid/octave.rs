@@ -54,9 +54,9 @@ impl ScaleGrid {
         coarser: Option<&Self>,
     ) -> Self {
         let evidence = level.evidence(classes, size);
-        let is_whole = evidence.common.is_some();
+        let is_whole = evidence.as_ref().is_some_and(|evidence| evidence.common.is_some());
         let common = coarser.and_then(|coarser| Some(coarser.wide.as_ref()?.common));
-        let wide = Surplus::new(&evidence, common);
+        let wide = evidence.and_then(|evidence| Surplus::new(&evidence, common));
         let narrow = level.second_evidence(classes, size);
         let narrow = narrow.and_then(|narrow| Surplus::new(&narrow, None));
         let map = level.into_map();
